@@ -1,0 +1,114 @@
+"""Domains: the finite sets that values range over, and the alphabet that tokens are drawn from."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+from .errors import InputError
+
+Kind: TypeAlias = Literal["token", "position", "int", "bool"]
+Symbol: TypeAlias = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A range of integers with a meaning: token ids 0..V-1, positions 1..N, integers, or booleans 0..1.
+
+    `none` says that the value may be ⊥. `lag` bounds value - position from above where that is known
+    (position itself has lag 0): it is what shows that a pointer only points backwards.
+    """
+
+    kind: Kind
+    lo: int
+    hi: int
+    none: bool = False
+    lag: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many values, ⊥ not counted."""
+        return self.hi - self.lo + 1
+
+    def maybe(self, none: bool = True) -> Domain:
+        """The same domain, with ⊥ allowed where `none` holds."""
+        return replace(self, none=self.none or none)
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "token":
+                text = f"a token ({self.size} values)"
+            case "position":
+                text = f"a position ({self.lo}..{self.hi})"
+            case "int":
+                text = f"an integer ({self.lo}..{self.hi})"
+            case "bool":
+                text = "a boolean"
+        return text + (" or none" if self.none else "")
+
+
+BOOL = Domain("bool", 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """The symbols of a program; a size V stands for the integers 0..V-1.
+
+    Raises InputError on an empty alphabet, a repeated symbol, or None (which means ⊥).
+    """
+
+    symbols: tuple[Symbol, ...]
+    numeric: bool
+
+    @classmethod
+    def of(cls, spec: int | Sequence[Symbol]) -> Alphabet:
+        """An alphabet from its size or from its symbols."""
+        if isinstance(spec, bool) or (isinstance(spec, int) and spec < 1):
+            raise InputError(f"the alphabet size is {spec}", hint="give a size of at least 1, or a list of symbols")
+        if isinstance(spec, int):
+            return cls(tuple(range(spec)), numeric=True)
+        symbols = tuple(spec)
+        if not symbols:
+            raise InputError("the alphabet is empty", hint="give at least one symbol")
+        if None in symbols:
+            raise InputError("the alphabet holds None", hint="None means ⊥ (no value); use another symbol")
+        seen: set[Symbol] = set()
+        for symbol in symbols:
+            if symbol in seen:
+                raise InputError(f"the alphabet holds {symbol!r} twice", hint="symbols must differ")
+            seen.add(symbol)
+        return cls(symbols, numeric=symbols == tuple(range(len(symbols))) and not any(s is True for s in symbols))
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def id(self, symbol: object) -> int | None:
+        """The token id of a symbol, or None where the alphabet does not hold it (True is not taken for 1)."""
+        if self.numeric:
+            try:
+                index = operator.index(symbol)  # pyright: ignore[reportArgumentType]
+            except TypeError:
+                return None
+            return index if 0 <= index < len(self.symbols) and not isinstance(symbol, bool) else None
+        try:
+            found = _ids(self.symbols).get(symbol)
+        except TypeError:  # an unhashable object is no symbol
+            return None
+        return found if found is not None and isinstance(symbol, bool) == isinstance(self.symbols[found], bool) else None
+
+
+@lru_cache(maxsize=64)
+def _ids(symbols: tuple[Symbol, ...]) -> dict[object, int]:
+    return {symbol: i for i, symbol in enumerate(symbols)}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a program is built for: context length N, alphabet, and whether positions see only the past."""
+
+    length: int
+    alphabet: Alphabet
+    causal: bool

@@ -1,0 +1,65 @@
+"""Errors a user can meet: each states the fact, the place in the user's program, and the fix."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_COMPILER = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of the user's program."""
+
+    file: str
+    line: int
+
+    @property
+    def source(self) -> str:
+        """The text of the line, stripped; empty if the file is not readable."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.line}"
+
+
+def caller() -> Location | None:
+    """The innermost frame outside the compiler package: the line of the program being built."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_COMPILER):
+            return Location(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+class HeadworkError(Exception):
+    """Any mistake that is the user's to fix; `fact`, `line` and `hint` hold the parts of the message."""
+
+    def __init__(self, fact: str, line: Location | None = None, hint: str = "") -> None:
+        self.fact, self.line, self.hint = fact, line, hint
+        text = f"{line}: {fact}\n    {line.source}" if line else fact
+        super().__init__(text + (f"\n    hint: {hint}" if hint else ""))
+
+
+class ProgramError(HeadworkError):
+    """The program cannot be built: it returns no value, uses an unknown input, or names no program."""
+
+
+class DomainError(ProgramError):
+    """An operation was given values of domains it does not accept."""
+
+
+class ExactnessError(HeadworkError):
+    """The program cannot be exact at this length, alphabet and dtype; the message holds the inequality."""
+
+
+class InputError(HeadworkError):
+    """A sequence, symbol, length or option lies outside what the model or command accepts."""
+
+
+class CheckpointError(HeadworkError):
+    """A checkpoint file is missing, damaged, of another version, or does not fit its configuration."""

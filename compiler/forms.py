@@ -1,0 +1,128 @@
+"""Forms: the ways a domain is written as numbers in the residual stream, from one scalar to one-hot.
+
+A value v of a domain that starts at lo is first shifted to z = v - off >= 1; ⊥ is the zero vector in every
+form. What BOS carries is therefore zero everywhere, "reading through BOS" yields ⊥ without any machinery,
+and a head whose winner is BOS writes nothing.
+
+| form      | width           | code of z                        | self score S | gap g to any other code |
+|-----------|-----------------|----------------------------------|--------------|-------------------------|
+| digits(r) | r (1 = scalar)  | z in base b, least digit first   | 0            | 1  (score -(x - y)²)    |
+| norm(r)   | 1               | Σ digit²                         |              |                         |
+| flag      | 1               | 1                                |              |                         |
+| signs     | n = bits of top | ±1 per bit                       | n            | 2                       |
+| onehot    | top             | e_z                              | 1            | 1                       |
+
+Source: theory of exact lookups (position codes from one-hot to circle), arXiv 2402.09268 for m = O(1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .domain import Domain
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r."""
+
+    kind: Literal["digits", "norm", "flag", "signs", "onehot"]
+    off: int
+    top: int
+    parts: int = 1
+
+    @property
+    def base(self) -> int:
+        """The least base b in which `top` has at most `parts` digits: b**parts > top."""
+        b = max(2, int(round(self.top ** (1 / self.parts))) - 1)
+        while b**self.parts <= self.top:
+            b += 1
+        return b
+
+    @property
+    def width(self) -> int:
+        """Dimensions of the residual stream it takes."""
+        match self.kind:
+            case "digits":
+                return self.parts
+            case "norm" | "flag":
+                return 1
+            case "signs":
+                return max(1, self.top.bit_length())
+            case "onehot":
+                return self.top
+
+    def intervals(self) -> tuple[tuple[int, int], ...]:
+        """The least and greatest number each dimension can hold."""
+        match self.kind:
+            case "digits":
+                b = self.base
+                return tuple((0, min(b - 1, self.top // b**d)) for d in range(self.parts))
+            case "norm":
+                return ((0, sum(hi * hi for _, hi in self._digits().intervals())),)
+            case "signs":
+                return ((-1, 1),) * self.width
+            case "onehot" | "flag":
+                return ((0, 1),) * self.width
+
+    def _digits(self) -> Form:
+        return Form("digits", self.off, self.top, self.parts)
+
+    def encode(self, z: Ints) -> Ints:
+        """Codes of shifted values. Shapes: z (n,) -> (n, width). Values outside 1..top become ⊥, the zero vector."""
+        z = np.where((z >= 1) & (z <= self.top), z, 0)
+        match self.kind:
+            case "digits":
+                return np.stack([z // self.base**d % self.base for d in range(self.parts)], axis=1)
+            case "norm":
+                return (self._digits().encode(z) ** 2).sum(axis=1, keepdims=True)
+            case "flag":
+                return (z[:, None] > 0).astype(np.int64)
+            case "signs":
+                bits = z[:, None] >> np.arange(self.width) & 1
+                return np.where(z[:, None] > 0, 2 * bits - 1, 0)
+            case "onehot":
+                return (z[:, None] == np.arange(1, self.top + 1)).astype(np.int64)
+
+    def also(self, kind: Literal["norm", "flag"]) -> Form:
+        """The form that accompanies this one: the sum of squared digits, or presence."""
+        return Form(kind, self.off, self.top, self.parts if kind == "norm" else 1)
+
+    def code(self, value: int | None) -> tuple[int, ...]:
+        """The code of one value (None is ⊥)."""
+        z = 0 if value is None else value - self.off
+        return tuple(int(c) for c in self.encode(np.array([z]))[0])
+
+    @property
+    def signed(self) -> bool:
+        """Whether a dimension may hold a negative number (clearing it then takes two hidden units)."""
+        return self.kind == "signs"
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "digits":
+                return "scalar" if self.parts == 1 else f"digits({self.parts}, base {self.base})"
+            case "norm":
+                return f"norm({self.parts})"
+            case "flag":
+                return "flag"
+            case "signs":
+                return f"signs({self.width})"
+            case "onehot":
+                return f"onehot({self.width})"
+
+
+def offset(domain: Domain) -> int:
+    """The natural shift of a domain: none where all values are positive already, else lo becomes 1."""
+    return 0 if domain.lo >= 1 else domain.lo - 1
+
+
+def scalar(domain: Domain) -> Form:
+    """The natural scalar form of a domain: local computation reads and writes it."""
+    return Form("digits", offset(domain), max(1, domain.hi - offset(domain)))

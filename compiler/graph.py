@@ -1,0 +1,114 @@
+"""Graphs: a program as a hash-consed DAG of per-position values.
+
+    %0  token       token                         a token (4 values)
+    %1  jump        lookup strict latest %0 = %0  a position (1..8) or none
+
+Only Lookup and Fetch move information between positions, so attention depth is the longest path counted in
+fetches. Nodes stand in topological order and refer to earlier ones by index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .domain import Domain, Sizes
+from .errors import Location
+from .ops import Fetch, Lookup, Op
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One value of the program: operation, arguments, domain, and where the user wrote it."""
+
+    op: Op
+    args: tuple[int, ...]
+    domain: Domain
+    name: str
+    line: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A whole program for given sizes; `output` is the index of the value it returns."""
+
+    name: str
+    sizes: Sizes
+    nodes: tuple[Node, ...]
+    output: int
+
+    def depths(self) -> list[int]:
+        """Attention layers each node needs: fetches on the longest path to it (a lookup counts with its fetch)."""
+        depth: list[int] = []
+        for node in self.nodes:
+            below = max((depth[a] for a in node.args), default=0)
+            depth.append(below + isinstance(node.op, Fetch))
+        return depth
+
+    @property
+    def depth(self) -> int:
+        """Attention layers the output needs."""
+        return self.depths()[self.output]
+
+    def __str__(self) -> str:
+        rows = [(f"%{i}", n.name, describe(n), str(n.domain), str(n.line or "")) for i, n in enumerate(self.nodes)]
+        widths = [max(len(row[c]) for row in rows) for c in range(4)]
+        head = f"{self.name}: length {self.sizes.length}, alphabet {len(self.sizes.alphabet)}, "
+        head += f"{'causal' if self.sizes.causal else 'bidirectional'}, attention depth {self.depth}, returns %{self.output}"
+        body = ("  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows)
+        return "\n".join([head, *body])
+
+
+def describe(node: Node) -> str:
+    """A node as one line of program text."""
+    args = [f"%{a}" for a in node.args]
+    if isinstance(node.op, Lookup):
+        parts = node.op.parts
+        pairs = (f"{q} = {k}" for q, k in zip(args[:parts], args[parts:], strict=True))
+        return f"{node.op.label()} {', '.join(pairs)}"
+    return " ".join([node.op.label(), *args])
+
+
+class Builder:
+    """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is."""
+
+    def __init__(self, name: str, sizes: Sizes) -> None:
+        self.name, self.sizes = name, sizes
+        self.nodes: list[Node] = []
+        self.depth: list[int] = []
+        self._known: dict[tuple[Op, tuple[int, ...]], int] = {}
+
+    def add(self, op: Op, args: Sequence[int] = (), name: str = "", line: Location | None = None) -> int:
+        """The index of this operation's node, new or known. Raises DomainError if the arguments do not fit."""
+        key = (op, tuple(args))
+        if key not in self._known:
+            domain = op.domain([self.nodes[a].domain for a in args], self.sizes)
+            self.nodes.append(Node(op, tuple(args), domain, name or op.name, line))
+            self.depth.append(max((self.depth[a] for a in args), default=0) + isinstance(op, Fetch))
+            self._known[key] = len(self.nodes) - 1
+        return self._known[key]
+
+    def finish(self, output: int) -> Graph:
+        """The graph of what the output needs, nothing else, every name made unique."""
+        keep = sorted(reachable(self.nodes, [output]))
+        index = {old: new for new, old in enumerate(keep)}
+        used: dict[str, int] = {}
+        nodes: list[Node] = []
+        for old in keep:
+            node = self.nodes[old]
+            used[node.name] = count = used.get(node.name, 0) + 1
+            name = node.name if count == 1 else f"{node.name}.{count}"
+            nodes.append(Node(node.op, tuple(index[a] for a in node.args), node.domain, name, node.line))
+        return Graph(self.name, self.sizes, tuple(nodes), index[output])
+
+
+def reachable(nodes: Sequence[Node], roots: Iterable[int]) -> set[int]:
+    """The nodes that the roots depend on, themselves included."""
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        i = stack.pop()
+        if i not in seen:
+            seen.add(i)
+            stack.extend(nodes[i].args)
+    return seen

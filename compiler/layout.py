@@ -1,0 +1,83 @@
+"""Layout: a place in the residual stream for every feature, reused once the feature is dead and cleared.
+
+The stream only adds, so a place must be zero before it is written: an MLP clears it (relu(v) = v for v >= 0, one
+hidden unit for a non-negative cell, two for a signed one), possibly while writing the next feature there.
+An attention layer can only write into places that are clean already. As every attention layer is followed by an
+MLP slot, the width is the largest number of cells alive at once, the clique number of the lifetimes' interval graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .schedule import Attention, Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The dimensions that hold a feature, from the sublayer that writes it to the last that reads it."""
+
+    feature: int
+    dims: tuple[int, ...]
+    born: int
+    last_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Places by feature, the width d_model, and the cells each sublayer clears as (dimension, signed)."""
+
+    schedule: Schedule
+    d_model: int
+    places: tuple[Place, ...]
+    clears: tuple[tuple[tuple[int, bool], ...], ...]
+
+    def __str__(self) -> str:
+        plan = self.schedule.plan
+        lines = [f"layout of {plan.graph.name}: d_model {self.d_model}, {len(self.schedule.sublayers)} sublayers"]
+        for place in sorted(self.places, key=lambda p: (p.born, p.dims)):
+            feature = plan.features[place.feature]
+            dims = ",".join(map(str, place.dims))
+            lines.append(f"  sublayers {place.born:2}..{place.last_read:2}  [{dims}]  {feature.name} ({feature.form})")
+        for s, cleared in enumerate(self.clears, 1):
+            if cleared:
+                lines.append(f"  sublayer {s} clears {', '.join(str(d) for d, _ in cleared)}")
+        return "\n".join(lines)
+
+
+def layout(schedule: Schedule) -> Layout:
+    """Place every feature; cells are cleared only when the width would grow otherwise."""
+    features = schedule.plan.features
+    born, last = schedule.born(), schedule.last_read()
+    width = {f: features[f].form.width for f in born}
+    slots = len(schedule.sublayers)
+    is_attention = [False, *(isinstance(s, Attention) for s in schedule.sublayers)]
+
+    def alive(f: int, s: int) -> bool:
+        # While attention runs, what it reads must stay; an MLP may overwrite what it reads for the last time.
+        return born[f] == s or (born[f] < s and (last[f] >= s if is_attention[s] else last[f] > s))
+
+    d_model = max(sum(width[f] for f in born if alive(f, s)) for s in range(slots + 1))
+    clean = list(range(d_model))
+    dims: dict[int, tuple[int, ...]] = {}
+    dirty: list[tuple[int, int, bool]] = []  # (last read, dimension, signed) of cells holding a value
+    clears: list[tuple[tuple[int, bool], ...]] = []
+    for s in range(slots + 1):
+        births = sorted(f for f in born if born[f] == s)
+        wanted = sum(width[f] for f in births)
+        if s and not is_attention[s]:
+            if s < slots and is_attention[s + 1]:
+                wanted += sum(width[f] for f in born if born[f] == s + 1)
+            dead = sorted(cell for cell in dirty if cell[0] <= s)
+            freed = dead[: max(0, wanted - len(clean))]
+            dirty = [cell for cell in dirty if cell not in freed]
+            clean = sorted([*clean, *(d for _, d, _ in freed)])
+            clears.append(tuple(sorted((d, signed) for _, d, signed in freed)))
+        elif s:
+            clears.append(())
+        for f in births:
+            dims[f], clean = tuple(clean[: width[f]]), clean[width[f] :]
+            assert len(dims[f]) == width[f], "an attention layer found too few clean cells"
+            dirty += [(last[f], d, features[f].form.signed) for d in dims[f]]
+    places = tuple(Place(f, dims[f], born[f], last[f]) for f in sorted(born))
+    return Layout(schedule, d_model, places, tuple(clears))

@@ -1,0 +1,77 @@
+"""Linear expressions over residual-stream cells: what one row of W_Q, W_K, W_V, W_in or W_U will say.
+
+A cell is (feature, dimension of that feature). Cell ONE is 1 at every token and 0 at BOS, so that a
+constant c is c·ONE and every expression is 0 at BOS, whose residual stream is the zero vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Cell: TypeAlias = tuple[int, int]
+ONE_FEATURE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lin:
+    """A sum of integer multiples of cells, kept sorted so that equal expressions compare equal."""
+
+    terms: tuple[tuple[Cell, int], ...] = ()
+
+    @classmethod
+    def of(cls, terms: Iterable[tuple[Cell, int]]) -> Lin:
+        """Collect terms: equal cells add up and zero coefficients vanish."""
+        total: dict[Cell, int] = {}
+        for cell, coefficient in terms:
+            total[cell] = total.get(cell, 0) + coefficient
+        return cls(tuple(sorted((c, k) for c, k in total.items() if k)))
+
+    @classmethod
+    def cell(cls, feature: int, dim: int = 0) -> Lin:
+        """One cell."""
+        return cls((((feature, dim), 1),))
+
+    def __add__(self, other: Lin) -> Lin:
+        return Lin.of((*self.terms, *other.terms))
+
+    def __sub__(self, other: Lin) -> Lin:
+        return self + other * -1
+
+    def __mul__(self, factor: int) -> Lin:
+        return Lin.of((cell, k * factor) for cell, k in self.terms)
+
+    __rmul__ = __mul__
+
+    def features(self) -> set[int]:
+        """The features this expression reads."""
+        return {feature for (feature, _), _ in self.terms}
+
+    def range(self, interval: Callable[[Cell], tuple[int, int]]) -> tuple[int, int]:
+        """The least and greatest value, given each cell's interval (cells taken as independent)."""
+        lo = hi = 0
+        for cell, k in self.terms:
+            a, b = interval(cell)
+            lo, hi = lo + min(k * a, k * b), hi + max(k * a, k * b)
+        return lo, hi
+
+    def magnitude(self, interval: Callable[[Cell], tuple[int, int]]) -> int:
+        """Σ |coefficient|·max|cell|: no partial sum, in any order, exceeds it."""
+        return sum(abs(k) * max(abs(a) for a in interval(cell)) for cell, k in self.terms)
+
+
+ONE = Lin.cell(ONE_FEATURE)
+ZERO = Lin()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One hidden ReLU unit: `relu(pre)` added with weight `out[d]` to dimension d of the feature it builds.
+
+    `peak` is a proven bound on relu(pre) where the gadget knows a better one than interval arithmetic.
+    """
+
+    pre: Lin
+    out: tuple[int, ...]
+    peak: int | None = None

@@ -1,0 +1,67 @@
+"""Any finite function, written out: one hidden unit per entry."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..domain import Domain, Kind, Sizes
+from ..forms import Form
+from ..linear import ONE, Lin, Unit
+from .base import Gadgets, Local, Operand
+
+
+@dataclass(frozen=True)
+class Table(Local):
+    """`entries` in row-major order over the argument ranges, which start at `starts` and have `shape` values.
+
+    None entries are ⊥. A table over `none` arguments is strict: ⊥ in any argument gives ⊥.
+    """
+
+    kind: Kind
+    starts: tuple[int, ...]
+    shape: tuple[int, ...]
+    entries: tuple[int | None, ...]
+    title: str = "f"
+    name: ClassVar[str] = "table"
+
+    def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
+        values = [e for e in self.entries if e is not None]
+        none = len(values) < len(self.entries) or any(a.none for a in args)
+        if self.kind == "bool":
+            return Domain("bool", 0, 1, none)
+        if not values:
+            return Domain(self.kind, 1, 1, True)
+        return Domain(self.kind, min(values), max(values), none)
+
+    def meaning(self, *values: int | None) -> int | None:
+        index = 0
+        for v, start, size in zip(values, self.starts, self.shape, strict=True):
+            if v is None or not 0 <= v - start < size:
+                return None
+            index = index * size + v - start
+        return self.entries[index]
+
+    def label(self) -> str:
+        return f"table {self.title}{list(self.shape)}"
+
+    def lower(self, args: Sequence[Operand], out: Form, gadgets: Gadgets) -> Lin | list[Unit]:
+        # Entry j fires on its own input only: relu(1 - Σ (z_i - j_i)²) is 1 there and 0 at every other integer point.
+        # The squares z_i² are read from the stream, so the argument of relu is linear in what is there.
+        squares = Lin()
+        for arg in args:
+            squares = squares + arg.square()
+        units: list[Unit] = []
+        for index, entry in zip(itertools.product(*(range(n) for n in self.shape)), self.entries, strict=True):
+            if entry is None:
+                continue
+            codes = [i + start - a.form.off for i, start, a in zip(index, self.starts, args, strict=True)]
+            if any(not 1 <= z <= a.form.top for z, a in zip(codes, args, strict=True)):
+                continue  # outside what the argument can be
+            pre = ONE * (1 - sum(z * z for z in codes)) - squares
+            for z, arg in zip(codes, args, strict=True):
+                pre = pre + arg.z * (2 * z)
+            units.append(Unit(pre, (entry - out.off,), peak=1))
+        return units

@@ -1,0 +1,178 @@
+"""Planning: which values are written in which forms, by which embedding column, head or hidden units.
+
+A plan is a DAG of features (one value in one form) over the cells of the residual stream. Reading a value never
+copies it: linear views (`position + 1`, a constant, a negated boolean) are expressions over what is there.
+Values that depend on the token alone or on the position alone are folded into the embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from .forms import Form, Ints, scalar
+from .graph import Graph
+from .linear import Lin, Unit
+from .numerics import Dtype, Exactness
+from .ops import Mask
+
+Origin: TypeAlias = Literal["one", "token", "position", "helper"]
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Columns of W_E or W_pos: `table` has one row a token id, or one a position 1..N."""
+
+    source: Literal["token", "position"]
+    table: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """One hidden ReLU layer: the feature is the sum of its units."""
+
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A head's output: what `source` says at the position the head attends to."""
+
+    head: int
+    source: tuple[Lin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One value in one form. `value` is its node in the graph, or the origin it stands for (a helper stands for none)."""
+
+    value: int | Origin
+    form: Form
+    recipe: Embed | Compute | Copy
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An attention head as a bilinear form: score = grid · Σ q_d k_d, an integer multiple of the grid."""
+
+    lookup: int
+    name: str
+    mask: Mask
+    code: str
+    query: tuple[Lin, ...]
+    key: tuple[Lin, ...]
+    exact: Exactness
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that must exist, not yet when or where. Feature 0 is ONE."""
+
+    graph: Graph
+    dtype: Dtype
+    features: tuple[Feature, ...]
+    heads: tuple[Head, ...]
+    output: tuple[Lin, ...]
+    output_form: Form
+
+    def inputs(self, index: int) -> set[int]:
+        """The features that must be in the residual stream before this one can be written."""
+        recipe = self.features[index].recipe
+        match recipe:
+            case Embed():
+                return set()
+            case Compute(units=units):
+                return {f for unit in units for f in unit.pre.features()}
+            case Copy(head=h, source=source):
+                head = self.heads[h]
+                return {f for lin in (*source, *head.query, *head.key) for f in lin.features()}
+
+    def __str__(self) -> str:
+        lines = [f"plan of {self.graph.name} in {self.dtype.name}: {len(self.features)} features, {len(self.heads)} heads"]
+        for h, head in enumerate(self.heads):
+            lines.append(f"head {h} {head.name}: {head.mask}, {head.code}; {head.exact.inequality} = {head.exact.steps:,}")
+            lines.append(f"  q = {', '.join(self.text(lin) for lin in head.query)}")
+            lines.append(f"  k = {', '.join(self.text(lin) for lin in head.key)}")
+        for i, feature in enumerate(self.features):
+            match feature.recipe:
+                case Embed(source=source):
+                    how = f"embedding of the {source}"
+                case Compute(units=units):
+                    how = f"{len(units)} units"
+                case Copy(head=h, source=source):
+                    how = f"head {h} reads {', '.join(self.text(lin) for lin in source)}"
+            lines.append(f"f{i} {feature.name} as {feature.form}: {how}")
+        lines.append(f"output: {', '.join(self.text(lin) for lin in self.output)} as {self.output_form}")
+        return "\n".join(lines)
+
+    def text(self, lin: Lin) -> str:
+        """An expression with the features' names."""
+
+        def cell(feature: int, dim: int) -> str:
+            name = self.features[feature].name
+            return f"{name}[{dim}]" if self.features[feature].form.width > 1 else name
+
+        def term(k: int, name: str) -> str:
+            return {1: name, -1: f"-{name}"}.get(k, str(k) if name == "one" else f"{k}·{name}")
+
+        return " + ".join(term(k, cell(f, d)) for (f, d), k in lin.terms).replace("+ -", "- ") or "0"
+
+
+def prune(plan: Plan) -> Plan:
+    """Drop features and heads that the output does not need, and renumber the rest."""
+    need: set[int] = {0}
+    stack = [f for lin in plan.output for f in lin.features()]
+    while stack:
+        f = stack.pop()
+        if f not in need:
+            need.add(f)
+            stack.extend(plan.inputs(f))
+    keep = sorted(need)
+    recipes = [plan.features[f].recipe for f in keep]
+    heads = sorted({r.head for r in recipes if isinstance(r, Copy)})
+    feature_index = {old: new for new, old in enumerate(keep)}
+    head_index = {old: new for new, old in enumerate(heads)}
+    return replace(
+        plan,
+        features=tuple(_renumber(plan.features[f], feature_index, head_index) for f in keep),
+        heads=tuple(
+            replace(plan.heads[h], query=_all(plan.heads[h].query, feature_index), key=_all(plan.heads[h].key, feature_index)) for h in heads
+        ),
+        output=_all(plan.output, feature_index),
+    )
+
+
+def _lin(lin: Lin, index: Mapping[int, int]) -> Lin:
+    return Lin.of(((index[f], d), k) for (f, d), k in lin.terms)
+
+
+def _all(lins: tuple[Lin, ...], index: Mapping[int, int]) -> tuple[Lin, ...]:
+    return tuple(_lin(lin, index) for lin in lins)
+
+
+def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int, int]) -> Feature:
+    match feature.recipe:
+        case Embed():
+            return feature
+        case Compute(units=units):
+            return replace(feature, recipe=Compute(tuple(replace(u, pre=_lin(u.pre, features)) for u in units)))
+        case Copy(head=h, source=source):
+            return replace(feature, recipe=Copy(heads[h], _all(source, features)))
+
+
+def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
+    """Units for any code of an integer 0 <= z <= top, given as table (top + 1, width) with table[0] = 0.
+
+    A function on the integers is linear between them, so it is Σ_T w_T·relu(z - T) with w_T the second difference
+    at T: w_0 = f(1), w_T = f(T+1) - 2 f(T) + f(T-1). Points without a bend need no unit.
+    """
+    bend = table[1:].copy()
+    bend[1:] += table[:-2] - 2 * table[1:-1]
+    return tuple(Unit(z - one * int(t), tuple(int(w) for w in bend[t])) for t in np.flatnonzero(bend.any(axis=1)))
+
+
+__all__ = ["Compute", "Copy", "Embed", "Feature", "Head", "Origin", "Plan", "piecewise", "prune", "scalar"]

@@ -1,0 +1,252 @@
+"""The pass from an optimised graph to a plan: every value read in the form its reader needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .domain import Domain
+from .errors import ExactnessError
+from .forms import Form, Ints, scalar
+from .graph import Graph, Node
+from .heads import Candidate, candidates, output_forms
+from .linear import ONE, Cell, Lin, Unit
+from .numerics import Dtype, Exactness
+from .ops import Const, Fetch, Gadgets, Local, Lookup, Operand, Position, Token
+from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, piecewise, prune
+
+
+def plan(graph: Graph, dtype: Dtype, code: str = "auto") -> Plan:
+    """Choose codes and build the plan of a graph.
+
+    `code` pins the lookups' code: "auto" (the narrowest that is exact), "scalar", "digits:r", "binary" or "onehot".
+    Raises ExactnessError, naming the head or value, the inequality and the dtype that would do.
+    """
+    planner = _Planner(graph, dtype, code)
+    form, output = planner.output()
+    return prune(Plan(graph, dtype, tuple(planner.features), tuple(planner.heads), output, form))
+
+
+class _Planner:
+    """The plan under construction. `read` is the one entry: the cells that hold a node in a form."""
+
+    def __init__(self, graph: Graph, dtype: Dtype, code: str) -> None:
+        self.graph, self.dtype, self.code = graph, dtype, code
+        self.features: list[Feature] = []
+        self.heads: list[Head] = []
+        self._spans: list[tuple[tuple[int, int], ...]] = []
+        self._read: dict[tuple[int | Origin, Form], tuple[Lin, ...]] = {}
+        self._head_of: dict[int, int] = {}
+        self._sizes: dict[Origin, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
+        self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
+
+    def interval(self, cell: Cell) -> tuple[int, int]:
+        return self._spans[cell[0]][cell[1]]
+
+    def _add(self, value: int | Origin, form: Form, recipe: Embed | Compute | Copy, name: str) -> tuple[Lin, ...]:
+        feature = Feature(value, form, recipe, name)
+        self._check(feature)
+        self.features.append(feature)
+        self._spans.append(form.intervals())
+        return tuple(Lin.cell(len(self.features) - 1, d) for d in range(form.width))
+
+    def _check(self, feature: Feature) -> None:
+        """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
+        top = max((abs(end) for span in feature.form.intervals() for end in span), default=0)
+        Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(self.dtype)
+        if isinstance(feature.recipe, Compute):
+            pre = max((u.pre.magnitude(self.interval) for u in feature.recipe.units), default=0)
+            Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(self.dtype)
+            totals = [0] * feature.form.width
+            for unit in feature.recipe.units:
+                peak = unit.peak if unit.peak is not None else max(0, unit.pre.range(self.interval)[1])
+                totals = [t + abs(w) * peak for t, w in zip(totals, unit.out, strict=True)]
+            Exactness(f"value {feature.name}", "Σ |weight|·max activation", max(totals, default=0)).require(self.dtype)
+
+    # --- reading a value in a form -------------------------------------------------------------------
+
+    def read(self, index: int, form: Form) -> tuple[Lin, ...]:
+        """The expressions, one a dimension, that hold node `index` in `form`; features are added as needed."""
+        if (index, form) not in self._read:
+            self._read[index, form] = self._make(index, form)
+        return self._read[index, form]
+
+    def _make(self, index: int, form: Form) -> tuple[Lin, ...]:
+        node = self.graph.nodes[index]
+        if form.kind == "flag" and not node.domain.none:
+            return (ONE,)
+        match node.op:
+            case Token():
+                return self._origin("token", form, index)
+            case Position():
+                return self._origin("position", form, index)
+            case Const(value=value):
+                return tuple(ONE * c for c in form.code(value))
+            case Fetch():
+                source = self.read(node.args[1], form)
+                head = self._head(node.args[0])
+                return self._add(index, form, Copy(head, source), _label(node.name, form))
+            case Local() as op if form == scalar(node.domain):
+                made = op.lower([self._operand(a) for a in node.args], form, Gadgets(self.interval))
+                return self._computed(index, form, made)
+            case _:
+                return self._converted(index, node, form)
+
+    def _origin(self, source: Origin, form: Form, value: int | Origin) -> tuple[Lin, ...]:
+        """The token or the position in a form: embedding columns, one set however often it is read."""
+        if (source, form) not in self._read:
+            values = np.arange(self._sizes[source]) + (source == "position")
+            self._read[source, form] = self._embedded(source, source, form, form.encode(values - form.off))
+        return self._read[source, form]
+
+    def _embedded(self, source: Origin, value: int | Origin, form: Form, table: Ints) -> tuple[Lin, ...]:
+        """Embedding columns; a column that is affine in the source's own scalar is a view of it instead."""
+        own = scalar(Domain("position", 1, len(table)) if source == "position" else Domain("token", 0, len(table) - 1))
+        if form.width == 1 and not (value == source and form == own):
+            column = table[:, 0]
+            slope = int(column[1] - column[0]) if len(column) > 1 else 0
+            base = np.arange(1, len(column) + 1)
+            if (column == column[0] + slope * (base - 1)).all():
+                x = self._origin(source, own, source)[0] if slope else ONE
+                return (x * slope + ONE * int(column[0] - slope),)
+        where = "token" if source == "token" else "position"
+        name = value if isinstance(value, str) else self.graph.nodes[value].name
+        return self._add(value, form, Embed(where, table), _label(name, form))
+
+    def _computed(self, index: int, form: Form, made: Lin | list[Unit] | tuple[Unit, ...]) -> tuple[Lin, ...]:
+        """What lowering returned, folded into the embedding where it depends on one source only."""
+        name = self.graph.nodes[index].name
+        pres = [made] if isinstance(made, Lin) else [u.pre for u in made]
+        source = self._source(pres)
+        if source == "mixed":
+            return (made,) if isinstance(made, Lin) else self._add(index, form, Compute(tuple(made)), _label(name, form))
+        if isinstance(made, Lin):
+            return (made,)
+        table = np.zeros((self._sizes.get(source, 1), form.width), np.int64)
+        for unit in made:
+            table += np.maximum(self._evaluate(unit.pre, len(table)), 0)[:, None] * np.array(unit.out)
+        if source == "one":
+            return tuple(ONE * int(c) for c in table[0])
+        return self._embedded(source, index, form, table)
+
+    def _source(self, lins: list[Lin]) -> Origin | str:
+        """Which one source the expressions depend on: token, position, one (none at all), or mixed."""
+        found: set[str] = set()
+        for f in {f for lin in lins for f in lin.features()} - {0}:
+            recipe = self.features[f].recipe
+            found.add(recipe.source if isinstance(recipe, Embed) else "mixed")
+        return "one" if not found else found.pop() if len(found) == 1 else "mixed"
+
+    def _evaluate(self, lin: Lin, rows: int) -> Ints:
+        total = np.zeros(rows, np.int64)
+        for (f, d), k in lin.terms:
+            recipe = self.features[f].recipe
+            assert isinstance(recipe, Embed)
+            total += k * (recipe.table[:, d] if f else 1)
+        return total
+
+    # --- other forms of computed values ----------------------------------------------------------------
+
+    def _converted(self, index: int, node: Node, form: Form) -> tuple[Lin, ...]:
+        """A computed value in another form than its natural scalar, by piecewise linear units on the scalar."""
+        natural = scalar(node.domain)
+        z = self.read(index, natural)[0]
+        if form.kind == "digits" and form.parts == 1 and form.off == natural.off:
+            return (z,)  # the range differs only: what lies outside it is never read
+        source = self._source([z])
+        if source == "one" and form.kind != "flag":
+            value = sum(k for _, k in z.terms) + natural.off
+            return tuple(ONE * c for c in form.code(value))
+        if source in ("token", "position"):
+            codes = self._evaluate(z, self._sizes[source])
+            return self._embedded(source, index, form, form.encode(np.where(codes > 0, codes + natural.off - form.off, 0)))
+        if form.kind == "flag":
+            return self._computed(index, form, [Unit(z, (1,)), Unit(z - ONE, (-1,))]) if natural.top > 1 else (z,)
+        if form.kind == "digits" and form.parts == 1:
+            change = natural.off - form.off
+            if not node.domain.none:
+                return (z + ONE * change,)
+            return self._computed(index, form, [Unit(z, (1 + change,)), Unit(z - ONE, (-change,))])
+        moved = self.read(index, Form("digits", form.off, form.top))[0]
+        if form.kind == "digits":
+            # digit_d = F_d - b·F_{d+1} with F_d = floor(z / b**d): only the staircases F_1.. are computed.
+            stairs = [moved]
+            for d in range(1, form.parts):
+                steps = form.base**d
+                units = piecewise(moved, ONE, np.arange(form.top + 1)[:, None] // steps)
+                part = Form("digits", 0, max(1, form.top // steps))
+                stairs.append(self._add("helper", part, Compute(units), f"{node.name}//{steps}")[0])
+            return tuple(a - b * form.base for a, b in zip(stairs, [*stairs[1:], Lin()], strict=True))
+        if form.kind == "norm" and form.parts > 1:
+            digits = self.read(index, Form("digits", form.off, form.top, form.parts))
+            base = np.arange(form.base)[:, None]
+            return self._computed(index, form, [unit for digit in digits for unit in piecewise(digit, ONE, base * base)])
+        return self._computed(index, form, piecewise(moved, ONE, form.encode(np.arange(form.top + 1))))
+
+    def _operand(self, index: int) -> Operand:
+        domain = self.graph.nodes[index].domain
+        form = scalar(domain)
+        return Operand(
+            self.read(index, form)[0],
+            domain,
+            form,
+            flag=lambda: self.read(index, form.also("flag"))[0],
+            square=lambda: self.read(index, form.also("norm"))[0],
+        )
+
+    # --- heads and output ------------------------------------------------------------------------------
+
+    def _head(self, lookup: int) -> int:
+        """The head of a lookup, built once, in the first candidate code that is exact."""
+        if lookup in self._head_of:
+            return self._head_of[lookup]
+        node = self.graph.nodes[lookup]
+        assert isinstance(node.op, Lookup)
+        refusals: list[tuple[int, ExactnessError]] = []
+        for candidate in candidates(self.graph, lookup, self.code):
+            try:
+                candidate.exact.require(self.dtype)
+                head = self._built(lookup, node, candidate)
+            except ExactnessError as error:
+                refusals.append((candidate.exact.steps, error))
+                continue
+            self.heads.append(head)
+            self._head_of[lookup] = len(self.heads) - 1
+            return self._head_of[lookup]
+        closest = min(refusals, key=lambda r: r[0])[1]
+        raise ExactnessError(closest.fact, node.line, closest.hint)
+
+    def _built(self, lookup: int, node: Node, candidate: Candidate) -> Head:
+        query, key = candidate.build(self.read, self._origin("position", scalar(Domain("position", 1, self.graph.sizes.length)), "position"))
+        for lin in (*query, *key):
+            Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype)
+        assert isinstance(node.op, Lookup)
+        return Head(lookup, node.name, node.op.mask, candidate.label, query, key, candidate.exact)
+
+    def output(self) -> tuple[Form, tuple[Lin, ...]]:
+        """The output's form, the narrowest whose logits are exact, and its cells."""
+        node = self.graph.nodes[self.graph.output]
+        refused: ExactnessError | None = None
+        for form in output_forms(node.domain):
+            # logit of class z: Σ 2·digit·code - |code|²·one, integers; the right class wins by at least 1.
+            squares = sum(hi * hi for _, hi in form.intervals())
+            exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
+            try:
+                exact.require(self.dtype)
+                return form, self.read(self.graph.output, form)
+            except ExactnessError as error:
+                refused = refused or error
+        assert refused is not None
+        raise ExactnessError(refused.fact, node.line, refused.hint)
+
+
+def _label(name: str, form: Form) -> str:
+    """What a feature is called: its value's name, and the form where that is not a plain scalar."""
+    match form.kind:
+        case "digits":
+            return name if form.parts == 1 else f"{name}:digits"
+        case "norm":
+            return f"{name}²"
+        case "flag":
+            return f"{name}?"
+        case "signs" | "onehot":
+            return f"{name}:{form.kind}"

@@ -1,0 +1,117 @@
+"""Maps: what rewrites know about positions as functions, i -> p(i), and about reading through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..graph import Builder, Graph, Node
+from ..ops import Affine, Clip, Const, Fetch, Local, Lookup, Position
+
+Rule = Callable[[Builder, Node, tuple[int, ...]], int]
+
+
+def rebuild(graph: Graph, rule: Rule) -> Graph:
+    """The graph with every node replaced by what `rule` makes of it, given its rewritten arguments."""
+    builder = Builder(graph.name, graph.sizes)
+    new: list[int] = []
+    for node in graph.nodes:
+        new.append(rule(builder, node, tuple(new[a] for a in node.args)))
+    return builder.finish(new[graph.output])
+
+
+def copy(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
+    """The node itself on new arguments: the rule that changes nothing."""
+    return builder.add(node.op, args, node.name.split(".")[0], node.line)
+
+
+def fetch(builder: Builder, lookup: int, value: int, name: str = "") -> int:
+    """Read `value` through a lookup."""
+    return builder.add(Fetch(), (lookup, value), name or f"{builder.nodes[value].name}@{builder.nodes[lookup].name}")
+
+
+def here(builder: Builder) -> int:
+    """This position."""
+    return builder.add(Position(), (), "position")
+
+
+def at_query(builder: Builder, lookup: int) -> int | None:
+    """The position p if the lookup is `at(p)`, that is, a lookup whose only key is the position; else None."""
+    node = builder.nodes[lookup]
+    if isinstance(node.op, Lookup) and node.op.parts == 1 and isinstance(builder.nodes[node.args[1]].op, Position):
+        return node.args[0] if node.op.mask != "strict" else None
+    return None
+
+
+def at(builder: Builder, value: int, position: int, name: str = "") -> int:
+    """`value.at(position)`; where the position is itself what a lookup found, that lookup reads the value directly."""
+    node = builder.nodes[position]
+    if isinstance(node.op, Fetch) and isinstance(builder.nodes[node.args[1]].op, Position):
+        return fetch(builder, node.args[0], value, name)
+    mask = "causal" if builder.sizes.causal else "full"
+    lookup = builder.add(Lookup(mask, "only", 1), (position, here(builder)), "at")
+    return fetch(builder, lookup, value, name)
+
+
+def of_position(builder: Builder, index: int) -> bool:
+    """Whether a value depends on the position alone, through strict operations only."""
+    node = builder.nodes[index]
+    if isinstance(node.op, Local):
+        return node.op.strict and all(of_position(builder, a) for a in node.args)
+    return isinstance(node.op, (Position, Const))
+
+
+def substitute(builder: Builder, index: int, position: int) -> int:
+    """A value that depends on the position alone, with another position in its place."""
+    node = builder.nodes[index]
+    if isinstance(node.op, Position):
+        return position
+    return builder.add(node.op, tuple(substitute(builder, a, position) for a in node.args), node.name, node.line)
+
+
+def step_back(builder: Builder, index: int) -> int | None:
+    """The x for which a value is `previous(x)`, or None."""
+    node = builder.nodes[index]
+    query = at_query(builder, node.args[0]) if isinstance(node.op, Fetch) else None
+    if query is None:
+        return None
+    step = builder.nodes[query]
+    if isinstance(step.op, Clip):
+        step = builder.nodes[step.args[0]]
+    back = isinstance(step.op, Affine) and step.op.coefficients == (1,) and step.op.constant == -1
+    return node.args[1] if back and isinstance(builder.nodes[step.args[0]].op, Position) else None
+
+
+def shifted(builder: Builder, lookup: int) -> int | None:
+    """The strict lookup one place earlier that a causal lookup on previous values amounts to, or None.
+
+    Preserves: `t <= i and previous(key)[t] == query` holds exactly if s = t - 1 has `s < i and key[s] == query`.
+    Components that depend on the position alone move with it. The shifted lookup needs one layer less.
+    """
+    node = builder.nodes[lookup]
+    if not (isinstance(node.op, Lookup) and node.op.mask == "causal" and node.op.pick != "only"):
+        return None
+    keys: list[int] = []
+    after = None
+    moved = 0
+    for key in node.args[node.op.parts :]:
+        x = step_back(builder, key)
+        if x is not None:
+            keys.append(x)
+            moved += 1
+        elif of_position(builder, key):
+            after = builder.add(Affine("position", (1,), 1), (here(builder),), "next")
+            keys.append(substitute(builder, key, after))
+        else:
+            return None
+    if not moved:
+        return None
+    return builder.add(Lookup("strict", node.op.pick, node.op.parts), (*node.args[: node.op.parts], *keys), node.name, node.line)
+
+
+def position_of(builder: Builder, lookup: int) -> int:
+    """The position a lookup finds, by the shallower of its two forms."""
+    early = shifted(builder, lookup)
+    if early is None:
+        return fetch(builder, lookup, here(builder))
+    after = builder.add(Affine("position", (1,), 1), (here(builder),), "next")
+    return fetch(builder, early, after)

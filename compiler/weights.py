@@ -1,0 +1,169 @@
+"""Emission: a layout as the matrices of a transformer, W_E, W_pos, W_Q, W_K, W_V, W_O, W_in, W_out, W_U.
+
+No bias anywhere: row 0 of W_E and of W_pos, which is BOS, is zero, and stays zero through every sublayer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .layout import Layout
+from .linear import Lin
+from .numerics import Dtype
+from .ops import Mask
+from .plan import Compute, Copy, Embed
+from .schedule import Attention, Mlp
+
+Matrix: TypeAlias = npt.NDArray[np.floating]
+CLEAR = -1
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionWeights:
+    """One attention layer. Shapes: W_Q, W_K, W_V (n_heads, d_model, d_head), W_O (n_heads, d_head, d_model)."""
+
+    W_Q: Matrix
+    W_K: Matrix
+    W_V: Matrix
+    W_O: Matrix
+    masks: tuple[Mask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MlpWeights:
+    """One ReLU block. Shapes: W_in (d_model, d_mlp), W_out (d_mlp, d_model)."""
+
+    W_in: Matrix
+    W_out: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A whole model. Shapes: W_E (V + 1, d_model), W_pos (N + 1, d_model), W_U (d_model, classes); row 0 is BOS."""
+
+    layout: Layout
+    W_E: Matrix
+    W_pos: Matrix
+    W_U: Matrix
+    blocks: tuple[AttentionWeights | MlpWeights, ...]
+
+    def __str__(self) -> str:
+        lines = [f"W_E {self.W_E.shape}  W_pos {self.W_pos.shape}  W_U {self.W_U.shape}"]
+        for i, block in enumerate(self.blocks):
+            tensors = (
+                (("W_in", block.W_in), ("W_out", block.W_out))
+                if isinstance(block, MlpWeights)
+                else (("W_Q", block.W_Q), ("W_K", block.W_K), ("W_V", block.W_V), ("W_O", block.W_O))
+            )
+            for name, tensor in tensors:
+                lines.append(f"blocks.{i}.{name} {tensor.shape}")
+                for index in np.argwhere(tensor):
+                    value = tensor[tuple(index)]
+                    lines.append(f"    {list(map(int, index))} = {value:g}")
+        return "\n".join(lines)
+
+
+def emit(layout: Layout) -> Weights:
+    """Write the matrices. Empty MLP slots are left out."""
+    return _Emitter(layout).weights()
+
+
+class _Emitter:
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.plan = layout, layout.schedule.plan
+        self.real = np.float64 if self.plan.dtype.name == "float64" else np.float32
+        self.dims = {p.feature: p.dims for p in layout.places}
+
+    def zeros(self, *shape: int) -> Matrix:
+        return np.zeros(shape, self.real)
+
+    def column(self, lin: Lin, scale: int = 1) -> Matrix:
+        """The residual-stream vector whose inner product with the stream is scale·lin. Shape (d_model,)."""
+        column = self.zeros(self.layout.d_model)
+        for (f, d), k in lin.terms:
+            column[self.dims[f][d]] += k * scale
+        return column
+
+    def weights(self) -> Weights:
+        sizes, d = self.plan.graph.sizes, self.layout.d_model
+        w_e, w_pos = self.zeros(len(sizes.alphabet) + 1, d), self.zeros(sizes.length + 1, d)
+        for f, feature in enumerate(self.plan.features):
+            if isinstance(feature.recipe, Embed):
+                target = w_e if feature.recipe.source == "token" else w_pos
+                target[1:, list(self.dims[f])] = feature.recipe.table
+        blocks: list[AttentionWeights | MlpWeights] = []
+        for sublayer, cleared in zip(self.layout.schedule.sublayers, self.layout.clears, strict=True):
+            if isinstance(sublayer, Attention):
+                blocks.append(self.attention(sublayer))
+            elif sublayer.writes or cleared:
+                blocks.append(self.mlp(sublayer, cleared))
+        return Weights(self.layout, w_e, w_pos, self.unembedding(), tuple(blocks))
+
+    def attention(self, layer: Attention) -> AttentionWeights:
+        # The grid 2**g is split evenly, 2**ceil(g/2) into W_Q and 2**floor(g/2) into W_K.
+        bits = self.plan.dtype.grid.bit_length() - 1
+        q_scale, k_scale = 1 << -(-bits // 2), 1 << bits // 2
+        uses = sorted(layer.heads, key=lambda use: (self.plan.heads[use.head].mask, use.head))
+        widths = [
+            max(len(self.plan.heads[u.head].query), sum(self.plan.features[f].form.width for f in u.writes)) for u in uses
+        ]
+        shape = (len(uses), self.layout.d_model, max(widths))
+        w_q, w_k, w_v = self.zeros(*shape), self.zeros(*shape), self.zeros(*shape)
+        w_o = self.zeros(shape[0], shape[2], shape[1])
+        for h, use in enumerate(uses):
+            head = self.plan.heads[use.head]
+            for c, (q, k) in enumerate(zip(head.query, head.key, strict=True)):
+                w_q[h, :, c] = self.column(q, q_scale)
+                w_k[h, :, c] = self.column(k, k_scale)
+            c = 0
+            for f in use.writes:
+                recipe = self.plan.features[f].recipe
+                assert isinstance(recipe, Copy)
+                for lin, dim in zip(recipe.source, self.dims[f], strict=True):
+                    w_v[h, :, c] = self.column(lin)
+                    w_o[h, c, dim] = 1
+                    c += 1
+        return AttentionWeights(w_q, w_k, w_v, w_o, tuple(self.plan.heads[use.head].mask for use in uses))
+
+    def mlp(self, layer: Mlp, cleared: tuple[tuple[int, bool], ...]) -> MlpWeights:
+        # A hidden unit is its input column; units with the same input share it and add their outputs.
+        units: dict[tuple[tuple[int, int], ...], dict[int, int]] = {}
+
+        def add(pre: tuple[tuple[int, int], ...], dim: int, weight: int) -> None:
+            out = units.setdefault(pre, {})
+            out[dim] = out.get(dim, 0) + weight
+
+        for dim, signed in cleared:
+            add(((dim, 1),), dim, CLEAR)
+            if signed:
+                add(((dim, -1),), dim, -CLEAR)
+        for f in layer.writes:
+            recipe = self.plan.features[f].recipe
+            assert isinstance(recipe, Compute)
+            for unit in recipe.units:
+                pre = tuple(sorted((self.dims[g][d], k) for (g, d), k in unit.pre.terms))
+                for dim, weight in zip(self.dims[f], unit.out, strict=True):
+                    if weight:
+                        add(pre, dim, weight)
+        kept = [(pre, out) for pre, out in units.items() if pre and any(out.values())]
+        w_in, w_out = self.zeros(self.layout.d_model, len(kept)), self.zeros(len(kept), self.layout.d_model)
+        for u, (pre, out) in enumerate(kept):
+            for dim, k in pre:
+                w_in[dim, u] = k
+            for dim, weight in out.items():
+                w_out[u, dim] = weight
+        return MlpWeights(w_in, w_out)
+
+    def unembedding(self) -> Matrix:
+        # Class z: 2·code(z)·stream - |code(z)|²·one, greatest at the stream's own code by at least 1; class 0 is ⊥.
+        form, one = self.plan.output_form, self.dims[0][0]
+        codes = form.encode(np.arange(form.top + 1)).astype(self.real)  # (classes, width)
+        w_u = self.zeros(self.layout.d_model, form.top + 1)
+        for c, lin in enumerate(self.plan.output):
+            w_u += self.column(lin)[:, None] * (2 * codes[:, c])
+        w_u[one] -= (codes**2).sum(axis=1)
+        return w_u
