@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
 
-from .domain import Alphabet, Kind, Sizes, Symbol
-from .errors import DomainError, HeadworkError, InputError, Location, ProgramError, caller
+from .domain import Alphabet, Domain, Kind, Sizes, Symbol
+from .errors import DomainError, InputError, Location, ProgramError, caller
 from .graph import Builder, Graph
 from .ops import (
     Affine,
@@ -45,7 +45,7 @@ class Value:
         self._builder, self._index = builder, index
 
     @property
-    def domain(self):  # noqa: ANN201
+    def domain(self) -> Domain:
         """The domain, as inferred."""
         return self._builder.nodes[self._index].domain
 
@@ -523,4 +523,4 @@ def program(
     return make if function is None else make(function)
 
 
-__all__ = ["Hit", "HeadworkError", "Match", "Program", "Value", "match", "maximum", "minimum", "previous", "program", "table", "where"]
+__all__ = ["Hit", "Match", "Program", "Value", "match", "maximum", "minimum", "previous", "program", "table", "where"]

@@ -1,0 +1,254 @@
+"""The `headwork` command. Exit codes: 0 fine, 1 a check failed, 2 the user's mistake."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+from typer.core import TyperGroup
+
+from .cli_support import Source, find, parse_alphabet, parse_lengths, read_sequences
+from .compiler.domain import Symbol
+from .compiler.errors import HeadworkError, InputError
+
+if TYPE_CHECKING:
+    from .runtime.model import Model
+
+Stage: TypeAlias = Literal["program", "graph", "optimised", "plan", "schedule", "layout", "weights"]
+Dtype: TypeAlias = Literal["float64", "float32", "float16", "bfloat16"]
+
+FORMS = "A library program, a checkpoint directory, or your own: path/to/file.py:name."
+Wanted = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMS, show_default=False)]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the program; repeatable.")]
+Length = Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence.")]
+AlphabetOption = Annotated[
+    str | None, typer.Option("--alphabet", metavar="V", help="A size, symbols a,b,c or @file.json; default: the program's own.")
+]
+DtypeOption = Annotated[Dtype | None, typer.Option("--dtype", help="The arithmetic to be exact in; default float32.")]
+Code = Annotated[
+    str | None, typer.Option(metavar="CODE", help="The lookups' code: auto, scalar, digits:R, binary or onehot; default auto.")
+]
+Heads = Annotated[int | None, typer.Option(metavar="H", min=1, help="At most so many heads a layer.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Commands(TyperGroup):
+    """The commands; a user's mistake ends any of them with its message and exit code 2."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except HeadworkError as error:
+            message = str(error)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename is None:
+                raise
+            message = f"{error.filename}: {error.strerror}"
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def headwork() -> None:
+    """Compile short attention programs to transformers whose weights are constructed, not trained."""
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the library's programs with their parameters and attention layers."""
+    from . import programs
+    from .display import console, say_json, table
+
+    entries = [programs.entry(name) for name in programs.names()]
+    if as_json:
+        say_json([{"name": e.name, "parameters": dict(e.parameters), "layers": e.layers_formula, "summary": e.summary} for e in entries])
+        return
+    rows = [[e.name, ", ".join(map(_default, e.parameters.items())), e.layers_formula, e.summary] for e in entries]
+    console().print(table(["program", "parameters", "layers", "what it does"], rows))
+
+
+@app.command("compile")
+def compile_(
+    program: Wanted,
+    length: Annotated[int, typer.Option(metavar="N", min=1, help="The longest sequence.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to save the checkpoint.")],
+    settings: Settings = None,
+    alphabet: AlphabetOption = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a program, save it as a checkpoint, and print what it costs."""
+    from .display import console, cost_table, say, say_json
+
+    source = find(program, settings or ())
+    if isinstance(source, Path):
+        raise InputError(f"{program} is compiled already", hint="compile takes a library program or path/to/file.py:name")
+    model = _compile(source, length, parse_alphabet(alphabet), dtype, code, heads)
+    saved = model.save(out)
+    if as_json:
+        sizes = {"length": model.length, "alphabet": len(model.alphabet.symbols), "dtype": model.dtype}
+        say_json({"name": model.name, **sizes, "cost": model.cost.as_dict(), "saved": str(saved)})
+        return
+    say(_headline(model))
+    console().print(cost_table({model.name: model.cost}))
+    say(f"saved in {saved}")
+
+
+@app.command()
+def run(
+    program: Wanted,
+    tokens: Annotated[str, typer.Option("--input", metavar="FILE", help="A JSON list, a list of lists, or words; - is standard input.")],
+    settings: Settings = None,
+    length: Length = None,
+    alphabet: AlphabetOption = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a checkpoint or a program on tokens; prints words for words and JSON for JSON."""
+    from .display import say, say_json, words
+
+    source = find(program, settings or ())
+    given = read_sequences(tokens)
+    if isinstance(source, Path):
+        model = _load(source, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
+    else:
+        symbols = parse_alphabet(alphabet)
+        free = not source.entry.alphabet_fixed if source.entry else source.program.alphabet is None
+        if symbols is None and free:
+            symbols = given.own_alphabet()
+        model = _compile(source, length or max(1, *map(len, given.rows)), symbols, dtype, code, heads)
+    results = model.run(given.words_as(model.alphabet))
+    if as_json or given.json:
+        say_json(results if given.batch else results[0])
+        return
+    for row in results:
+        say(words(row))  # pyright: ignore[reportArgumentType]
+
+
+@app.command()
+def check(
+    program: Wanted,
+    settings: Settings = None,
+    length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence; default 64.")] = None,
+    alphabet: AlphabetOption = None,
+    samples: Annotated[int, typer.Option(metavar="S", min=0, help="How many random sequences.")] = 64,
+    seed: Annotated[int, typer.Option(help="The seed of the random sequences.")] = 0,
+    exhaustive: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Also every sequence of at most N tokens; default: a few hundred of them.")
+    ] = None,
+    lengths: Annotated[str | None, typer.Option(metavar="1,8,64", help="The lengths of the sequences.")] = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every value inside the transformer with the interpreter; exit code 1 where they differ."""
+    from .display import progress, say, say_json
+    from .runtime.check import check as check_model
+
+    source = find(program, settings or ())
+    inputs: list[list[Symbol]] = []
+    if isinstance(source, Path):
+        model = _load(source, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
+    else:
+        model = _compile(source, length or 64, parse_alphabet(alphabet), dtype, code, heads)
+        inputs = source.samples(model.alphabet, model.length, seed)
+    with progress(f"checking {model.name}") as step:
+        report = check_model(
+            model, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive, inputs=inputs, progress=step
+        )
+    if as_json:
+        say_json(report.as_dict())
+    else:
+        say(str(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def show(
+    program: Wanted,
+    settings: Settings = None,
+    stage: Annotated[Stage | None, typer.Option(help="One stage of the compilation; default: an explanation of the whole.")] = None,
+    length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence; default 16.")] = None,
+    alphabet: AlphabetOption = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a program, or any stage of its compilation, as text."""
+    from .display import say, say_json
+
+    source = find(program, settings or ())
+    if isinstance(source, Path):
+        model = _load(source, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
+    else:
+        model = _compile(source, length or 16, parse_alphabet(alphabet), dtype, code, heads)
+    text = model.stage(stage) if stage else model.explain()
+    if as_json:
+        say_json({"name": model.name, "stage": stage or "explanation", "text": text})
+    else:
+        say(text)
+
+
+@app.command()
+def demo(
+    count: Annotated[int, typer.Option("--words", metavar="N", min=100, help="How many words of the text to read.")] = 3000,
+) -> None:
+    """Compile induction and khop, run them on a real text, and check every answer."""
+    from .demo import run_demo
+
+    raise typer.Exit(0 if run_demo(count) else 1)
+
+
+def _compile(
+    source: Source, length: int, alphabet: int | list[Symbol] | None, dtype: str | None, code: str | None, heads: int | None
+) -> Model:
+    from .display import status
+
+    with status(f"compiling {source.program.name}"):
+        return source.compile(length, alphabet, dtype or "float32", code or "auto", heads)
+
+
+def _load(directory: Path, **options: object) -> Model:
+    """A checkpoint. Raises InputError for options that were settled when it was compiled."""
+    from .runtime.files import load
+
+    for name in [name for name, value in options.items() if value is not None]:
+        raise InputError(f"--{name} does not apply to the checkpoint {directory}", hint="it was settled when the program was compiled")
+    return load(directory)
+
+
+def _default(parameter: tuple[str, object]) -> str:
+    name, value = parameter
+    return f"{name}=({len(value)} items)" if isinstance(value, tuple) else f"{name}={value}"
+
+
+def _headline(model: Model) -> str:
+    return f"{model.name}: length {model.length:,}, alphabet {len(model.alphabet.symbols):,}, {model.dtype}"
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+    app()

@@ -1,0 +1,98 @@
+"""What the commands print: tables and progress, with rich; plain where the output is not a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from .runtime.cost import Cost
+
+WIDTH = 100
+
+
+def console() -> Console:
+    """Standard output as it is now; 100 columns where it is not a terminal."""
+    out = Console(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH)
+
+
+def say(text: str = "") -> None:
+    """Print text as it is, without wrapping."""
+    print(text)
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Table:
+    """Rows under headings; the columns numbered in `right` are aligned to the right."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def cost_table(costs: Mapping[str, Cost]) -> Table:
+    """Costs side by side, one column a model."""
+    lines: list[tuple[str, Callable[[Cost], str]]] = [
+        ("attention layers", lambda c: str(c.attention_layers)),
+        ("heads per layer", lambda c: runs(c.heads)),
+        ("d_model", lambda c: str(c.d_model)),
+        ("d_head", lambda c: str(c.d_head)),
+        ("MLP sublayers", lambda c: str(c.mlp_sublayers)),
+        ("d_mlp", lambda c: runs(c.d_mlp)),
+        ("parameters", lambda c: f"{c.parameters:,}"),
+        ("outside the embedding", lambda c: f"{c.parameters - c.embedding_parameters:,}"),
+        ("nonzero parameters", lambda c: f"{c.nonzero_parameters:,}"),
+    ]
+    rows = [[label, *(show(cost) for cost in costs.values())] for label, show in lines]
+    return table(["cost", *costs], rows, right=range(1, len(costs) + 1))
+
+
+def runs(numbers: Sequence[int]) -> str:
+    """Numbers with repeats counted: (1, 1, 1, 2) is `1 ×3, 2`."""
+    groups = [(value, len(list(group))) for value, group in itertools.groupby(numbers)]
+    return ", ".join(f"{value} ×{count}" if count > 1 else str(value) for value, count in groups) or "none"
+
+
+def words(row: Sequence[object]) -> str:
+    """A result as words; ⊥ where there is no value."""
+    return " ".join("⊥" if value is None else str(value) for value in row)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on standard error while work lasts; None, and silence, where that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def status(what: str) -> Iterator[None]:
+    """A spinner on standard error while work of unknown size lasts; silence where that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield

@@ -1,0 +1,59 @@
+"""What the library says about each of its programs, and the checks that all parameters go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from ..compiler.language import Program
+
+_KINDS: tuple[tuple[type, str], ...] = ((int, "an integer"), (str, "a string"), (tuple, "a list"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A program of the library, its parameters with their defaults, and what is known about it without compiling it.
+
+    `make`, `reference`, `sample` and `layers` take the parameters by keyword. `reference(tokens)` is the program in
+    plain Python on the user's symbols, None for ⊥. `sample(rng, length)` draws at most `length` tokens on which the
+    program has something to say. `layers` is the stated number of attention layers, `layers_formula` the same as text.
+    `alphabet_fixed` says that the program is about its own words and makes no sense over others.
+    """
+
+    name: str
+    summary: str
+    make: Callable[..., Program]
+    reference: Callable[..., list[Symbol | None]]
+    sample: Callable[..., list[Symbol]]
+    layers: Callable[..., int]
+    layers_formula: str
+    alphabet: int | tuple[Symbol, ...]
+    alphabet_fixed: bool = False
+    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def settle(self, given: Mapping[str, object]) -> dict[str, object]:
+        """The parameters given, checked for name and kind, over the defaults. Raises InputError naming what is accepted."""
+        takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
+        accepted = f"{self.name} takes {takes}" if takes else f"{self.name} takes no parameters"
+        settled = dict(self.parameters)
+        for parameter, value in given.items():
+            if parameter not in settled:
+                raise InputError(f"program {self.name} has no parameter {parameter!r}", hint=accepted)
+            value = tuple(value) if isinstance(value, list) else value
+            expected, kind = next(k for k in _KINDS if isinstance(settled[parameter], k[0]))
+            if not isinstance(value, expected) or isinstance(value, bool):
+                raise InputError(f"program {self.name} was given {parameter}={value!r}, which is not {kind}", hint=accepted)
+            settled[parameter] = value
+        return settled
+
+    def program(self, **parameters: object) -> Program:
+        """The program for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
+        return self.make(**self.settle(parameters))
+
+
+def at_least(program: str, parameter: str, value: int, least: int) -> None:
+    """Check an integer parameter. Raises InputError where it is smaller than `least`."""
+    if value < least:
+        raise InputError(f"program {program} was given {parameter}={value}", hint=f"give {parameter} of at least {least}")

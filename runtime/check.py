@@ -1,0 +1,246 @@
+"""Checking a model: every value it writes against the interpreter, on exhaustive, adversarial and random inputs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from ..compiler.forms import Form, Ints
+from . import cases
+from .interpreter import Column, interpret_graph
+from .model import Model, Probe
+from .module import Attention
+from .tokens import decode_value, encode
+
+PATTERN_LENGTH = 256  # attention weights are looked at, in the open, up to this length
+BATCH_POSITIONS = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first place where a model differs from the interpreter. `block` 0 is the embedding; None the unembedding."""
+
+    value: str
+    block: int | None
+    position: int
+    wanted: str
+    got: str
+    tokens: list[str]
+
+    def __str__(self) -> str:
+        where = "the unembedding" if self.block is None else "the embedding" if self.block == 0 else f"block {self.block}"
+        shown = " ".join(self.tokens[:40]) + (" …" if len(self.tokens) > 40 else "")
+        return f"{self.value} after {where}, position {self.position}: wanted {self.wanted}, got {self.got}\n  input: {shown}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check saw. `ok` means every value on every input was right, bit for bit."""
+
+    program: str
+    dtype: str
+    sequences: int = 0
+    positions: int = 0
+    values: int = 0
+    mismatches: int = 0
+    inexact: int = 0
+    exhaustive: int = 0
+    largest_leak: float = 0.0
+    largest_deviation: float = 0.0
+    smallest_margin: float = float("inf")
+    first: Divergence | None = None
+    lengths: list[int] = field(default_factory=list[int])
+
+    @property
+    def ok(self) -> bool:
+        """No value differs, no cell is off its code by any amount, and something was compared."""
+        return self.mismatches == 0 and self.inexact == 0 and self.positions > 0
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as JSON-ready values."""
+        return {"ok": self.ok, **asdict(self)}
+
+    def __str__(self) -> str:
+        lengths = ", ".join(map(str, self.lengths[:12])) + (", …" if len(self.lengths) > 12 else "")
+        lines = [
+            f"{'exact' if self.ok else 'WRONG'}: {self.program} in {self.dtype}",
+            f"  inputs     {self.sequences:,} sequences, {self.positions:,} positions, lengths {lengths}"
+            + (f"; every sequence up to length {self.exhaustive}" if self.exhaustive else ""),
+            f"  compared   {self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code",
+            f"  attention  largest leak {self.largest_leak:g}",
+            f"  decoding   largest deviation {self.largest_deviation:g}, smallest logit margin {self.smallest_margin:g}",
+        ]
+        return "\n".join(lines) + (f"\nfirst divergence: {self.first}" if self.first else "")
+
+
+def check(
+    model: Model,
+    *,
+    samples: int = 64,
+    lengths: Sequence[int] | None = None,
+    seed: int = 0,
+    exhaustive: int | None = None,
+    inputs: Sequence[Sequence[Symbol]] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Compare every value the model writes, and its output, with the interpreter.
+
+    Inputs: all sequences up to length `exhaustive` (chosen small if None, none if 0), then `samples` sequences of the
+    given `lengths` (1, 2, 3, N/2, N - 1, N if None): random, few symbols, all equal, alternating, no match, one match
+    at the far end, near misses, repeated blocks; then `inputs`. Values are read from their places in the residual
+    stream after the block that writes them. Raises InputError for impossible lengths or too many sequences.
+    """
+    vocabulary, limit = len(model.alphabet), model.length
+    chosen = sorted(set(lengths)) if lengths is not None else cases.default_lengths(limit)
+    if samples < 0 or any(not 1 <= n <= limit for n in chosen) or not chosen:
+        raise InputError(f"cannot check {samples} samples of lengths {chosen}", hint=f"lengths are 1..{limit}, samples at least 0")
+    if exhaustive is not None and not 0 <= exhaustive <= limit:
+        raise InputError(f"exhaustive length {exhaustive} is not in 0..{limit}", hint="compile for a greater length")
+    every = cases.auto_exhaustive(vocabulary, limit) if exhaustive is None else exhaustive
+    count = cases.exhaustive_count(vocabulary, every)
+    if count > cases.MAX_EXHAUSTIVE:
+        raise InputError(f"{count:,} sequences of length up to {every}", hint=f"at most {cases.MAX_EXHAUSTIVE:,}; choose a smaller length")
+    rows = [
+        *cases.exhaustive(vocabulary, every),
+        *cases.sampled(vocabulary, chosen, samples, random.Random(seed)),
+        *(row for row in (encode(model.graph.sizes, tokens) for tokens in inputs) if row),
+    ]
+    report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}))
+    done = 0
+    for batch in _batches(rows):
+        _check_batch(model, batch, report)
+        done += len(batch)
+        if progress:
+            progress(done, len(rows))
+    return report
+
+
+def _batches(rows: list[list[int]]) -> Iterator[list[list[int]]]:
+    """Rows of one length together, a bounded number of positions at a time."""
+    by_length: dict[int, list[list[int]]] = {}
+    for row in rows:
+        by_length.setdefault(len(row), []).append(row)
+    for length, same in sorted(by_length.items()):
+        step = max(1, BATCH_POSITIONS // length)
+        for start in range(0, len(same), step):
+            yield same[start : start + step]
+
+
+@torch.no_grad()
+def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
+    ids = torch.tensor(rows, dtype=torch.long, device=model.module.W_E.device)
+    wanted = [interpret_graph(model.graph, row)[model.graph.output] for row in rows]
+    inner = [interpret_graph(model.optimised, row) for row in rows]
+    report.sequences += len(rows)
+    report.positions += ids.numel()
+    x = None
+    previous = None
+    for block, x in enumerate(model.module.stream(ids)):
+        layer = model.module.blocks[block - 1] if block else None
+        if isinstance(layer, Attention) and ids.shape[1] <= PATTERN_LENGTH and previous is not None:
+            leak = 1 - layer.pattern(previous).amax(-1)[:, :, 1:].min().item()
+            report.largest_leak = max(report.largest_leak, leak)
+        stream = x.double().cpu().numpy()  # (B, n + 1, d_model)
+        if stream[:, 0].any():
+            _note(report, model, rows, "BOS", block, np.argwhere(stream[:, 0].any(-1))[0][0], 0, "all zero", "not zero")
+        for probe in (p for p in model.probes if p.block == block):
+            _check_probe(model, probe, stream[:, 1:, list(probe.dims)], rows, inner, report)
+        previous = x
+    assert x is not None
+    _check_output(model, x[:, 1:], rows, wanted, report)
+
+
+def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -> tuple[Ints, Ints] | None:
+    """The codes a probe should hold, and which positions are specified; None for a helper, which has no meaning.
+
+    Shapes: n token ids -> codes (n, width), specified (n,). A value outside the probe's form is unspecified: such a
+    form is only used where the value is proved unread.
+    """
+    n, form = len(row), probe.form
+    match probe.value:
+        case "helper":
+            return None
+        case "one":
+            column: Column = [1] * n
+        case "token":
+            column = list(row)
+        case "position":
+            column = list(range(1, n + 1))
+        case int() as node:
+            column = values[node]
+    z = np.array([0 if v is None else v - form.off for v in column], np.int64)
+    return form.encode(z), z <= form.top
+
+
+def _check_probe(
+    model: Model, probe: Probe, cells: np.ndarray, rows: list[list[int]], inner: list[list[Column]], report: Report
+) -> None:
+    pairs = [expected(model, probe, row, values) for row, values in zip(rows, inner, strict=True)]
+    codes = np.stack([p[0] for p in pairs if p is not None]) if pairs[0] is not None else None
+    if codes is None:
+        return
+    specified = np.stack([p[1] for p in pairs if p is not None])
+    deviation = np.where(specified, np.abs(cells - codes).max(axis=-1), 0.0)  # (B, n)
+    deviation = np.where(np.isnan(deviation), np.inf, deviation)
+    report.values += int(specified.sum())
+    report.inexact += int((deviation > 0).sum())
+    report.largest_deviation = max(report.largest_deviation, float(deviation.max()))
+    wrong = deviation >= 0.5  # codes differ by at least 1 in some cell, so below 1/2 the nearest code is the right one
+    report.mismatches += int(wrong.sum())
+    if wrong.any():
+        b, i = np.argwhere(wrong)[0]
+        got = _text(cells[b, i], probe.form)
+        _first(report, model, rows[b], f"{probe.name} ({probe.form})", probe.block, i + 1, _text(codes[b, i], probe.form), got)
+
+
+def _check_output(model: Model, x: torch.Tensor, rows: list[list[int]], wanted: list[Column], report: Report) -> None:
+    logits = model.module.unembed(x)
+    classes = logits.argmax(-1).cpu().numpy()  # (B, n)
+    off = model.output_form.off
+    right = np.array([[0 if v is None else v - off for v in column] for column in wanted])
+    report.values += right.size
+    wrong = classes != right
+    report.mismatches += int(wrong.sum())
+    if logits.shape[-1] > 1:
+        top = logits.double().topk(2, dim=-1).values
+        report.smallest_margin = min(report.smallest_margin, float((top[..., 0] - top[..., 1]).min()))
+    if wrong.any():
+        b, i = np.argwhere(wrong)[0]
+        domain = model.output_domain
+        values = [int(c) + off if c else None for c in (right[b, i], classes[b, i])]
+        want, got = (_symbol(decode_value(model.graph.sizes, domain, v) if _inside(model, v) else f"class {v}") for v in values)
+        _first(report, model, rows[b], "the output", None, i + 1, want, got)
+
+
+def _inside(model: Model, value: int | None) -> bool:
+    return value is None or model.output_domain.kind != "token" or 0 <= value < len(model.alphabet)
+
+
+def _symbol(value: object) -> str:
+    return "⊥" if value is None else str(value)
+
+
+def _text(cells: np.ndarray, form: Form) -> str:
+    numbers = ", ".join(f"{c:g}" for c in cells)
+    if form.kind == "digits" and form.parts == 1:
+        return "⊥" if cells[0] == 0 else f"{cells[0] + form.off:g}"
+    return f"[{numbers}]"
+
+
+def _note(report: Report, model: Model, rows: list[list[int]], value: str, block: int, b: int, i: int, want: str, got: str) -> None:
+    report.mismatches += 1
+    _first(report, model, rows[b], value, block, i, want, got)
+
+
+def _first(report: Report, model: Model, row: list[int], value: str, block: int | None, position: int, want: str, got: str) -> None:
+    order = float("inf") if block is None else block
+    known = report.first
+    if known is None or order < (float("inf") if known.block is None else known.block):
+        symbols = [str(model.alphabet.symbols[i]) for i in row]
+        report.first = Divergence(value, block, int(position), want, got, symbols)

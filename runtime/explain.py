@@ -1,0 +1,44 @@
+"""The text of `model.explain()`: what every block does, why it is exact, and where every value is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..compiler.numerics import dtype_named
+from .module import AttentionShape
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def explain(model: Model) -> str:
+    """The model as text, block by block."""
+    dtype = dtype_named(model.dtype)
+    sizes = model.graph.sizes
+    lines = [
+        f"{model.name}: {'causal' if sizes.causal else 'bidirectional'}, length {sizes.length:,}, alphabet {len(sizes.alphabet):,}, {model.dtype}",
+        f"as written {model.graph.depth} attention layers, optimised {model.optimised.depth}",
+        "",
+        *str(model.cost).splitlines(),
+        "",
+        f"scores are multiples of {dtype.grid}; a winner leads by at least {dtype.grid}, where exp rounds to 0;",
+        f"sums of at most {dtype.limit:,} steps are exact in any order",
+        "",
+        "embedding  " + _values(model, 0),
+    ]
+    layer = 0
+    for b, block in enumerate(model.module.shape.blocks, 1):
+        if isinstance(block, AttentionShape):
+            layer += 1
+            lines.append(f"block {b:<3}  attention layer {layer}")
+            for record in (r for r in model.records if r.block == b):
+                lines.append(f"           {record.name}: {record.does}")
+                lines.append(f"             code {record.code}: {record.inequality} = {record.steps:,} <= {dtype.limit:,}")
+        else:
+            lines.append(f"block {b:<3}  MLP of {block.d_mlp} units: {_values(model, b) or 'clears what is dead'}")
+    return "\n".join(lines)
+
+
+def _values(model: Model, block: int) -> str:
+    probes = [p for p in model.probes if p.block == block]
+    return ", ".join(f"{p.name}{list(p.dims)}" for p in probes)

@@ -1,0 +1,44 @@
+"""`interpret`: what a program means on a sequence, by the reference interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..compiler.domain import Symbol
+from ..compiler.graph import Graph
+from ..compiler.language import Program
+from .interpreter import interpret_graph
+from .tokens import decode_value, encode
+
+if TYPE_CHECKING:
+    from .model import Model
+
+
+def interpret(
+    program: Program | Graph | Model,
+    tokens: Sequence[Symbol],
+    *,
+    length: int | None = None,
+    alphabet: int | Sequence[Symbol] | None = None,
+) -> list[Symbol | None]:
+    """The program's result at every position, by definition: no codes, no weights, no optimiser; None is ⊥.
+
+    A program is built for `length` (the sequence's own if not given) and `alphabet` (the program's own, else the
+    symbols that occur). Raises InputError for unknown symbols, ProgramError and DomainError as building does.
+    """
+    if isinstance(program, Program):
+        graph = program.build(max(1, len(tokens) if length is None else length), _alphabet(program, tokens, alphabet))
+    else:
+        graph = program if isinstance(program, Graph) else program.graph
+    values = interpret_graph(graph, encode(graph.sizes, tokens))[graph.output]
+    domain = graph.nodes[graph.output].domain
+    return [decode_value(graph.sizes, domain, v) for v in values]
+
+
+def _alphabet(program: Program, tokens: Sequence[Symbol], alphabet: int | Sequence[Symbol] | None) -> int | Sequence[Symbol] | None:
+    if alphabet is not None or program.alphabet is not None:
+        return alphabet
+    if tokens and all(isinstance(t, int) and not isinstance(t, bool) and t >= 0 for t in tokens):
+        return max(t for t in tokens if isinstance(t, int)) + 1
+    return list(dict.fromkeys(tokens)) or 1

@@ -1,0 +1,232 @@
+"""Models: compile a program, run it on the user's own symbols, look inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from ..compiler.domain import Alphabet, Domain, Symbol
+from ..compiler.errors import InputError
+from ..compiler.forms import Form
+from ..compiler.graph import Graph
+from ..compiler.language import Program
+from ..compiler.pipeline import STAGES, Compiled, lower
+from ..compiler.plan import Origin
+from ..compiler.weights import AttentionWeights, Weights
+from .cost import Cost, cost_of
+from .module import AttentionShape, MlpShape, Shape, Transformer
+from .tokens import decode_value, encode
+
+Output: TypeAlias = list[Symbol | None]
+TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Where a value can be read: dimensions of the residual stream after a block (0 is the embedding)."""
+
+    name: str
+    value: int | Origin
+    form: Form
+    dims: tuple[int, ...]
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """What a head does and why it is exact, for people."""
+
+    block: int
+    name: str
+    does: str
+    code: str
+    inequality: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A compiled program: an ordinary torch module and what its numbers mean.
+
+    `graph` is the program as written and `optimised` the one that was lowered; `probes` say where its values are.
+    """
+
+    graph: Graph
+    optimised: Graph
+    module: Transformer
+    dtype: str
+    output_form: Form
+    probes: tuple[Probe, ...]
+    records: tuple[HeadRecord, ...]
+    compiled: Compiled | None = None
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return self.graph.name
+
+    @property
+    def length(self) -> int:
+        """The longest sequence, N."""
+        return self.graph.sizes.length
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The symbols."""
+        return self.graph.sizes.alphabet
+
+    @property
+    def cost(self) -> Cost:
+        """Layers, heads, widths and parameters."""
+        return cost_of(self.module)
+
+    @property
+    def output_domain(self) -> Domain:
+        """The domain of the program's result."""
+        return self.graph.nodes[self.graph.output].domain
+
+    def run(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]]) -> Output | list[Output]:
+        """The program's result at every position, in the user's symbols; None is ⊥.
+
+        Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is a
+        list whose items are all lists or tuples. Raises InputError for unknown symbols and for sequences too long.
+        """
+        if isinstance(tokens, str):
+            raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
+        if len(tokens) and all(isinstance(row, (list, tuple)) for row in tokens):
+            return self._run([encode(self.graph.sizes, row) for row in tokens])  # pyright: ignore[reportArgumentType]
+        return self._run([encode(self.graph.sizes, tokens)])[0]
+
+    def _run(self, rows: list[list[int]]) -> list[Output]:
+        results: list[Output] = [[] for _ in rows]
+        by_length: dict[int, list[int]] = {}
+        for index, row in enumerate(rows):
+            by_length.setdefault(len(row), []).append(index)
+        for length, members in by_length.items():
+            step = max(1, (1 << 16) // max(1, length))
+            for start in range(0, len(members) if length else 0, step):
+                part = members[start : start + step]
+                for index, classes in zip(part, self.classes([rows[i] for i in part]).tolist(), strict=True):
+                    values = [c + self.output_form.off if c else None for c in classes]
+                    results[index] = [decode_value(self.graph.sizes, self.output_domain, v) for v in values]
+        return results
+
+    @torch.no_grad()
+    def classes(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+        """The greatest logit's class at every position, 0 for ⊥. Shapes: B sequences of n token ids -> (B, n)."""
+        device = self.module.W_E.device
+        x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=device))
+        parts = [self.module.unembed(x[:, s : s + CHUNK]).argmax(-1) for s in range(0, x.shape[1], CHUNK)]
+        return torch.cat(parts, dim=1)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write config.json, program.json and model.safetensors; the directory appears whole or not at all."""
+        from .files import save
+
+        return save(self, Path(directory))
+
+    def explain(self) -> str:
+        """The model as a table: every head with what it matches and why it is exact, every MLP, every value's place."""
+        from .explain import explain
+
+        return explain(self)
+
+    def stage(self, name: str) -> str:
+        """A stage of the compilation as text. Raises InputError for an unknown stage, or one a checkpoint does not keep."""
+        if name == "graph":
+            return str(self.graph)
+        if name == "optimised":
+            return str(self.optimised)
+        if name not in STAGES:
+            raise InputError(f"there is no stage {name!r}", hint=f"stages are {', '.join(STAGES)}")
+        if self.compiled is None:
+            raise InputError(f"a checkpoint does not keep the stage {name!r}", hint="it has graph and optimised; compile the program for the rest")
+        return self.compiled.stage(name)
+
+
+def compile(
+    program: Program,
+    *,
+    length: int,
+    alphabet: int | Sequence[Symbol] | None = None,
+    dtype: str = "float32",
+    code: str = "auto",
+    heads: int | None = None,
+) -> Model:
+    """Compile a program to a transformer whose weights are constructed, not trained.
+
+    `length` is the longest sequence N, `alphabet` a size or a list of symbols (the program's own if it names one),
+    `dtype` the arithmetic to be exact in, `code` the lookups' code ("auto", "scalar", "digits:r", "binary", "onehot"),
+    `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
+    inequality where it cannot be exact, InputError for impossible options.
+    """
+    compiled = lower(program.build(length, alphabet), dtype, code, heads)
+    return Model(
+        graph=compiled.graph,
+        optimised=compiled.optimised,
+        module=to_module(compiled.weights, TORCH[dtype]),
+        dtype=dtype,
+        output_form=compiled.plan.output_form,
+        probes=_probes(compiled),
+        records=_records(compiled),
+        compiled=compiled,
+    )
+
+
+def to_module(weights: Weights, dtype: torch.dtype) -> Transformer:
+    """The torch module that holds the emitted matrices."""
+    blocks = tuple(
+        AttentionShape(b.W_Q.shape[2], b.masks) if isinstance(b, AttentionWeights) else MlpShape(b.W_in.shape[1]) for b in weights.blocks
+    )
+    shape = Shape(weights.W_E.shape[0] - 1, weights.W_pos.shape[0] - 1, weights.W_E.shape[1], weights.W_U.shape[1], blocks)
+    tensors = {"W_E": weights.W_E, "W_pos": weights.W_pos, "W_U": weights.W_U}
+    for i, block in enumerate(weights.blocks):
+        names = ("W_Q", "W_K", "W_V", "W_O") if isinstance(block, AttentionWeights) else ("W_in", "W_out")
+        tensors |= {f"blocks.{i}.{name}": getattr(block, name) for name in names}
+    return assemble(shape, {name: torch.from_numpy(value).to(dtype) for name, value in tensors.items()})
+
+
+def assemble(shape: Shape, tensors: dict[str, torch.Tensor]) -> Transformer:
+    """A module of that shape holding those tensors, without allocating them twice."""
+    with torch.device("meta"):
+        module = Transformer(shape)
+    module.load_state_dict(tensors, assign=True)
+    return module
+
+
+def _block_of(compiled: Compiled) -> list[int]:
+    """The block number each sublayer became (empty MLP slots became none), preceded by 0 for the embedding."""
+    blocks = [0]
+    for sublayer, cleared in zip(compiled.schedule.sublayers, compiled.layout.clears, strict=True):
+        blocks.append(blocks[-1] + bool(sublayer.writes or cleared))
+    return blocks
+
+
+def _probes(compiled: Compiled) -> tuple[Probe, ...]:
+    blocks = _block_of(compiled)
+    found: list[Probe] = []
+    for place in compiled.layout.places:
+        feature = compiled.plan.features[place.feature]
+        found.append(Probe(feature.name, feature.value, feature.form, place.dims, blocks[place.born]))
+    return tuple(found)
+
+
+def _records(compiled: Compiled) -> tuple[HeadRecord, ...]:
+    plan, blocks = compiled.plan, _block_of(compiled)
+    records: list[HeadRecord] = []
+    for s, sublayer in enumerate(compiled.schedule.sublayers, 1):
+        for use in getattr(sublayer, "heads", ()):
+            head = plan.heads[use.head]
+            node = plan.graph.nodes[head.lookup]
+            names = [plan.graph.nodes[a].name for a in node.args]
+            half = len(names) // 2
+            pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:half], names[half:], strict=True))
+            writes = ", ".join(plan.features[f].name for f in use.writes)
+            does = f"{node.op.label().removeprefix('lookup ')}: {pairs} -> {writes}"
+            records.append(HeadRecord(blocks[s], head.name, does, head.code, head.exact.inequality, head.exact.steps))
+    return tuple(records)

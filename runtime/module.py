@@ -1,0 +1,161 @@
+"""The model: one plain transformer, without normalisation, biases or custom kernels.
+
+Names follow the field: W_E, W_pos, W_Q, W_K, W_V, W_O, W_in, W_out, W_U. Position 0 is BOS, added inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu, scaled_dot_product_attention
+
+Mask = Literal["causal", "strict", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionShape:
+    """Sizes of one attention layer, and each head's mask."""
+
+    d_head: int
+    masks: tuple[Mask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MlpShape:
+    """Size of one ReLU block."""
+
+    d_mlp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All sizes of a model: V symbols, context length N, `classes` of the unembedding (class 0 is ⊥)."""
+
+    alphabet: int
+    length: int
+    d_model: int
+    classes: int
+    blocks: tuple[AttentionShape | MlpShape, ...]
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Keep float32 matrix products in float32: TF32 and bfloat16 shortcuts would break exactness."""
+    before = torch.get_float32_matmul_precision()
+    if before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class Attention(nn.Module):
+    """softmax(q kᵀ + mask) v per head, with score scale 1; heads of one mask stand together and share a kernel call."""
+
+    def __init__(self, d_model: int, shape: AttentionShape) -> None:
+        super().__init__()
+        n_heads = len(shape.masks)
+        self.masks = shape.masks
+        self.W_Q = nn.Parameter(torch.zeros(n_heads, d_model, shape.d_head))
+        self.W_K = nn.Parameter(torch.zeros(n_heads, d_model, shape.d_head))
+        self.W_V = nn.Parameter(torch.zeros(n_heads, d_model, shape.d_head))
+        self.W_O = nn.Parameter(torch.zeros(n_heads, shape.d_head, d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (torch.einsum("bnd,hde->bhne", x, w) for w in (self.W_Q, self.W_K, self.W_V))  # (B, nh, n, hs)
+        parts: list[Tensor] = []
+        start = 0
+        while start < len(self.masks):
+            mask = self.masks[start]
+            stop = start + sum(m == mask for m in self.masks[start:])
+            parts.append(_attend(mask, q[:, start:stop], k[:, start:stop], v[:, start:stop]))
+            start = stop
+        z = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]  # (B, nh, n, hs)
+        return torch.einsum("bhne,hed->bnd", z, self.W_O)
+
+    def pattern(self, x: Tensor) -> Tensor:
+        """Attention weights, computed in the open. Shapes: (B, n, d_model) -> (B, n_heads, n, n); row 0 is BOS."""
+        q, k = (torch.einsum("bnd,hde->bhne", x, w) for w in (self.W_Q, self.W_K))
+        n = x.shape[1]
+        i, t = torch.arange(n, device=x.device)[:, None], torch.arange(n, device=x.device)[None, :]
+        visible = {"causal": t <= i, "strict": (t < i) | ((i == 0) & (t == 0)), "full": (i > 0) | (t == 0)}
+        mask = torch.stack([visible[m] for m in self.masks])  # (nh, n, n)
+        return (q @ k.mT).masked_fill(~mask, -torch.inf).softmax(-1)
+
+
+def _attend(mask: Mask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of heads that share a mask; BOS always sees itself alone. Shapes: (B, nh, n, hs) each."""
+    match mask:
+        case "causal":
+            return scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
+        case "strict":  # position i sees t < i: causal attention over keys and values one place earlier
+            if q.shape[2] == 1:
+                return v
+            seen = scaled_dot_product_attention(q[:, :, 1:], k[:, :, :-1], v[:, :, :-1], is_causal=True, scale=1.0)
+        case "full":
+            seen = scaled_dot_product_attention(q[:, :, 1:], k, v, scale=1.0)
+    return torch.cat([v[:, :, :1], seen], dim=2)
+
+
+class Mlp(nn.Module):
+    """relu(x W_in) W_out."""
+
+    def __init__(self, d_model: int, shape: MlpShape) -> None:
+        super().__init__()
+        self.W_in = nn.Parameter(torch.zeros(d_model, shape.d_mlp))
+        self.W_out = nn.Parameter(torch.zeros(shape.d_mlp, d_model))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(x @ self.W_in) @ self.W_out
+
+
+class Transformer(nn.Module):
+    """x = W_E[token] + W_pos[position]; x += block(x) for each block; logits = x W_U."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        d = shape.d_model
+        self.W_E = nn.Parameter(torch.zeros(shape.alphabet + 1, d))
+        self.W_pos = nn.Parameter(torch.zeros(shape.length + 1, d))
+        self.W_U = nn.Parameter(torch.zeros(d, shape.classes))
+        self.blocks = nn.ModuleList(Attention(d, b) if isinstance(b, AttentionShape) else Mlp(d, b) for b in shape.blocks)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids 0..V-1 to the residual stream, BOS in front. Shapes: (B, n) -> (B, n + 1, d_model)."""
+        rows = torch.nn.functional.pad(ids + 1, (1, 0))  # row 0 is BOS
+        return self.W_E[rows] + self.W_pos[: rows.shape[1]]
+
+    def stream(self, ids: Tensor) -> Iterator[Tensor]:
+        """The residual stream after the embedding and after each block. Shapes: (B, n) -> (B, n + 1, d_model) each."""
+        with full_precision():
+            x = self.embed(ids)
+            yield x
+            for block in self.blocks:
+                x = x + block(x)
+                yield x
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """The residual stream after the last block, BOS cut off. Shapes: (B, n) -> (B, n, d_model)."""
+        with full_precision():
+            x = self.embed(ids)
+            for block in self.blocks:
+                x = x + block(x)
+            return x[:, 1:]
+
+    def unembed(self, x: Tensor) -> Tensor:
+        """Logits over ⊥ (class 0) and the output's values. Shapes: (..., d_model) -> (..., classes)."""
+        with full_precision():
+            return x @ self.W_U
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits in nats, before any softmax. Shapes: token ids (B, n) -> (B, n, classes), n <= length."""
+        return self.unembed(self.hidden(ids))

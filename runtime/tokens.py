@@ -1,0 +1,37 @@
+"""The user's symbols in and out: what `run` and `interpret` share, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..compiler.domain import Domain, Sizes, Symbol
+from ..compiler.errors import InputError
+
+
+def encode(sizes: Sizes, tokens: Sequence[Symbol]) -> list[int]:
+    """Symbols to token ids. Raises InputError for an unknown symbol (with its place) and for too long a sequence."""
+    if isinstance(tokens, str):
+        raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
+    if len(tokens) > sizes.length:
+        raise InputError(f"the sequence has {len(tokens):,} tokens, more than the length {sizes.length:,}", hint="compile for a greater length")
+    ids: list[int] = []
+    for place, symbol in enumerate(tokens, 1):
+        index = sizes.alphabet.id(symbol)
+        if index is None:
+            some = ", ".join(map(repr, sizes.alphabet.symbols[:8])) + (", …" if len(sizes.alphabet) > 8 else "")
+            raise InputError(f"token {place} is {symbol!r}, which is not in the alphabet", hint=f"the alphabet is {some}")
+        ids.append(index)
+    return ids
+
+
+def decode_value(sizes: Sizes, domain: Domain, value: int | None) -> Symbol | None:
+    """A value as the user sees it: tokens as symbols, booleans as bool, numbers as int, ⊥ as None."""
+    if value is None:
+        return None
+    match domain.kind:
+        case "token":
+            return sizes.alphabet.symbols[value]
+        case "bool":
+            return bool(value)
+        case "position" | "int":
+            return value

@@ -1,0 +1,320 @@
+"""The program library against its references: plain Python that knows nothing of the compiler."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import pytest
+from headwork import InputError, Program, programs
+from headwork.compiler.domain import Symbol
+from headwork.compiler.graph import Graph
+from headwork.compiler.rewrite import optimise
+from headwork.runtime.interpreter import interpret_graph
+
+Tokens = Sequence[Symbol]
+Parameters = dict[str, object]
+
+LETTERS = [["a", "b", "c"], ["b", "c", "a"], ["c", "c", "b"], ["b", "a", "a"]]
+SETTINGS: list[tuple[str, Parameters]] = [
+    ("previous", {}),
+    ("previous", {"by": 2}),
+    ("previous", {"by": 7}),
+    ("induction", {}),
+    *[("khop", {"k": k}) for k in (0, 1, 2, 3, 4, 5, 6, 7, 13, 31, 100)],
+    ("skip_trigram", {}),
+    ("skip_trigram", {"table": [["x", "y", "z"]]}),
+    ("skip_trigram", {"table": LETTERS}),
+    ("recall", {}),
+    ("compose", {}),
+    ("ioi", {}),
+    ("ioi", {"names": ["Mary", "John"]}),
+    ("ioi", {"names": ["a", "b", "c", "d", "e"]}),
+    ("ioi", {"names": ["Eve"]}),
+]
+FREE = ["previous", "induction", "khop", "recall"]  # programs over any alphabet
+
+
+def label(value: object) -> str:
+    return ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
+each_setting = pytest.mark.parametrize(("name", "parameters"), SETTINGS, ids=label)
+
+
+@cache
+def graphs(program: Program, length: int) -> tuple[Graph, Graph]:
+    """The program as written and as optimised."""
+    graph = program.build(length)
+    return graph, optimise(graph)
+
+
+def outputs(graph: Graph, tokens: Tokens) -> list[Symbol | None]:
+    """The interpreter's answer in the user's symbols."""
+    symbols = graph.sizes.alphabet.symbols
+    column = interpret_graph(graph, [symbols.index(token) for token in tokens])[graph.output]
+    assert graph.nodes[graph.output].domain.kind == "token"
+    return [None if v is None else symbols[v] for v in column]
+
+
+def agree(name: str, parameters: Parameters, prompts: Iterable[Tokens], length: int, alphabet: int | tuple[Symbol, ...] | None = None) -> None:
+    """Both graphs give what the reference gives, on every prompt."""
+    entry = programs.entry(name)
+    program = programs.get(name, **parameters)
+    written, optimised = graphs(program, length) if alphabet is None else [f(program.build(length, alphabet)) for f in (lambda g: g, optimise)]
+    for tokens in prompts:
+        expected = entry.reference(tokens, **parameters)
+        assert len(expected) == len(tokens)
+        assert outputs(written, tokens) == expected, tokens
+        assert outputs(optimised, tokens) == expected, tokens
+
+
+def own_alphabet(name: str, parameters: Parameters) -> tuple[Symbol, ...]:
+    alphabet = programs.get(name, **parameters).alphabet
+    assert isinstance(alphabet, tuple)
+    return alphabet
+
+
+def short(symbols: Tokens, longest: int = 5) -> Iterable[Tokens]:
+    for n in range(1, longest + 1):
+        yield from itertools.product(symbols, repeat=n)
+
+
+# --- against the references ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alphabet", [3, ("x", "y", "z"), (2, "two", True)], ids=str)
+@pytest.mark.parametrize(("name", "parameters"), [s for s in SETTINGS if s[0] in FREE], ids=label)
+def test_every_short_sequence(name: str, parameters: Parameters, alphabet: int | tuple[Symbol, ...]) -> None:
+    symbols = tuple(range(alphabet)) if isinstance(alphabet, int) else alphabet
+    agree(name, parameters, short(symbols), 5, alphabet)
+
+
+def test_every_short_sequence_over_own_words() -> None:
+    agree("skip_trigram", {"table": LETTERS}, short("abc", 6), 6)
+    agree("ioi", {"names": ["a", "b"]}, short(["a", "b", "and"], 6), 6)
+
+
+@each_setting
+def test_samples(name: str, parameters: Parameters) -> None:
+    entry, alphabet = programs.entry(name), set(own_alphabet(name, parameters))
+    rng = random.Random(1)
+    prompts = [entry.sample(rng, length, **parameters) for length in range(1, 41) for _ in range(3)]
+    for length, tokens in zip([n for n in range(1, 41) for _ in range(3)], prompts, strict=True):
+        assert 1 <= len(tokens) <= length
+        assert set(tokens) <= alphabet
+    agree(name, parameters, prompts, 40)
+
+
+@each_setting
+def test_samples_say_something(name: str, parameters: Parameters) -> None:
+    entry = programs.entry(name)
+    rng = random.Random(2)
+    spoke = [any(v is not None for v in entry.reference(entry.sample(rng, 40, **parameters), **parameters)) for _ in range(30)]
+    assert sum(spoke) >= (20 if parameters.get("k", 0) not in (31, 100) else 0)
+
+
+@each_setting
+def test_random_sequences(name: str, parameters: Parameters) -> None:
+    """Sequences over all words, over few of them, and samples with words replaced: near misses of every pattern."""
+    entry, alphabet = programs.entry(name), own_alphabet(name, parameters)
+    rng = random.Random(3)
+    prompts: list[Tokens] = []
+    for _ in range(60):
+        few = rng.sample(alphabet, rng.randint(1, len(alphabet)))
+        prompts.append(rng.choices(few, k=rng.randint(1, 40)))
+        damaged = entry.sample(rng, 40, **parameters)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(damaged))] = rng.choice(rng.choice([alphabet, tuple(damaged)]))
+        prompts.append(damaged)
+    agree(name, parameters, prompts, 40)
+
+
+# --- depth -----------------------------------------------------------------------------------------------
+
+
+@each_setting
+@pytest.mark.parametrize("length", [4, 9, 64])
+def test_stated_layers(name: str, parameters: Parameters, length: int) -> None:
+    stated = programs.entry(name).layers(**parameters)
+    assert graphs(programs.get(name, **parameters), length)[1].depth == stated
+
+
+def test_khop_layers_for_every_k() -> None:
+    """floor(log2 k) + 2, which misses one layer less than ceil(log2 k) + 2 would unless k is a power of two."""
+    for k in range(65):
+        stated = programs.entry("khop").layers(k)
+        floor = max((t for t in range(8) if 2**t <= k), default=-2)
+        assert stated == floor + 2
+        assert optimise(programs.get("khop", k=k).build(128)).depth == stated, k
+
+
+def test_written_depth_is_the_plain_loop() -> None:
+    assert [graphs(programs.get("khop", k=k), 64)[0].depth for k in (0, 1, 5)] == [0, 2, 6]
+
+
+# --- known answers ---------------------------------------------------------------------------------------
+
+
+def run(name: str, text: str | Tokens, **parameters: object) -> list[Symbol | None]:
+    tokens = text.split() if isinstance(text, str) else text
+    program = programs.get(name, **parameters)
+    return outputs(graphs(program, len(tokens))[1], tokens)
+
+
+def hop_by_definition(tokens: Tokens, k: int) -> list[Symbol | None]:
+    """find(i) = max({0} ∪ {j <= i : X_{j-1} = X_i}), iterated; as the paper writes it, in quadratic time."""
+    x = [None, *tokens]
+
+    def find(i: int) -> int:
+        return max([0, *(j for j in range(2, i + 1) if x[j - 1] == x[i])]) if i else 0
+
+    out: list[Symbol | None] = []
+    for i in range(1, len(x)):
+        for _ in range(k):
+            i = find(i)
+        out.append(x[i] if i else None)
+    return out
+
+
+def test_compose_lecture() -> None:
+    text = "Jane is a teacher . the mother of John is Helen . Helen is a doctor . the mother of Mary is Jane . what is the profession of"
+    assert run("compose", f"{text} John 's mother")[-1] == "doctor"
+    assert run("compose", f"{text} Mary 's mother")[-1] == "teacher"
+    assert run("compose", f"{text} Mary 's father")[-1] is None
+    assert run("compose", f"{text} Jane 's mother")[-1] is None
+    assert run("compose", f"{text} John 's mother")[:-1] == [None] * (len(text.split()) + 2)
+
+
+def test_compose_latest_fact_counts() -> None:
+    facts = "Helen is a doctor . the mother of John is Helen . Helen is a judge . Jane is a baker ."
+    assert run("compose", f"{facts} John 's mother")[-1] == "judge"
+    assert run("compose", f"{facts} the mother of John is Jane . John 's mother")[-1] == "baker"
+
+
+def test_ioi() -> None:
+    text = "When Mary and John went to the store , John gave a drink to"
+    answers = run("ioi", text)
+    assert answers[-1] == "Mary"
+    assert answers == [None, "Mary", "Mary", *["John"] * 6, *["Mary"] * 5]
+    assert run("ioi", text.replace("John gave", "Mary gave"))[-1] == "John"
+    assert run("ioi", text.replace(", John", ", Mary and John"))[-1] is None
+
+
+def test_skip_trigram() -> None:
+    assert run("skip_trigram", "keep it in") == [None, None, "mind"]
+    assert run("skip_trigram", "keep the door at") == [None, None, None, "bay"]
+    assert run("skip_trigram", "lock the door and") == [None, None, None, "key"]
+    assert run("skip_trigram", "keep stay at") == [None, None, "home"]
+    assert run("skip_trigram", "stay keep at") == [None, None, "bay"]
+
+
+def test_recall() -> None:
+    assert run("recall", "whale 1 dog 1 frog 0 shark 0 whale") == [None] * 8 + ["1"]
+    assert run("recall", "whale 1 whale 0 whale") == [None, None, "1", None, "0"]
+    assert run("recall", "dog whale whale 0 dog") == [None, None, None, None, "whale"]  # a label is no key
+
+
+def test_induction() -> None:
+    assert run("induction", [*"abcab"]) == [None, None, None, "b", "c"]
+    assert run("induction", [*"aab"]) == [None, "a", None]
+
+
+def test_khop_lecture() -> None:
+    """`bacbcabdba` ends in a; one hop reads the b after the a before it, and from there one more hop reads c."""
+    tokens = [*"bacbcabdba"]
+    assert run("khop", tokens, k=1) == hop_by_definition(tokens, 1) == [None, None, None, "a", "b", "c", "c", None, "d", "b"]
+    assert run("khop", tokens, k=2) == hop_by_definition(tokens, 2)
+    assert run("khop", tokens, k=1)[-1] == "b"
+    assert run("khop", tokens, k=2)[-1] == "c"
+
+
+# --- edge cases of khop ----------------------------------------------------------------------------------
+
+
+def test_khop_reference_is_the_definition() -> None:
+    reference = programs.entry("khop").reference
+    for tokens in short("abc", 6):
+        for k in (0, 1, 2, 3, 5, 8):
+            assert reference(tokens, k) == hop_by_definition(tokens, k)
+
+
+def test_khop_one_is_induction() -> None:
+    for tokens in short("abc", 5):
+        assert programs.entry("khop").reference(tokens, 1) == programs.entry("induction").reference(tokens)
+
+
+def test_khop_zero_is_the_identity() -> None:
+    assert run("khop", [*"abcdd"], k=0) == [*"abcdd"]
+
+
+def test_khop_first_occurrences_are_none() -> None:
+    for k in (1, 2, 7):
+        assert run("khop", [*"abcd"], k=k) == [None] * 4
+
+
+def test_khop_equal_neighbours_are_fixed_points() -> None:
+    for k in (1, 2, 3, 50):
+        assert run("khop", [*"aaab"], k=k) == [None, "a", "a", None]
+        assert run("khop", [*"abba"], k=k)[2] == "b"
+
+
+def test_khop_saturates_at_length_minus_one() -> None:
+    """hop_k = hop_{min(k, N-1)}, and on abab… the last step before saturation still changes something."""
+    for n in (2, 3, 4, 7, 8, 12):
+        tokens = [*"ab" * n][:n]
+        full = run("khop", tokens, k=n - 1)
+        for k in (n, n + 1, 3 * n):
+            assert run("khop", tokens, k=k) == full
+        assert run("khop", tokens, k=max(0, n - 2)) != full
+    for tokens in short("ab", 6):
+        assert hop_by_definition(tokens, 9) == hop_by_definition(tokens, max(1, len(tokens) - 1))
+
+
+# --- the library's front -----------------------------------------------------------------------------------
+
+
+def test_entries() -> None:
+    assert programs.names() == ["previous", "induction", "khop", "skip_trigram", "recall", "compose", "ioi"]
+    for name in programs.names():
+        entry = programs.entry(name)
+        assert entry.name == name
+        assert entry.summary.endswith(".")
+        assert entry.alphabet_fixed == (name not in FREE)
+        assert programs.get(name).alphabet == entry.alphabet
+        assert programs.get(name, **entry.parameters).alphabet == entry.alphabet
+
+
+ERRORS: list[tuple[str, Parameters, str]] = [
+    ("inducton", {}, "there is no program 'inducton'\n    hint: did you mean induction? the programs are previous, induction, khop,"),
+    ("zzz", {}, "there is no program 'zzz'\n    hint: the programs are previous,"),
+    ("khop", {"j": 3}, "program khop has no parameter 'j'\n    hint: khop takes k=2"),
+    ("induction", {"k": 3}, "program induction has no parameter 'k'\n    hint: induction takes no parameters"),
+    ("khop", {"k": "3"}, "program khop was given k='3', which is not an integer\n    hint: khop takes k=2"),
+    ("khop", {"k": True}, "program khop was given k=True, which is not an integer\n    hint: khop takes k=2"),
+    ("khop", {"k": 2.0}, "program khop was given k=2.0, which is not an integer"),
+    ("khop", {"k": None}, "program khop was given k=None, which is not an integer"),
+    ("khop", {"k": -1}, "program khop was given k=-1\n    hint: give k of at least 0"),
+    ("previous", {"by": 0}, "program previous was given by=0\n    hint: give by of at least 1"),
+    ("previous", {"by": -2}, "program previous was given by=-2\n    hint: give by of at least 1"),
+    ("ioi", {"names": "Mary"}, "program ioi was given names='Mary', which is not a list\n    hint: ioi takes names=('Mary', 'John',"),
+    ("ioi", {"names": []}, 'program ioi was given names=()\n    hint: give distinct names, such as ["Mary", "John"]'),
+    ("ioi", {"names": ["Mary", "Mary"]}, "program ioi was given names=('Mary', 'Mary')\n    hint: give distinct names"),
+    ("ioi", {"names": ["Mary", 3]}, "program ioi was given names=('Mary', 3)\n    hint: give distinct names"),
+    ("ioi", {"names": ["Mary", ["John"]]}, "program ioi was given names=('Mary', ['John'])\n    hint: give distinct names"),
+    ("skip_trigram", {"table": []}, "program skip_trigram was given an empty table\n    hint: give at least one entry [far, near, next]"),
+    ("skip_trigram", {"table": [["a", "b"]]}, "program skip_trigram was given the entry ['a', 'b']\n    hint: an entry is three words"),
+    ("skip_trigram", {"table": ["abc"]}, "program skip_trigram was given the entry 'abc'\n    hint: an entry is three words"),
+    ("skip_trigram", {"table": [3]}, "program skip_trigram was given the entry 3\n    hint: an entry is three words"),
+    ("skip_trigram", {"table": [["a", "b", 3]]}, "program skip_trigram was given the entry ['a', 'b', 3]\n    hint: an entry is three words"),
+    ("skip_trigram", {"table": [["a", "b", "c"], ["a", "b", "d"]]}, "program skip_trigram was given a … b twice\n    hint: give one next"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "text"), ERRORS, ids=range(len(ERRORS)))
+def test_errors(name: str, parameters: Parameters, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        programs.get(name, **parameters)
+    assert str(caught.value).startswith(text)
