@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from .cli_support import Source, find, parse_alphabet, parse_lengths, read_sequences
+from .cli_input import parse_alphabet, parse_lengths, read_sequences
+from .cli_programs import Source, find
 from .compiler.domain import Symbol
 from .compiler.errors import HeadworkError, InputError
 
@@ -99,7 +100,7 @@ def compile_(
     source = find(program, settings or ())
     if isinstance(source, Path):
         raise InputError(f"{program} is compiled already", hint="compile takes a library program or path/to/file.py:name")
-    model = _compile(source, length, parse_alphabet(alphabet), dtype, code, heads)
+    model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads)
     saved = model.save(out)
     if as_json:
         sizes = {"length": model.length, "alphabet": len(model.alphabet.symbols), "dtype": model.dtype}
@@ -127,15 +128,13 @@ def run(
 
     source = find(program, settings or ())
     given = read_sequences(tokens)
-    if isinstance(source, Path):
-        model = _load(source, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
-    else:
-        symbols = parse_alphabet(alphabet)
-        free = not source.entry.alphabet_fixed if source.entry else source.program.alphabet is None
-        if symbols is None and free:
+    symbols = parse_alphabet(alphabet)
+    if isinstance(source, Source):
+        length = length or max(1, *map(len, given.rows))
+        if symbols is None and source.takes_any_alphabet:
             symbols = given.own_alphabet()
-        model = _compile(source, length or max(1, *map(len, given.rows)), symbols, dtype, code, heads)
-    results = model.run(given.words_as(model.alphabet))
+    model = _model(source, length, symbols, dtype, code, heads)
+    results = model.run(given.in_symbols_of(model.alphabet))
     if as_json or given.json:
         say_json(results if given.batch else results[0])
         return
@@ -165,12 +164,8 @@ def check(
     from .runtime.check import check as check_model
 
     source = find(program, settings or ())
-    inputs: list[list[Symbol]] = []
-    if isinstance(source, Path):
-        model = _load(source, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
-    else:
-        model = _compile(source, length or 64, parse_alphabet(alphabet), dtype, code, heads)
-        inputs = source.samples(model.alphabet, model.length, seed)
+    model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
+    inputs = source.samples(model.alphabet, model.length, seed) if isinstance(source, Source) else []
     with progress(f"checking {model.name}") as step:
         report = check_model(
             model, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive, inputs=inputs, progress=step
@@ -198,13 +193,15 @@ def show(
     from .display import say, say_json
 
     source = find(program, settings or ())
-    if isinstance(source, Path):
-        model = _load(source, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
+    if stage == "program":
+        if isinstance(source, Path):
+            raise InputError(f"the checkpoint {program} does not keep the program's source", hint="--stage graph is what it keeps")
+        name, text = source.program.name, source.text()
     else:
-        model = _compile(source, length or 16, parse_alphabet(alphabet), dtype, code, heads)
-    text = model.stage(stage) if stage else model.explain()
+        model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=16)
+        name, text = model.name, model.stage(stage) if stage else model.explain()
     if as_json:
-        say_json({"name": model.name, "stage": stage or "explanation", "text": text})
+        say_json({"name": name, "stage": stage or "explanation", "text": text})
     else:
         say(text)
 
@@ -219,22 +216,27 @@ def demo(
     raise typer.Exit(0 if run_demo(count) else 1)
 
 
-def _compile(
-    source: Source, length: int, alphabet: int | list[Symbol] | None, dtype: str | None, code: str | None, heads: int | None
+def _model(
+    source: Source | Path,
+    length: int | None,
+    alphabet: int | list[Symbol] | None,
+    dtype: str | None,
+    code: str | None,
+    heads: int | None,
+    default_length: int = 1,
 ) -> Model:
+    """The program compiled, or the checkpoint loaded. Raises InputError for options a checkpoint has settled."""
     from .display import status
 
-    with status(f"compiling {source.program.name}"):
-        return source.compile(length, alphabet, dtype or "float32", code or "auto", heads)
-
-
-def _load(directory: Path, **options: object) -> Model:
-    """A checkpoint. Raises InputError for options that were settled when it was compiled."""
+    if isinstance(source, Source):
+        with status(f"compiling {source.program.name}"):
+            return source.compile(length or default_length, alphabet, dtype or "float32", code or "auto", heads)
     from .runtime.files import load
 
+    options = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
     for name in [name for name, value in options.items() if value is not None]:
-        raise InputError(f"--{name} does not apply to the checkpoint {directory}", hint="it was settled when the program was compiled")
-    return load(directory)
+        raise InputError(f"--{name} does not apply to the checkpoint {source}", hint="it was settled when the program was compiled")
+    return load(source)
 
 
 def _default(parameter: tuple[str, object]) -> str:

@@ -31,7 +31,7 @@ from .ops import (
     Where,
 )
 
-MAX_TABLE = 1 << 16
+MAX_TABLE = 1 << 16  # entries; over several sources each one is a hidden unit
 _ASSIGNED = re.compile(r"^(\w+)\s*=[^=]")
 
 
@@ -298,9 +298,8 @@ def table(f: Callable[..., object], *values: Value) -> Value:
         count *= d.size
     if count > MAX_TABLE:
         sizes = " x ".join(str(d.size) for d in domains)
-        raise DomainError(
-            f"table() would have {count:,} entries ({sizes}), more than {MAX_TABLE:,}", line, "use arithmetic and comparisons instead"
-        )
+        hint = "use arithmetic and comparisons, or tables of fewer arguments"
+        raise DomainError(f"table() would have {count:,} entries ({sizes}), more than {MAX_TABLE:,}", line, hint)
     alphabet = builder.sizes.alphabet
     spaces = [
         [alphabet.symbols[v] if d.kind == "token" else bool(v) if d.kind == "bool" else v for v in range(d.lo, d.hi + 1)] for d in domains
@@ -324,18 +323,18 @@ def table(f: Callable[..., object], *values: Value) -> Value:
 def _entries(results: list[object], alphabet: Alphabet, kinds: list[Kind], line: Location | None) -> tuple[Kind, list[int | None]]:
     """What a table returned, as one kind and plain integers."""
     values = [r for r in results if r is not None]
-    if values and all(isinstance(r, bool) for r in values):
+    if not values:
+        return kinds[0], [None] * len(results)
+    ids = [None if r is None else alphabet.id(r) for r in results]
+    symbols = all(index is not None for index, r in zip(ids, results, strict=True) if r is not None)
+    if symbols and (set(kinds) == {"token"} or not all(isinstance(r, int) for r in values)):
+        return "token", ids
+    if all(isinstance(r, bool) for r in values):
         return "bool", [None if r is None else int(bool(r)) for r in results]
     if all(isinstance(r, int) and not isinstance(r, bool) for r in values):
-        tokens = alphabet.numeric and kinds == ["token"] * len(kinds) and all(alphabet.id(r) is not None for r in values)
-        return "token" if tokens else "int", [r if isinstance(r, int) else None for r in results]
-    ids = [None if r is None else alphabet.id(r) for r in results]
-    for result, index in zip(results, ids, strict=True):
-        if result is not None and index is None:
-            raise DomainError(
-                f"table() returned {result!r}, which is not in the alphabet", line, "return symbols of the alphabet only, or only integers"
-            )
-    return "token", ids
+        return "int", [r if isinstance(r, int) else None for r in results]
+    odd = next(r for r, index in zip(results, ids, strict=True) if r is not None and index is None)
+    raise DomainError(f"table() returned {odd!r}, which is not in the alphabet", line, "return symbols of the alphabet only, or only integers")
 
 
 # --- shared checks ---------------------------------------------------------------------------------------
@@ -442,7 +441,9 @@ def _where(condition: Value, x: object, y: object, what: str, line: Location | N
     like = x if isinstance(x, Value) else y if isinstance(y, Value) else None
     if like is None:
         literal = x if x is not None else y
-        kind: Kind = "bool" if isinstance(literal, bool) else "int" if isinstance(literal, int) else "token"
+        alphabet = condition._builder.sizes.alphabet
+        symbol = not alphabet.numeric and alphabet.id(literal) is not None
+        kind: Kind = "token" if symbol or not isinstance(literal, int) else "bool" if isinstance(literal, bool) else "int"
         base = Const(kind, 0) if kind != "token" else Token()
         like = Value(condition._builder, condition._builder.add(base, [], kind))
     a, b = _lift(x, like, what, line), _lift(y, like, what, line)

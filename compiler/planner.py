@@ -11,7 +11,7 @@ from .graph import Graph, Node
 from .heads import Candidate, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
-from .ops import Const, Fetch, Gadgets, Local, Lookup, Operand, Position, Token
+from .ops import Const, Fetch, Gadgets, Local, Lookup, Operand, Position, Table, Token
 from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, piecewise, prune
 
 
@@ -21,9 +21,7 @@ def plan(graph: Graph, dtype: Dtype, code: str = "auto") -> Plan:
     `code` pins the lookups' code: "auto" (the narrowest that is exact), "scalar", "digits:r", "binary" or "onehot".
     Raises ExactnessError, naming the head or value, the inequality and the dtype that would do.
     """
-    planner = _Planner(graph, dtype, code)
-    form, output = planner.output()
-    return prune(Plan(graph, dtype, tuple(planner.features), tuple(planner.heads), output, form))
+    return _Planner(graph, dtype, code).finish()
 
 
 class _Planner:
@@ -44,10 +42,20 @@ class _Planner:
 
     def _add(self, value: int | Origin, form: Form, recipe: Embed | Compute | Copy, name: str) -> tuple[Lin, ...]:
         feature = Feature(value, form, recipe, name)
-        self._check(feature)
+        if not isinstance(recipe, Embed):
+            self._check(feature)  # an embedding column may yet turn out unused: it is checked when the plan is done
         self.features.append(feature)
         self._spans.append(form.intervals())
         return tuple(Lin.cell(len(self.features) - 1, d) for d in range(form.width))
+
+    def finish(self) -> Plan:
+        """The finished plan, every embedding column in it checked."""
+        form, output = self.output()
+        made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), output, form))
+        for feature in made.features:
+            if isinstance(feature.recipe, Embed):
+                self._check(feature)
+        return made
 
     def _check(self, feature: Feature) -> None:
         """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
@@ -86,6 +94,8 @@ class _Planner:
                 head = self._head(node.args[0])
                 return self._add(index, form, Copy(head, source), _label(node.name, form))
             case Local() as op if form == scalar(node.domain):
+                if isinstance(op, Table) and (folded := self._gathered(index, node, op, form)):
+                    return folded
                 made = op.lower([self._operand(a) for a in node.args], form, Gadgets(self.interval))
                 return self._computed(index, form, made)
             case _:
@@ -128,6 +138,17 @@ class _Planner:
             return tuple(ONE * int(c) for c in table[0])
         return self._embedded(source, index, form, table)
 
+    def _gathered(self, index: int, node: Node, op: Table, form: Form) -> tuple[Lin, ...] | None:
+        """A table whose arguments all come from one source is looked up at once, not unit by unit."""
+        operands = [self._operand(a) for a in node.args]
+        source = self._source([o.z for o in operands])
+        if source not in ("token", "position"):
+            return None
+        rows = self._sizes[source]
+        codes = [self._evaluate(o.z, rows) for o in operands]
+        columns = [np.where(z > 0, z + o.form.off, np.iinfo(np.int32).min) for z, o in zip(codes, operands, strict=True)]
+        return self._embedded(source, index, form, op.gather(columns, form)[:, None])
+
     def _source(self, lins: list[Lin]) -> Origin | str:
         """Which one source the expressions depend on: token, position, one (none at all), or mixed."""
         found: set[str] = set()
@@ -154,8 +175,8 @@ class _Planner:
             return (z,)  # the range differs only: what lies outside it is never read
         source = self._source([z])
         if source == "one" and form.kind != "flag":
-            value = sum(k for _, k in z.terms) + natural.off
-            return tuple(ONE * c for c in form.code(value))
+            code = sum(k for _, k in z.terms)
+            return tuple(ONE * c for c in form.code(code + natural.off if code else None))
         if source in ("token", "position"):
             codes = self._evaluate(z, self._sizes[source])
             return self._embedded(source, index, form, form.encode(np.where(codes > 0, codes + natural.off - form.off, 0)))

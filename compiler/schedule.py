@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from .errors import InputError
+from .linear import ONE_FEATURE
 from .plan import Compute, Copy, Embed, Plan
 
 
@@ -59,9 +60,8 @@ class Schedule:
         for f in born:
             for needed in self.plan.inputs(f):
                 read[needed] = max(read[needed], born[f])
-        for lin in self.plan.output:
-            for f in lin.features():
-                read[f] = len(self.sublayers) + 1
+        for f in {ONE_FEATURE}.union(*(lin.features() for lin in self.plan.output)):
+            read[f] = len(self.sublayers) + 1  # W_U subtracts |code|²·one
         return read
 
     def __str__(self) -> str:

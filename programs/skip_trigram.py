@@ -31,7 +31,8 @@ def make(table: Trigrams = TABLE) -> hw.Program:
         found: list[tuple[hw.Value, hw.Value]] = []
         for r in range(heads):
             ranked = {near: rows[r] for near, rows in by_near.items() if r < len(rows)}
-            far, follow = (hw.table({near: row[c] for near, row in ranked.items()}.get, token) for c in (0, 1))
+            far = hw.table({near: word for near, (word, _) in ranked.items()}.get, token)
+            follow = hw.table({near: word for near, (_, word) in ranked.items()}.get, token)
             found.append((hw.match(query=far, key=token, before=True).latest().position, follow))
         return newest(found)
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from ..domain import Domain, Kind, Sizes
-from ..forms import Form
+from ..forms import Form, Ints
 from ..linear import ONE, Lin, Unit
 from .base import Gadgets, Local, Operand
 
@@ -33,7 +35,7 @@ class Table(Local):
         if self.kind == "bool":
             return Domain("bool", 0, 1, none)
         if not values:
-            return Domain(self.kind, 1, 1, True)
+            return Domain(self.kind, 1, 0, True)  # no value at all
         return Domain(self.kind, min(values), max(values), none)
 
     def meaning(self, *values: int | None) -> int | None:
@@ -46,6 +48,16 @@ class Table(Local):
 
     def label(self) -> str:
         return f"table {self.title}{list(self.shape)}"
+
+    def gather(self, columns: Sequence[Ints], out: Form) -> Ints:
+        """The codes of the result for columns of argument values, all of them within the argument ranges."""
+        codes = np.array([0 if e is None else e - out.off for e in self.entries], np.int64)
+        index = np.zeros(len(columns[0]), np.int64)
+        inside = np.ones(len(columns[0]), bool)
+        for column, start, size in zip(columns, self.starts, self.shape, strict=True):
+            inside &= (column >= start) & (column < start + size)
+            index = index * size + column - start
+        return np.where(inside, codes[np.where(inside, index, 0)], 0) if len(codes) else np.zeros_like(index)
 
     def lower(self, args: Sequence[Operand], out: Form, gadgets: Gadgets) -> Lin | list[Unit]:
         # Entry j fires on its own input only: relu(1 - Σ (z_i - j_i)²) is 1 there and 0 at every other integer point.

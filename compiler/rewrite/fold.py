@@ -23,7 +23,9 @@ def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
                 if isinstance(builder.nodes[query].op, Position):
                     return args[1]
                 if _static_read(builder, query, args[1]):
-                    return substitute(builder, args[1], query)
+                    n = builder.sizes.length
+                    inside = _fold(builder, Node(Clip(1, n), (query,), node.domain, "clip", node.line), (query,))
+                    return substitute(builder, args[1], inside)
         case Clip(lo=lo, hi=hi) if first and first.domain.lo >= lo and first.domain.hi <= hi:
             return args[0]
         case OrElse() if first and not first.domain.none:

@@ -1,4 +1,4 @@
-"""What the commands are given: programs by name, by file or by checkpoint; alphabets; token sequences."""
+"""Programs as the commands are given them: a library name, a file of the user's, or a checkpoint directory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import inspect
 import json
 import random
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from .compiler.domain import Alphabet, Symbol
 from .compiler.errors import HeadworkError, InputError, Location, ProgramError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .programs import Entry
     from .runtime.model import Model
 
-Sequences: TypeAlias = list[list[Symbol]]
 CHECKPOINT_FILE = "config.json"
 
 
@@ -35,6 +35,11 @@ class Source:
     entry: Entry | None = None
     file: Path | None = None
 
+    @property
+    def takes_any_alphabet(self) -> bool:
+        """Whether the program makes sense over whatever symbols its input holds."""
+        return not self.entry.alphabet_fixed if self.entry else self.program.alphabet is None
+
     def compile(
         self, length: int, alphabet: int | Sequence[Symbol] | None, dtype: str = "float32", code: str = "auto", heads: int | None = None
     ) -> Model:
@@ -46,7 +51,11 @@ class Source:
         with blame(self.file):
             return compile_program(self.program, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
 
-    def samples(self, alphabet: Alphabet, length: int, seed: int, count: int = 8) -> Sequences:
+    def text(self) -> str:
+        """The program as it is written in Python."""
+        return textwrap.dedent(inspect.getsource(self.program.function)).rstrip()
+
+    def samples(self, alphabet: Alphabet, length: int, seed: int, count: int = 8) -> list[list[Symbol]]:
         """Sequences of the kind a library program is meant for, in another alphabet's symbols where one was chosen."""
         if self.entry is None:
             return []
@@ -56,9 +65,6 @@ class Source:
             return rows
         numbers: dict[Symbol, int] = {s: i for i, s in enumerate(dict.fromkeys(s for row in rows for s in row))}
         return [[alphabet.symbols[numbers[s] % len(alphabet)] for s in row] for row in rows]
-
-
-# --- programs ----------------------------------------------------------------------------------------------
 
 
 def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
@@ -193,92 +199,3 @@ def blame(file: Path | None) -> Iterator[None]:
 def _a(value: object) -> str:
     name = "a class" if isinstance(value, type) else type(value).__name__
     return "None" if value is None else name if name.startswith("a ") else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-# --- alphabets and sequences -------------------------------------------------------------------------------
-
-
-def parse_alphabet(text: str | None) -> int | list[Symbol] | None:
-    """`64`, `a,b,c` or `@file.json` (a JSON list). Items that are all integers become integers."""
-    if text is None:
-        return None
-    if text.startswith("@"):
-        symbols = read_json(Path(text[1:]).read_text(encoding="utf-8"), text[1:])
-        if not isinstance(symbols, list) or any(isinstance(s, (list, dict)) for s in symbols):
-            raise InputError(f"{text[1:]} does not hold a JSON list of symbols", hint='for example ["a", "b", "c"]')
-        return symbols
-    if text.removeprefix("-").isdecimal():
-        return int(text)
-    symbols = [part.strip() for part in text.split(",")]
-    if "" in symbols:
-        raise InputError(f"--alphabet {text!r} holds an empty symbol", hint="give a size, symbols a,b,c or @file.json")
-    return _as_numbers(symbols)
-
-
-def read_json(text: str, name: str) -> object:
-    """JSON, or an InputError naming the place it breaks off."""
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{name} is not JSON: {error}", hint="give a JSON list, a list of lists, or words separated by spaces") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Token sequences as read, and how they were written, so that results are written the same way."""
-
-    rows: Sequences
-    batch: bool
-    json: bool
-
-    def own_alphabet(self) -> int | list[Symbol]:
-        """The smallest alphabet that holds these sequences: a size for small integers, else the symbols sorted."""
-        symbols = {s for row in self.rows for s in row}
-        numbers = [s for s in symbols if isinstance(s, int) and not isinstance(s, bool)]
-        if len(numbers) == len(symbols):
-            return max(numbers, default=0) + 1 if min(numbers, default=0) >= 0 else sorted(numbers)
-        return sorted(symbols, key=lambda s: (type(s).__name__, str(s)))
-
-    def words_as(self, alphabet: Alphabet) -> Sequences:
-        """The sequences with each word replaced by the symbol written that way; JSON values stand for themselves."""
-        if self.json:
-            return self.rows
-        written = {str(s): s for s in alphabet.symbols}
-        return [[written.get(str(word), word) for word in row] for row in self.rows]
-
-
-def read_sequences(name: str) -> Given:
-    """Sequences from a file, or standard input for `-`: a JSON list, a JSON list of lists, or words.
-
-    Raises InputError where JSON is damaged or nested deeper.
-    """
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}", hint="save it as UTF-8") from None
-    if not text.lstrip().startswith(("[", "{")):
-        return Given([_as_numbers(text.split())], batch=False, json=False)
-    what = "standard input" if name == "-" else name
-    data = read_json(text, what)
-    batch = isinstance(data, list) and bool(data) and all(isinstance(row, list) for row in data)
-    rows = data if batch else [data]
-    if not isinstance(rows, list) or not all(isinstance(row, list) and not any(isinstance(s, (list, dict)) for s in row) for row in rows):
-        raise InputError(f"{what} does not hold a list of tokens, nor a list of such lists", hint='for example ["a", "b"] or [[1, 2], [3]]')
-    return Given(rows, batch=batch, json=True)
-
-
-def parse_lengths(text: str | None) -> list[int] | None:
-    """`1,8,64` as numbers."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"--lengths {text!r} is not a list of lengths", hint="for example --lengths 1,8,64")
-    return [int(part) for part in parts]
-
-
-def _as_numbers(words: list[str]) -> list[Symbol]:
-    """Words as integers where every one of them is an integer."""
-    if words and all(word.removeprefix("-").isdecimal() for word in words):
-        return [int(word) for word in words]
-    return list(words)

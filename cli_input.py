@@ -1,0 +1,109 @@
+"""Alphabets and token sequences as the commands are given them: sizes, lists, JSON or words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from .compiler.domain import Alphabet, Symbol
+from .compiler.errors import InputError
+
+Sequences: TypeAlias = list[list[Symbol]]
+MAX_SIZE = 1 << 16  # integers beyond this are taken for names, not for 0..V-1
+
+
+def parse_alphabet(text: str | None) -> int | list[Symbol] | None:
+    """`64`, `a,b,c` or `@file.json` (a JSON list). Items that are all integers become integers."""
+    if text is None:
+        return None
+    if text.startswith("@"):
+        symbols = read_json(Path(text[1:]).read_text(encoding="utf-8"), text[1:])
+        if not isinstance(symbols, list) or any(isinstance(s, (list, dict)) for s in symbols):
+            raise InputError(f"{text[1:]} does not hold a JSON list of symbols", hint='for example ["a", "b", "c"]')
+        return symbols
+    if text.removeprefix("-").isdecimal():
+        return int(text)
+    symbols = [part.strip() for part in text.split(",")]
+    if "" in symbols:
+        raise InputError(f"--alphabet {text!r} holds an empty symbol", hint="give a size, symbols a,b,c or @file.json")
+    return _as_numbers(symbols)
+
+
+def read_json(text: str, name: str) -> object:
+    """JSON, or an InputError naming the place it breaks off."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name} is not JSON: {error}", hint="give a JSON list, a list of lists, or words separated by spaces") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Token sequences as read, and how they were written, so that results are written the same way."""
+
+    rows: Sequences
+    batch: bool
+    json: bool
+
+    def own_alphabet(self) -> int | list[Symbol]:
+        """The smallest alphabet that holds these sequences: a size for small integers, else the symbols sorted."""
+        symbols: set[Symbol] = set(itertools.chain(*self.rows))
+        if not self.json:
+            symbols = set(_as_numbers([str(word) for word in symbols]))
+        numbers = [s for s in symbols if isinstance(s, int) and not isinstance(s, bool)]
+        if len(numbers) == len(symbols) and min(numbers, default=0) >= 0 and max(numbers, default=0) < MAX_SIZE:
+            return max(numbers, default=0) + 1
+        return sorted(symbols, key=lambda s: (type(s).__name__, s if isinstance(s, int) else 0, str(s)))
+
+    def in_symbols_of(self, alphabet: Alphabet) -> Sequences:
+        """The sequences with each word replaced by the symbol that is written that way; JSON values stand for themselves."""
+        if self.json:
+            return self.rows
+        written: dict[Symbol, Symbol] = {str(s): s for s in alphabet.symbols}
+        return [[written[word] if word in written else _as_numbers([str(word)])[0] for word in row] for row in self.rows]
+
+
+def read_sequences(name: str) -> Given:
+    """Sequences from a file, or standard input for `-`: a JSON list, a JSON list of lists, or words.
+
+    Raises InputError where JSON is damaged or nested deeper.
+    """
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}", hint="save it as UTF-8") from None
+    if not text.lstrip().startswith(("[", "{")):
+        return Given([list(text.split())], batch=False, json=False)
+    what = "standard input" if name == "-" else name
+    data = read_json(text, what)
+    match data:
+        case [list(), *_] if all(isinstance(row, list) for row in data):
+            rows, batch = [list(row) for row in data], True
+        case list():
+            rows, batch = [list(data)], False
+        case _:
+            rows, batch = [], False
+    if not rows or any(isinstance(s, (list, dict)) for row in rows for s in row):
+        raise InputError(f"{what} does not hold a list of tokens, nor a list of such lists", hint='for example ["a", "b"] or [[1, 2], [3]]')
+    return Given(rows, batch=batch, json=True)
+
+
+def parse_lengths(text: str | None) -> list[int] | None:
+    """`1,8,64` as numbers."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"--lengths {text!r} is not a list of lengths", hint="for example --lengths 1,8,64")
+    return [int(part) for part in parts]
+
+
+def _as_numbers(words: list[str]) -> list[Symbol]:
+    """Words as integers where every one of them is an integer."""
+    if words and all(word.removeprefix("-").isdecimal() for word in words):
+        return [int(word) for word in words]
+    return list(words)

@@ -1,0 +1,245 @@
+"""Checkpoints: config.json (sizes), program.json (graph, vocabulary, places) and model.safetensors (tensors).
+
+Nothing is executed on loading: no pickle, no program source. A checkpoint appears under its name whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..compiler.domain import Sizes
+from ..compiler.errors import CheckpointError, InputError
+from ..compiler.numerics import DTYPES
+from ..compiler.plan import Origin
+from .model import TORCH, HeadRecord, Model, Probe, assemble
+from .module import AttentionShape, MlpShape, Shape
+from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
+
+if TYPE_CHECKING:
+    from .module import Mask
+
+FORMAT, VERSION = "headwork", 1
+CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
+
+
+def save(model: Model, directory: Path) -> Path:
+    """Write a checkpoint, atomically: into a temporary directory beside it, then moved into place.
+
+    Replaces an earlier checkpoint of the same name. Raises InputError if the name is taken by something else.
+    """
+    directory = directory.absolute()
+    if directory.exists() and not _replaceable(directory):
+        raise InputError(f"{directory} exists and is not a headwork checkpoint", hint="choose another directory, or empty this one")
+    files = {CONFIG: _config(model), PROGRAM: _program(model)}
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        for name, content in files.items():
+            (work / name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        tensors = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
+        save_file(tensors, work / TENSORS, metadata={"format": "pt"})
+        work.chmod(0o755)
+        if directory.exists():
+            _swap(directory, work)
+        else:
+            os.replace(work, directory)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return directory
+
+
+def _swap(directory: Path, work: Path) -> None:
+    """Put `work` in the place of `directory`; if that fails, the old one stays."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    os.replace(directory, aside / "old")
+    try:
+        os.replace(work, directory)
+    except BaseException:
+        os.replace(aside / "old", directory)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replaceable(directory: Path) -> bool:
+    """Whether a path may be overwritten: an empty directory, or one that holds a checkpoint and nothing else."""
+    if not directory.is_dir():
+        return False
+    names = {p.name for p in directory.iterdir()}
+    if not names:
+        return True
+    try:
+        config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT and names <= {CONFIG, PROGRAM, TENSORS}
+
+
+def _config(model: Model) -> Json:
+    shape = model.module.shape
+    blocks: list[Json] = []
+    for block in shape.blocks:
+        if isinstance(block, AttentionShape):
+            blocks.append({"kind": "attention", "d_head": block.d_head, "masks": list(block.masks)})
+        else:
+            blocks.append({"kind": "mlp", "d_mlp": block.d_mlp})
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": model.name,
+        "dtype": model.dtype,
+        "causal": model.graph.sizes.causal,
+        "alphabet": shape.alphabet,
+        "length": shape.length,
+        "d_model": shape.d_model,
+        "classes": shape.classes,
+        "blocks": blocks,
+    }
+
+
+def _program(model: Model) -> Json:
+    return {
+        "alphabet": alphabet_json(model.alphabet),
+        "graph": graph_json(model.graph),
+        "optimised": graph_json(model.optimised),
+        "output_form": form_json(model.output_form),
+        "probes": [
+            {"name": p.name, "value": p.value, "form": form_json(p.form), "dims": list(p.dims), "block": p.block} for p in model.probes
+        ],
+        "heads": [
+            {"block": r.block, "name": r.name, "does": r.does, "code": r.code, "inequality": r.inequality, "steps": r.steps}
+            for r in model.records
+        ],
+    }
+
+
+def load(directory: str | Path) -> Model:
+    """Rebuild a saved model, without its program's source.
+
+    Raises CheckpointError, naming the file and the field, for anything missing, extra, damaged, of a wrong shape or
+    type, or written by a newer version.
+    """
+    path = Path(directory)
+    if not path.is_dir():
+        raise CheckpointError(f"{path} is not a directory", hint="give the directory that save() or `headwork compile --out` wrote")
+    config = Reader(_json(path / CONFIG), CONFIG)
+    shape, dtype = _read_config(config)
+    reader = Reader(_json(path / PROGRAM), PROGRAM)
+    reader.only("alphabet", "graph", "optimised", "output_form", "probes", "heads")
+    alphabet = read_alphabet(reader, "alphabet")
+    if len(alphabet) != shape.alphabet:
+        raise reader.error("alphabet", f"has {len(alphabet)} symbols where {CONFIG} says {shape.alphabet}")
+    sizes = Sizes(shape.length, alphabet, config.bool("causal"))
+    name = config.str("name")
+    output_form = read_form(reader.object("output_form"))
+    if output_form.top + 1 != shape.classes:
+        raise reader.error("output_form", f"has {output_form.top + 1} classes where {CONFIG} says {shape.classes}")
+    graph = read_graph(reader.object("graph"), name, sizes)
+    optimised = read_graph(reader.object("optimised"), name, sizes)
+    return Model(
+        graph=graph,
+        optimised=optimised,
+        module=assemble(shape, _tensors(path / TENSORS, shape, TORCH[dtype])),
+        dtype=dtype,
+        output_form=output_form,
+        probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
+        records=tuple(_record(r, shape) for r in reader.objects("heads")),
+    )
+
+
+def _json(path: Path) -> Json:
+    try:
+        return cast("Json", json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing", hint=f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; save the model again") from error
+
+
+def _read_config(config: Reader) -> tuple[Shape, str]:
+    config.str("format", (FORMAT,))
+    version = config.int("version", 1)
+    if version > VERSION:
+        raise CheckpointError(
+            f"{CONFIG}: field 'version' is {version}, newer than the {VERSION} this headwork reads", hint="install a newer headwork"
+        )
+    config.only("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks")
+    blocks: list[AttentionShape | MlpShape] = []
+    for block in config.objects("blocks"):
+        if block.str("kind", ("attention", "mlp")) == "mlp":
+            block.only("kind", "d_mlp")
+            blocks.append(MlpShape(block.int("d_mlp", 0)))
+            continue
+        block.only("kind", "d_head", "masks")
+        masks = block.list("masks")
+        if not masks or any(m not in ("causal", "strict", "full") for m in masks):
+            raise block.error("masks", "is not a list of causal, strict or full")
+        blocks.append(AttentionShape(block.int("d_head", 1), tuple(cast("list[Mask]", masks))))
+    sizes = [config.int(field, 1) for field in ("alphabet", "length", "d_model", "classes")]
+    return Shape(*sizes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
+
+
+def _expected_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    d = shape.d_model
+    shapes: dict[str, tuple[int, ...]] = {"W_E": (shape.alphabet + 1, d), "W_pos": (shape.length + 1, d), "W_U": (d, shape.classes)}
+    for i, block in enumerate(shape.blocks):
+        if isinstance(block, AttentionShape):
+            h, e = len(block.masks), block.d_head
+            shapes |= {f"blocks.{i}.{name}": (h, d, e) for name in ("W_Q", "W_K", "W_V")}
+            shapes[f"blocks.{i}.W_O"] = (h, e, d)
+        else:
+            shapes |= {f"blocks.{i}.W_in": (d, block.d_mlp), f"blocks.{i}.W_out": (block.d_mlp, d)}
+    return shapes
+
+
+def _tensors(path: Path, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    wanted = _expected_shapes(shape)
+    again = "the file is damaged or belongs to another checkpoint; save the model again"
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            for name in sorted(wanted.keys() - names):
+                raise CheckpointError(f"{path}: tensor {name!r} is missing", hint=again)
+            for name in sorted(names - wanted.keys()):
+                raise CheckpointError(f"{path}: tensor {name!r} is not known", hint=again)
+            tensors: dict[str, torch.Tensor] = {}
+            for name, size in wanted.items():
+                found = tuple(file.get_slice(name).get_shape())
+                if found != size:
+                    raise CheckpointError(f"{path}: tensor {name!r} has shape {found} where {CONFIG} says {size}", hint=again)
+                tensors[name] = file.get_tensor(name)
+                if tensors[name].dtype != dtype:
+                    raise CheckpointError(f"{path}: tensor {name!r} is {tensors[name].dtype} where {CONFIG} says {dtype}", hint=again)
+                if not tensors[name].isfinite().all():
+                    raise CheckpointError(f"{path}: tensor {name!r} holds a number that is not finite", hint=again)
+            return tensors
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing", hint=f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}", hint=again) from error
+
+
+def _probe(reader: Reader, shape: Shape, nodes: int) -> Probe:
+    reader.only("name", "value", "form", "dims", "block")
+    form, dims = read_form(reader.object("form")), reader.ints("dims")
+    if len(dims) != form.width or any(not 0 <= d < shape.d_model for d in dims):
+        raise reader.error("dims", f"does not name {form.width} dimensions below {shape.d_model}")
+    value = reader.value("value")
+    if not (value in get_args(Origin) or (is_int(value) and 0 <= cast(int, value) < nodes)):
+        raise reader.error("value", f"is {value!r}, not a node of the graph")
+    return Probe(reader.str("name"), cast("int | Origin", value), form, dims, reader.int("block", 0, len(shape.blocks)))
+
+
+def _record(reader: Reader, shape: Shape) -> HeadRecord:
+    reader.only("block", "name", "does", "code", "inequality", "steps")
+    texts = [reader.str(field) for field in ("name", "does", "code", "inequality")]
+    return HeadRecord(reader.int("block", 1, len(shape.blocks)), *texts, steps=reader.int("steps", 0))

@@ -1,0 +1,191 @@
+"""Graphs, probes and records as JSON, read back strictly: every field is checked before it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+from ..compiler.domain import Alphabet, Sizes, Symbol
+from ..compiler.errors import CheckpointError, HeadworkError, InputError, Location
+from ..compiler.forms import Form
+from ..compiler.graph import Graph, Node
+from ..compiler.ops import OPS, Fetch, Lookup, Op
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+class Reader:
+    """One JSON object of a file: typed access to its fields; what is missing, extra or of another type is an error."""
+
+    def __init__(self, data: Json, file: str, path: str = "") -> None:
+        self.file, self.path = file, path
+        if not isinstance(data, dict):
+            raise CheckpointError(f"{file}: {path or 'the top level'} is not an object", hint="the file is damaged; save the model again")
+        self.data = data
+
+    def error(self, field: str, problem: str) -> CheckpointError:
+        """The error for a field."""
+        place = f"{self.path}.{field}" if self.path else field
+        return CheckpointError(f"{self.file}: field {place!r} {problem}", hint="the file is damaged or was edited; save the model again")
+
+    def only(self, *fields: str) -> None:
+        """Refuse unknown fields."""
+        for unknown in sorted(set(self.data) - set(fields)):
+            raise self.error(unknown, "is not known")
+
+    def value(self, field: str) -> Json:
+        """A field of any type."""
+        if field not in self.data:
+            raise self.error(field, "is missing")
+        return self.data[field]
+
+    def int(self, field: str, lo: int = -(2**62), hi: int = 2**62) -> int:
+        """An integer in lo..hi."""
+        value = self.value(field)
+        if not is_int(value) or not lo <= cast(int, value) <= hi:
+            raise self.error(field, f"is {value!r}, not an integer in {lo}..{hi}")
+        return cast(int, value)
+
+    def str(self, field: str, choices: tuple[str, ...] = ()) -> str:
+        """A string, one of `choices` if given."""
+        value = self.value(field)
+        if not isinstance(value, str) or (choices and value not in choices):
+            raise self.error(field, f"is {value!r}, not " + (f"one of {', '.join(choices)}" if choices else "a string"))
+        return value
+
+    def bool(self, field: str) -> bool:
+        """A boolean."""
+        value = self.value(field)
+        if not isinstance(value, bool):
+            raise self.error(field, f"is {value!r}, not true or false")
+        return value
+
+    def list(self, field: str) -> list[Json]:
+        """A list."""
+        value = self.value(field)
+        if not isinstance(value, list):
+            raise self.error(field, "is not a list")
+        return value
+
+    def ints(self, field: str) -> tuple[int, ...]:
+        """A list of integers."""
+        values = self.list(field)
+        if not all(is_int(v) for v in values):
+            raise self.error(field, "is not a list of integers")
+        return tuple(cast("list[int]", values))
+
+    def objects(self, field: str) -> list[Reader]:
+        """A list of objects."""
+        return [Reader(item, self.file, f"{self.path + '.' if self.path else ''}{field}[{i}]") for i, item in enumerate(self.list(field))]
+
+    def object(self, field: str) -> Reader:
+        """An object."""
+        return Reader(self.value(field), self.file, f"{self.path + '.' if self.path else ''}{field}")
+
+
+def is_int(value: object) -> bool:
+    """Whether a JSON value is an integer (true and false are not)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _ints(value: object, none: bool = False) -> bool:
+    return isinstance(value, list) and all(is_int(v) or (none and v is None) for v in cast("list[object]", value))
+
+
+_FIELD: dict[str, Callable[[object], bool]] = {
+    "int": is_int,
+    "int | None": lambda v: v is None or is_int(v),
+    "bool": lambda v: isinstance(v, bool),
+    "str": lambda v: isinstance(v, str),
+    "tuple[int, ...]": _ints,
+    "tuple[int | None, ...]": lambda v: _ints(v, none=True),
+    "Kind": lambda v: v in ("token", "position", "int", "bool"),
+    "Mask": lambda v: v in ("causal", "strict", "full"),
+    "Pick": lambda v: v in ("latest", "earliest", "only"),
+}
+
+
+def alphabet_json(alphabet: Alphabet) -> Json:
+    """An alphabet: its size if it is numeric, else its symbols. Raises InputError for symbols JSON cannot hold."""
+    if alphabet.numeric:
+        return len(alphabet)
+    for symbol in alphabet.symbols:
+        if not isinstance(symbol, (str, int, float)):
+            raise InputError(f"the symbol {symbol!r} is a {type(symbol).__name__}, which a checkpoint cannot hold", hint="use strings or numbers")
+    return cast("list[Json]", list(alphabet.symbols))
+
+
+def read_alphabet(reader: Reader, field: str) -> Alphabet:
+    """An alphabet back from JSON."""
+    value = reader.value(field)
+    if not (is_int(value) or (isinstance(value, list) and all(isinstance(s, (str, int, float)) for s in value))):
+        raise reader.error(field, "is neither a size nor a list of symbols")
+    try:
+        return Alphabet.of(cast("int | list[Symbol]", value))
+    except HeadworkError as error:
+        raise reader.error(field, f"is no alphabet: {error.fact}") from error
+
+
+def graph_json(graph: Graph) -> Json:
+    """A graph as JSON; domains are inferred again on reading."""
+    nodes: list[Json] = []
+    for node in graph.nodes:
+        fields = {f.name: getattr(node.op, f.name) for f in dataclasses.fields(node.op)}
+        row: dict[str, Json] = {"op": node.op.name, "name": node.name, "args": list(node.args)}
+        row["fields"] = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        row["line"] = [str(node.line).rsplit(":", 1)[0], node.line.line] if node.line else None
+        nodes.append(row)
+    return {"output": graph.output, "nodes": nodes}
+
+
+def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
+    """A graph back from JSON. Raises CheckpointError where it is not a program's graph."""
+    reader.only("output", "nodes")
+    nodes: list[Node] = []
+    for row in reader.objects("nodes"):
+        row.only("op", "name", "args", "fields", "line")
+        args = row.ints("args")
+        if not all(0 <= a < len(nodes) for a in args):
+            raise row.error("args", "points to a node that is not before it")
+        op = _read_op(row)
+        fetch = isinstance(op, Fetch)
+        if any(isinstance(nodes[a].op, Lookup) != (fetch and place == 0) for place, a in enumerate(args)):
+            raise row.error("args", "uses a lookup as a value, or a value as a lookup")
+        try:
+            domain = op.domain([nodes[a].domain for a in args], sizes)
+        except (HeadworkError, ValueError, IndexError, TypeError) as error:
+            raise row.error("args", f"does not suit {op.name}") from error
+        line = row.value("line")
+        place = Location(str(line[0]), cast(int, line[1])) if isinstance(line, list) and len(line) == 2 and is_int(line[1]) else None
+        nodes.append(Node(op, args, domain, row.str("name"), place))
+    output = reader.int("output", 0, len(nodes) - 1)
+    if isinstance(nodes[output].op, Lookup):
+        raise reader.error("output", "is a lookup, not a value")
+    return Graph(name, sizes, tuple(nodes), output)
+
+
+def _read_op(row: Reader) -> Op:
+    name = row.str("op", tuple(OPS))
+    fields = row.object("fields")
+    kinds = {f.name: str(f.type) for f in dataclasses.fields(OPS[name])}
+    fields.only(*kinds)
+    values: dict[str, object] = {}
+    for field, kind in kinds.items():
+        value = fields.value(field)
+        if not _FIELD[kind](value):
+            raise fields.error(field, f"is {value!r}, not of type {kind}")
+        values[field] = tuple(value) if isinstance(value, list) else value
+    return OPS[name](**values)
+
+
+def form_json(form: Form) -> Json:
+    """A form as JSON."""
+    return {"kind": form.kind, "off": form.off, "top": form.top, "parts": form.parts}
+
+
+def read_form(reader: Reader) -> Form:
+    """A form back from JSON."""
+    reader.only("kind", "off", "top", "parts")
+    kind = reader.str("kind", ("digits", "norm", "flag", "signs", "onehot"))
+    return Form(kind, reader.int("off"), reader.int("top", 1), reader.int("parts", 1, 64))  # pyright: ignore[reportArgumentType]
