@@ -40,7 +40,7 @@ class Form:
     @property
     def base(self) -> int:
         """The least base b in which `top` has at most `parts` digits: b**parts > top."""
-        b = max(2, int(round(self.top ** (1 / self.parts))) - 1)
+        b = max(2, int(self.top ** (1 / self.parts)) - 1)
         while b**self.parts <= self.top:
             b += 1
         return b

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from .domain import Domain
 from .errors import InputError
@@ -30,6 +31,7 @@ from .linear import ONE, Lin
 from .numerics import Exactness
 from .ops import Lookup, Pick, Position
 
+Kind: TypeAlias = Literal["digits", "signs", "onehot"]
 Read = Callable[[int, Form], tuple[Lin, ...]]
 CODES = ("auto", "scalar", "digits:r", "binary", "onehot")
 
@@ -110,11 +112,11 @@ def candidates(graph: Graph, lookup: int, code: str) -> Iterator[Candidate]:
         )
 
 
-def _codes(code: str, top: int) -> list[tuple[str, int]]:  # pyright: ignore[reportReturnType]
+def _codes(code: str, top: int) -> list[tuple[Kind, int]]:
     bits = top.bit_length()
     match code.split(":"):
         case ["auto"]:
-            digits = [("digits", r) for r in range(1, max(2, bits - 1))]
+            digits: list[tuple[Kind, int]] = [("digits", r) for r in range(1, max(2, bits - 1))]
             return [*digits, ("signs", 1), ("onehot", 1)]
         case ["scalar"]:
             return [("digits", 1)]

@@ -58,7 +58,7 @@ def layout(schedule: Schedule) -> Layout:
         return born[f] == s or (born[f] < s and (last[f] >= s if is_attention[s] else last[f] > s))
 
     d_model = max(sum(width[f] for f in born if alive(f, s)) for s in range(slots + 1))
-    clean = list(range(d_model))
+    clean: list[int] = list(range(d_model))
     dims: dict[int, tuple[int, ...]] = {}
     dirty: list[tuple[int, int, bool]] = []  # (last read, dimension, signed) of cells holding a value
     clears: list[tuple[tuple[int, bool], ...]] = []

@@ -1,6 +1,6 @@
 """The compiler on one screen: each arrow is one pass, each stage a frozen value that prints and runs.
 
-    program → graph → optimised graph → plan → schedule → layout → weights
+program → graph → optimised graph → plan → schedule → layout → weights
 """
 
 from __future__ import annotations

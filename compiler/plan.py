@@ -140,7 +140,8 @@ def prune(plan: Plan) -> Plan:
         plan,
         features=tuple(_renumber(plan.features[f], feature_index, head_index) for f in keep),
         heads=tuple(
-            replace(plan.heads[h], query=_all(plan.heads[h].query, feature_index), key=_all(plan.heads[h].key, feature_index)) for h in heads
+            replace(plan.heads[h], query=_all(plan.heads[h].query, feature_index), key=_all(plan.heads[h].key, feature_index))
+            for h in heads
         ),
         output=_all(plan.output, feature_index),
     )

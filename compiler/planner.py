@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 
 from .domain import Domain
@@ -13,6 +15,8 @@ from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Const, Fetch, Gadgets, Local, Lookup, Operand, Position, Table, Token
 from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, piecewise, prune
+
+Source: TypeAlias = Literal["token", "position", "one", "mixed"]
 
 
 def plan(graph: Graph, dtype: Dtype, code: str = "auto") -> Plan:
@@ -34,7 +38,7 @@ class _Planner:
         self._spans: list[tuple[tuple[int, int], ...]] = []
         self._read: dict[tuple[int | Origin, Form], tuple[Lin, ...]] = {}
         self._head_of: dict[int, int] = {}
-        self._sizes: dict[Origin, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
+        self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
         self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
 
     def interval(self, cell: Cell) -> tuple[int, int]:
@@ -101,14 +105,14 @@ class _Planner:
             case _:
                 return self._converted(index, node, form)
 
-    def _origin(self, source: Origin, form: Form, value: int | Origin) -> tuple[Lin, ...]:
+    def _origin(self, source: Literal["token", "position"], form: Form, value: int | Origin) -> tuple[Lin, ...]:
         """The token or the position in a form: embedding columns, one set however often it is read."""
         if (source, form) not in self._read:
             values = np.arange(self._sizes[source]) + (source == "position")
             self._read[source, form] = self._embedded(source, source, form, form.encode(values - form.off))
         return self._read[source, form]
 
-    def _embedded(self, source: Origin, value: int | Origin, form: Form, table: Ints) -> tuple[Lin, ...]:
+    def _embedded(self, source: Literal["token", "position"], value: int | Origin, form: Form, table: Ints) -> tuple[Lin, ...]:
         """Embedding columns; a column that is affine in the source's own scalar is a view of it instead."""
         own = scalar(Domain("position", 1, len(table)) if source == "position" else Domain("token", 0, len(table) - 1))
         if form.width == 1 and not (value == source and form == own):
@@ -118,9 +122,8 @@ class _Planner:
             if (column == column[0] + slope * (base - 1)).all():
                 x = self._origin(source, own, source)[0] if slope else ONE
                 return (x * slope + ONE * int(column[0] - slope),)
-        where = "token" if source == "token" else "position"
         name = value if isinstance(value, str) else self.graph.nodes[value].name
-        return self._add(value, form, Embed(where, table), _label(name, form))
+        return self._add(value, form, Embed(source, table), _label(name, form))
 
     def _computed(self, index: int, form: Form, made: Lin | list[Unit] | tuple[Unit, ...]) -> tuple[Lin, ...]:
         """What lowering returned, folded into the embedding where it depends on one source only."""
@@ -149,9 +152,9 @@ class _Planner:
         columns = [np.where(z > 0, z + o.form.off, np.iinfo(np.int32).min) for z, o in zip(codes, operands, strict=True)]
         return self._embedded(source, index, form, op.gather(columns, form)[:, None])
 
-    def _source(self, lins: list[Lin]) -> Origin | str:
+    def _source(self, lins: list[Lin]) -> Source:
         """Which one source the expressions depend on: token, position, one (none at all), or mixed."""
-        found: set[str] = set()
+        found: set[Source] = set()
         for f in {f for lin in lins for f in lin.features()} - {0}:
             recipe = self.features[f].recipe
             found.add(recipe.source if isinstance(recipe, Embed) else "mixed")
@@ -237,7 +240,8 @@ class _Planner:
         raise ExactnessError(closest.fact, node.line, closest.hint)
 
     def _built(self, lookup: int, node: Node, candidate: Candidate) -> Head:
-        query, key = candidate.build(self.read, self._origin("position", scalar(Domain("position", 1, self.graph.sizes.length)), "position"))
+        position = self._origin("position", scalar(Domain("position", 1, self.graph.sizes.length)), "position")
+        query, key = candidate.build(self.read, position)
         for lin in (*query, *key):
             Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype)
         assert isinstance(node.op, Lookup)

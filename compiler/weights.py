@@ -13,13 +13,11 @@ import numpy.typing as npt
 
 from .layout import Layout
 from .linear import Lin
-from .numerics import Dtype
 from .ops import Mask
 from .plan import Compute, Copy, Embed
 from .schedule import Attention, Mlp
 
 Matrix: TypeAlias = npt.NDArray[np.floating]
-CLEAR = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +106,7 @@ class _Emitter:
         bits = self.plan.dtype.grid.bit_length() - 1
         q_scale, k_scale = 1 << -(-bits // 2), 1 << bits // 2
         uses = sorted(layer.heads, key=lambda use: (self.plan.heads[use.head].mask, use.head))
-        widths = [
-            max(len(self.plan.heads[u.head].query), sum(self.plan.features[f].form.width for f in u.writes)) for u in uses
-        ]
+        widths = [max(len(self.plan.heads[u.head].query), sum(self.plan.features[f].form.width for f in u.writes)) for u in uses]
         shape = (len(uses), self.layout.d_model, max(widths))
         w_q, w_k, w_v = self.zeros(*shape), self.zeros(*shape), self.zeros(*shape)
         w_o = self.zeros(shape[0], shape[2], shape[1])
@@ -138,9 +134,9 @@ class _Emitter:
             out[dim] = out.get(dim, 0) + weight
 
         for dim, signed in cleared:
-            add(((dim, 1),), dim, CLEAR)
+            add(((dim, 1),), dim, -1)
             if signed:
-                add(((dim, -1),), dim, -CLEAR)
+                add(((dim, -1),), dim, 1)
         for f in layer.writes:
             recipe = self.plan.features[f].recipe
             assert isinstance(recipe, Compute)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..compiler.domain import Symbol
@@ -156,7 +157,7 @@ def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
     _check_output(model, x[:, 1:], rows, wanted, report)
 
 
-def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -> tuple[Ints, Ints] | None:
+def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -> tuple[Ints, npt.NDArray[np.bool_]] | None:
     """The codes a probe should hold, and which positions are specified; None for a helper, which has no meaning.
 
     Shapes: n token ids -> codes (n, width), specified (n,). A value outside the probe's form is unspecified: such a
@@ -178,9 +179,7 @@ def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -
     return form.encode(z), z <= form.top
 
 
-def _check_probe(
-    model: Model, probe: Probe, cells: np.ndarray, rows: list[list[int]], inner: list[list[Column]], report: Report
-) -> None:
+def _check_probe(model: Model, probe: Probe, cells: np.ndarray, rows: list[list[int]], inner: list[list[Column]], report: Report) -> None:
     pairs = [expected(model, probe, row, values) for row, values in zip(rows, inner, strict=True)]
     codes = np.stack([p[0] for p in pairs if p is not None]) if pairs[0] is not None else None
     if codes is None:

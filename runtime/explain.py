@@ -15,8 +15,9 @@ def explain(model: Model) -> str:
     """The model as text, block by block."""
     dtype = dtype_named(model.dtype)
     sizes = model.graph.sizes
+    kind = "causal" if sizes.causal else "bidirectional"
     lines = [
-        f"{model.name}: {'causal' if sizes.causal else 'bidirectional'}, length {sizes.length:,}, alphabet {len(sizes.alphabet):,}, {model.dtype}",
+        f"{model.name}: {kind}, length {sizes.length:,}, alphabet {len(sizes.alphabet):,}, {model.dtype}",
         f"as written {model.graph.depth} attention layers, optimised {model.optimised.depth}",
         "",
         *str(model.cost).splitlines(),

@@ -145,7 +145,9 @@ class Model:
         if name not in STAGES:
             raise InputError(f"there is no stage {name!r}", hint=f"stages are {', '.join(STAGES)}")
         if self.compiled is None:
-            raise InputError(f"a checkpoint does not keep the stage {name!r}", hint="it has graph and optimised; compile the program for the rest")
+            raise InputError(
+                f"a checkpoint does not keep the stage {name!r}", hint="it has graph and optimised; compile the program for the rest"
+            )
         return self.compiled.stage(name)
 
 

@@ -12,7 +12,7 @@ from ..compiler.forms import Form
 from ..compiler.graph import Graph, Node
 from ..compiler.ops import OPS, Fetch, Lookup, Op
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class Reader:
@@ -112,7 +112,9 @@ def alphabet_json(alphabet: Alphabet) -> Json:
         return len(alphabet)
     for symbol in alphabet.symbols:
         if not isinstance(symbol, (str, int, float)):
-            raise InputError(f"the symbol {symbol!r} is a {type(symbol).__name__}, which a checkpoint cannot hold", hint="use strings or numbers")
+            raise InputError(
+                f"the symbol {symbol!r} is a {type(symbol).__name__}, which a checkpoint cannot hold", hint="use strings or numbers"
+            )
     return cast("list[Json]", list(alphabet.symbols))
 
 

@@ -13,7 +13,9 @@ def encode(sizes: Sizes, tokens: Sequence[Symbol]) -> list[int]:
     if isinstance(tokens, str):
         raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
     if len(tokens) > sizes.length:
-        raise InputError(f"the sequence has {len(tokens):,} tokens, more than the length {sizes.length:,}", hint="compile for a greater length")
+        raise InputError(
+            f"the sequence has {len(tokens):,} tokens, more than the length {sizes.length:,}", hint="compile for a greater length"
+        )
     ids: list[int] = []
     for place, symbol in enumerate(tokens, 1):
         index = sizes.alphabet.id(symbol)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import networkx as nx
@@ -72,6 +73,14 @@ def test_imports_run_one_way(path: Path) -> None:
 
 def test_the_face_does_not_import_the_command_line() -> None:
     assert not {name.split(".")[0] for name in imports(ROOT / "__init__.py")} & COMMAND_LINE
+
+
+def test_what_is_installed_is_the_package_and_nothing_else() -> None:
+    """The root is the package, so every module in it is installed, and every folder of modules must be listed."""
+    assert {path.stem for path in ROOT.glob("*.py")} == COMMAND_LINE | {"__init__"}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
+    assert set(settings["packages"]) == {"headwork", *(f"headwork.{folder}" for folder in folders)}
 
 
 def test_no_circles() -> None:

@@ -9,8 +9,7 @@ from .sources import Const, Position, Token
 from .table import Table
 
 OPS: dict[str, type[Op]] = {
-    op.name: op
-    for op in (Token, Position, Const, Lookup, Fetch, Affine, Extreme, Exists, Clip, AtLeast, Equal, Where, OrElse, Table)
+    op.name: op for op in (Token, Position, Const, Lookup, Fetch, Affine, Extreme, Exists, Clip, AtLeast, Equal, Where, OrElse, Table)
 }
 
 __all__ = [

@@ -88,7 +88,8 @@ def _build(builder: Builder, word: Word) -> int:
         if len(leaves) + count > MAX_LEAVES:
             return _fold_left(builder, word)
         leaves += [p] * count
-    starts, end = [], 0
+    starts: list[int] = []
+    end = 0
     for leaf in leaves:
         block = 1 << builder.depth[leaf]
         starts.append(-(-end // block) * block)

@@ -1,0 +1,85 @@
+"""Programs: functions of the inputs, to be built into graphs for given sizes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import overload
+
+from ..domain import Alphabet, Sizes, Symbol
+from ..errors import InputError, Location, ProgramError
+from ..graph import Builder, Graph
+from ..ops import Position, Token
+from .lookups import Hit
+from .value import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A function from the inputs `token` and (optionally) `position` to one value, to be built for given sizes.
+
+    `alphabet` and `length` are the sizes it is meant for, used where the caller names none.
+    """
+
+    function: Callable[..., object]
+    name: str
+    causal: bool = True
+    alphabet: int | tuple[Symbol, ...] | None = None
+    inputs: tuple[str, ...] = field(default=("token",))
+
+    def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None) -> Graph:
+        """The program's graph, as written, for a context length and an alphabet.
+
+        Raises ProgramError or DomainError with the user's line; InputError for impossible sizes.
+        """
+        spec = self.alphabet if alphabet is None else alphabet
+        if spec is None:
+            raise InputError(f"program {self.name} was given no alphabet", hint="pass alphabet=, a size or a list of symbols")
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"the length is {length!r}", hint="give an integer of at least 1")
+        builder = Builder(self.name, Sizes(length, Alphabet.of(spec), self.causal))
+        given = {"token": Token(), "position": Position()}
+        arguments = [Value(builder, builder.add(given[name], [], name)) for name in self.inputs]
+        result = self.function(*arguments)
+        if not isinstance(result, Value):
+            code = self.function.__code__
+            hint = "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)" if isinstance(result, Hit) else "return a value"
+            raise ProgramError(f"program {self.name} returned {result!r}", Location(code.co_filename, code.co_firstlineno), hint)
+        return builder.finish(result.index)
+
+    def bidirectional(self) -> Program:
+        """The same source with every position visible to every other."""
+        return replace(self, causal=False)
+
+
+@overload
+def program(function: Callable[..., Value], /) -> Program: ...
+@overload
+def program(
+    *, name: str | None = None, causal: bool = True, alphabet: int | Sequence[Symbol] | None = None
+) -> Callable[[Callable[..., Value]], Program]: ...
+
+
+def program(
+    function: Callable[..., Value] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    causal: bool = True,
+    alphabet: int | Sequence[Symbol] | None = None,
+) -> Program | Callable[[Callable[..., Value]], Program]:
+    """Turn a function of `token` (and `position`) into a program; usable bare or with options.
+
+    Raises ProgramError if the function asks for an input other than `token` and `position`.
+    """
+
+    def make(f: Callable[..., Value]) -> Program:
+        inputs = tuple(inspect.signature(f).parameters)
+        for unknown in [i for i in inputs if i not in ("token", "position")]:
+            where = Location(f.__code__.co_filename, f.__code__.co_firstlineno)
+            raise ProgramError(f"program {f.__name__} asks for an input {unknown!r}", where, "inputs are token and position")
+        spec = alphabet if alphabet is None or isinstance(alphabet, int) else tuple(alphabet)
+        return Program(f, name or f.__name__, causal, spec, inputs)
+
+    return make if function is None else make(function)

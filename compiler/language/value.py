@@ -1,0 +1,234 @@
+"""Values: what a program computes at every position, with operators that build its graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..domain import Domain, Kind
+from ..errors import DomainError, Location, ProgramError, caller
+from ..graph import Builder
+from ..ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position
+
+_ASSIGNED = re.compile(r"^(\w+)\s*=[^=]")
+
+
+class Value:
+    """A value at every position: a finite domain, or ⊥. Operators act at each position; ⊥ in gives ⊥ out."""
+
+    __slots__ = ("builder", "index")
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, builder: Builder, index: int) -> None:
+        self.builder, self.index = builder, index
+
+    @property
+    def domain(self) -> Domain:
+        """The domain, as inferred."""
+        return self.builder.nodes[self.index].domain
+
+    def __bool__(self) -> bool:
+        raise ProgramError(
+            "a value has no truth of its own while the program is built: it differs by position",
+            caller(),
+            "use hw.where(condition, x, y), and & | ~ instead of and, or, not",
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.builder.nodes[self.index].name}: {self.domain}>"
+
+    # --- reading other positions -------------------------------------------------------------------
+
+    def at(self, position: Value) -> Value:
+        """Read this value at another position: `out[i] = self[position[i]]`.
+
+        ⊥ where the position is ⊥, outside 1..N, or not visible (later than i in a causal program).
+        Lowers to one attention head with an exact position key. Composition of maps is associative, which is
+        what the depth optimiser uses. Raises DomainError if `position` is not a position.
+        Source: arXiv 2402.09268, proof of Theorem 4.2.
+        """
+        line = caller()
+        require_value("at()", position, self.builder, line)
+        if position.domain.kind != "position":
+            raise DomainError(f"at() reads at {position.domain}, not at a position", line, "use match(...).fetch(value) to find by content")
+        n = self.builder.sizes.length
+        index = position.index
+        if position.domain.lo < 1 or position.domain.hi > n:
+            index = self.builder.add(Clip(1, n), [index], "clip", line)
+        here = self.builder.add(Position(), [], "position")
+        mask = "causal" if self.builder.sizes.causal else "full"
+        lookup = self.builder.add(Lookup(mask, "only", 1), [index, here], "at", line)
+        return value_of(self.builder, Fetch(), [lookup, self.index], line)
+
+    # --- arithmetic --------------------------------------------------------------------------------
+
+    def __add__(self, other: Value | int) -> Value:
+        return _sum("+", (self, other), (1, 1))
+
+    def __radd__(self, other: int) -> Value:
+        return _sum("+", (self, other), (1, 1))
+
+    def __sub__(self, other: Value | int) -> Value:
+        return _sum("-", (self, other), (1, -1))
+
+    def __rsub__(self, other: int) -> Value:
+        return _sum("-", (self, other), (-1, 1))
+
+    def __mul__(self, factor: int) -> Value:
+        line = caller()
+        if not isinstance(factor, int) or isinstance(factor, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DomainError("* scales by an integer constant only", line, "use hw.table(lambda x, y: x * y, x, y) for a product")
+        number("*", self, line)
+        return value_of(self.builder, Affine("int", (factor,), 0), [self.index], line)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Value:
+        return self * -1
+
+    # --- comparisons -------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
+        a, b, line = _pair("==", self, other)
+        return value_of(self.builder, Equal(), [a.index, b.index], line)
+
+    def __ne__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ~(self == other)
+
+    def __ge__(self, other: object) -> Value:
+        return _at_least(">=", self, other, 0)
+
+    def __gt__(self, other: object) -> Value:
+        return _at_least(">", self, other, 1)
+
+    def __le__(self, other: object) -> Value:
+        return ~_at_least("<=", self, other, 1)
+
+    def __lt__(self, other: object) -> Value:
+        return ~_at_least("<", self, other, 0)
+
+    # --- logic -------------------------------------------------------------------------------------
+
+    def __and__(self, other: Value | bool) -> Value:
+        return logic("&", self, other, largest=False)
+
+    def __or__(self, other: Value | bool) -> Value:
+        return logic("|", self, other, largest=True)
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __invert__(self) -> Value:
+        line = caller()
+        boolean("~", self, line)
+        return value_of(self.builder, Affine("bool", (-1,), 1), [self.index], line)
+
+    # --- ⊥ -----------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> Value:
+        """True where there is a value, False where it is ⊥."""
+        return value_of(self.builder, Exists(), [self.index], caller())
+
+    def or_else(self, default: object) -> Value:
+        """This value, or `default` where it is ⊥."""
+        line = caller()
+        other = lift(default, self, "or_else()", line)
+        same_kind("or_else()", self, other, line)
+        return value_of(self.builder, OrElse(), [self.index, other.index], line)
+
+
+# --- shared checks ---------------------------------------------------------------------------------------
+
+
+def value_of(builder: Builder, op: Op, args: Sequence[int], line: Location | None) -> Value:
+    assigned = _ASSIGNED.match(line.source) if line else None
+    return Value(builder, builder.add(op, args, assigned.group(1) if assigned else op.name, line))
+
+
+def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
+    """A literal as a constant of the kind of `like`."""
+    if isinstance(x, Value):
+        require_value(what, x, like.builder, line)
+        return x
+    kind = like.domain.kind
+    if x is None:
+        op = Const(kind, None)
+    elif isinstance(x, bool) and kind == "bool":
+        op = Const("bool", int(x))
+    elif kind == "token":
+        alphabet = like.builder.sizes.alphabet
+        index = alphabet.id(x)
+        if index is None and not (alphabet.numeric and isinstance(x, int)):
+            raise DomainError(f"{what} uses {x!r}, which is not in the alphabet of {len(alphabet)} symbols", line, "add it to alphabet=")
+        op = Const("token", index) if index is not None else Const("int", int(str(x)))
+    elif isinstance(x, int) and not isinstance(x, bool):
+        op = Const("int", x)
+    else:
+        raise DomainError(f"{what} combines {like.domain} with {x!r}", line, "give a literal of the same kind")
+    return Value(like.builder, like.builder.add(op, [], op.label().split()[-1], line))
+
+
+def require_value(what: str, x: object, builder: Builder | None, line: Location | None) -> None:
+    """Refuse what is not a value of this program (of any program if `builder` is None)."""
+    if not isinstance(x, Value):
+        raise DomainError(f"{what} was given {x!r}, which is not a value", line, "give a value of the program")
+    if builder is not None and x.builder is not builder:
+        raise ProgramError(f"{what} mixes values of two programs", line, "build values inside one program function")
+
+
+def numeric(value: Value) -> bool:
+    kind = value.domain.kind
+    return kind in ("int", "position") or (kind == "token" and value.builder.sizes.alphabet.numeric)
+
+
+def number(what: str, value: Value, line: Location | None) -> None:
+    if not numeric(value):
+        hint = "use & | ~ on booleans" if value.domain.kind == "bool" else "use hw.table(f, x) to give symbols a number"
+        raise DomainError(f"{what} needs a number and got {value.domain}", line, hint)
+
+
+def boolean(what: str, value: Value, line: Location | None) -> None:
+    if value.domain.kind != "bool":
+        raise DomainError(f"{what} needs a boolean and got {value.domain}", line, "compare first, for example x == y")
+
+
+def same_kind(what: str, a: Value, b: Value, line: Location | None) -> None:
+    kinds = {a.domain.kind, b.domain.kind}
+    if len(kinds) == 1 or (kinds != {"token", "position"} and numeric(a) and numeric(b)):
+        return
+    raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "both sides must be of one kind")
+
+
+def _pair(what: str, a: Value, other: object) -> tuple[Value, Value, Location | None]:
+    line = caller()
+    b = lift(other, a, what, line)
+    same_kind(what, a, b, line)
+    return a, b, line
+
+
+def _sum(what: str, operands: tuple[Value, Value | int], coefficients: tuple[int, int]) -> Value:
+    line = caller()
+    a, other = operands
+    number(what, a, line)
+    if isinstance(other, int) and not isinstance(other, bool):
+        kind: Kind = "position" if a.domain.kind == "position" and coefficients[0] == 1 else "int"
+        return value_of(a.builder, Affine(kind, coefficients[:1], coefficients[1] * other), [a.index], line)
+    b = lift(other, a, what, line)
+    number(what, b, line)
+    pointers = [c for v, c in ((a, coefficients[0]), (b, coefficients[1])) if v.domain.kind == "position"]
+    return value_of(a.builder, Affine("position" if pointers == [1] else "int", coefficients, 0), [a.index, b.index], line)
+
+
+def _at_least(what: str, a: Value, other: object, threshold: int) -> Value:
+    x, y, line = _pair(what, a, other)
+    if not (numeric(x) and numeric(y)):
+        raise DomainError(f"{what} orders {x.domain}, which has no order", line, "use == or !=, or hw.table(f, x) to give symbols a number")
+    return value_of(a.builder, AtLeast(threshold), [x.index, y.index], line)
+
+
+def logic(what: str, a: Value, other: object, largest: bool) -> Value:
+    line = caller()
+    boolean(what, a, line)
+    b = lift(other, a, what, line)
+    boolean(what, b, line)
+    return value_of(a.builder, Extreme(largest), [a.index, b.index], line)
