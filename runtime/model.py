@@ -190,7 +190,7 @@ def to_module(weights: Weights, dtype: torch.dtype) -> Transformer:
     for i, block in enumerate(weights.blocks):
         names = ("W_Q", "W_K", "W_V", "W_O") if isinstance(block, AttentionWeights) else ("W_in", "W_out")
         tensors |= {f"blocks.{i}.{name}": getattr(block, name) for name in names}
-    return assemble(shape, {name: torch.from_numpy(value).to(dtype) for name, value in tensors.items()})
+    return assemble(shape, {name: torch.tensor(value, dtype=dtype) for name, value in tensors.items()})
 
 
 def assemble(shape: Shape, tensors: dict[str, torch.Tensor]) -> Transformer:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..graph import Builder, Graph, Node, reachable
 from ..ops import Fetch, Position
-from .maps import at, at_query, copy, position_of, rebuild
+from .maps import at, at_query, copy, position_of, read_known, rebuild
 
 MAX_RUNS, MAX_LEAVES = 64, 2048
 
@@ -40,12 +40,10 @@ def associate(graph: Graph) -> Graph:
         if not isinstance(node.op, Fetch):
             return plain
         word = _word(builder, words, args[0], args[1])
-        if word is None or len(word.runs) + word.runs[0][1] < 3:
-            best = plain
-        else:
-            best = min((plain, _build(builder, word)), key=lambda i: (builder.depth[i], _fetches(builder, i)))
-        if word is not None:
-            words[best] = word
+        if word is None:
+            return plain
+        best = min((plain, _build(builder, word)), key=lambda i: (builder.depth[i], _fetches(builder, i)))
+        words[best] = word
         return best
 
     return rebuild(graph, rule)
@@ -63,7 +61,13 @@ def _word(builder: Builder, words: dict[int, Word], lookup: int, value: int) -> 
         inner, spelled = Word(value), [(leaf, 1)]
     runs: list[tuple[int, int]] = []
     for p, count in (*inner.runs, *spelled):
-        if runs and runs[-1][0] == p:
+        known = read_known(builder, p, p) is not None
+        if known:  # a map that depends on the position alone composes with its like when compiling
+            p, count = _power(builder, p, count), 1
+        merged = read_known(builder, runs[-1][0], p) if runs and known else None
+        if merged is not None:
+            runs[-1] = (merged, 1)
+        elif runs and runs[-1][0] == p:
             runs[-1] = (p, runs[-1][1] + count)
         else:
             runs.append((p, count))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..graph import Builder, Graph, Node
-from ..ops import Affine, Clip, Const, Exists, Fetch, OrElse, Position
-from .maps import at_query, copy, of_position, rebuild, substitute
+from ..ops import Affine, Clip, Const, Exists, Fetch, OrElse
+from .maps import at_query, clip, copy, read_known, rebuild
 
 
 def fold(graph: Graph) -> Graph:
@@ -20,14 +20,11 @@ def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
         case Fetch():
             query = at_query(builder, args[0])
             if query is not None:
-                if isinstance(builder.nodes[query].op, Position):
-                    return args[1]
-                if _static_read(builder, query, args[1]):
-                    n = builder.sizes.length
-                    inside = _fold(builder, Node(Clip(1, n), (query,), node.domain, "clip", node.line), (query,))
-                    return substitute(builder, args[1], inside)
-        case Clip(lo=lo, hi=hi) if first and first.domain.lo >= lo and first.domain.hi <= hi:
-            return args[0]
+                known = read_known(builder, args[1], query)
+                if known is not None:
+                    return known
+        case Clip(lo=lo, hi=hi):
+            return clip(builder, args[0], lo, hi)
         case OrElse() if first and not first.domain.none:
             return args[0]
         case Exists() if first and not first.domain.none:
@@ -42,16 +39,3 @@ def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
         case _:
             pass
     return copy(builder, node, args)
-
-
-def _static_read(builder: Builder, query: int, value: int) -> bool:
-    """Whether reading `value` at `query` is known when compiling: both depend on the position alone, pointing back."""
-    if isinstance(builder.nodes[value].op, Const) or not (of_position(builder, query) and of_position(builder, value)):
-        return False
-    lag = builder.nodes[query].domain.lag
-    return lag is not None and lag <= 0 and _reads_position(builder, value)
-
-
-def _reads_position(builder: Builder, index: int) -> bool:
-    node = builder.nodes[index]
-    return isinstance(node.op, Position) or any(_reads_position(builder, a) for a in node.args)

@@ -44,6 +44,9 @@ def at_query(builder: Builder, lookup: int) -> int | None:
 
 def at(builder: Builder, value: int, position: int, name: str = "") -> int:
     """`value.at(position)`; where the position is itself what a lookup found, that lookup reads the value directly."""
+    known = read_known(builder, value, position)
+    if known is not None:
+        return known
     node = builder.nodes[position]
     if isinstance(node.op, Fetch) and isinstance(builder.nodes[node.args[1]].op, Position):
         return fetch(builder, node.args[0], value, name)
@@ -66,6 +69,31 @@ def substitute(builder: Builder, index: int, position: int) -> int:
     if isinstance(node.op, Position):
         return position
     return builder.add(node.op, tuple(substitute(builder, a, position) for a in node.args), node.name, node.line)
+
+
+def clip(builder: Builder, index: int, lo: int, hi: int) -> int:
+    """The value where it lies in lo..hi, else ⊥; the value itself if it cannot lie elsewhere."""
+    domain = builder.nodes[index].domain
+    inside = domain.lo >= lo and domain.hi <= hi
+    return index if inside else builder.add(Clip(lo, hi), (index,), "clip")
+
+
+def read_known(builder: Builder, value: int, position: int) -> int | None:
+    """`value.at(position)` where it needs no attention, else None: reading here, or a function of the position read
+    at a function of the position that never points ahead, which is f(g(position)), ⊥ where g leaves 1..N.
+    """
+    if isinstance(builder.nodes[position].op, Position):
+        return value
+    lag = builder.nodes[position].domain.lag
+    if lag is None or lag > 0 or not (of_position(builder, position) and of_position(builder, value) and reads_position(builder, value)):
+        return None
+    return substitute(builder, value, clip(builder, position, 1, builder.sizes.length))
+
+
+def reads_position(builder: Builder, index: int) -> bool:
+    """Whether a value depends on the position at all (a constant read through ⊥ is ⊥, so it does not fold)."""
+    node = builder.nodes[index]
+    return isinstance(node.op, Position) or any(reads_position(builder, a) for a in node.args)
 
 
 def step_back(builder: Builder, index: int) -> int | None:

@@ -1,0 +1,163 @@
+"""The README's tables, computed: what every program of the library costs, and khop-8 in every code beside other work.
+
+python benchmarks/table.py            print both tables as Markdown
+python benchmarks/table.py --write    put them into README.md, between its markers
+python benchmarks/table.py --check    exit code 1 if README.md holds anything else
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import headwork as hw
+from headwork.compiler.numerics import dtype_named
+from headwork.compiler.planner import plan
+from headwork.compiler.rewrite import optimise
+from headwork.runtime.cost import Cost
+
+README = Path(__file__).parent.parent / "README.md"
+LENGTH = 256
+HOPS, ALPHABET, DTYPE = 8, 4, "float32"
+CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
+LONGEST = 1 << 20  # lengths beyond this are not tried
+LONGEST_ONEHOT = 1 << 12  # a one-hot position code is as wide as the sequence is long
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A construction that is not ours, with the figures given for it."""
+
+    name: str
+    layers: str
+    heads: str
+    d_model: str
+    outside: str
+    parameters: str
+    exact: str
+
+
+# transformer-vm: khop-8 in its own graph language, measured apart from this repository, correct at every length tried.
+# Its parameters are one figure, not split. Theorem: floor(log2 k) + 2 layers of one head (arXiv 2402.09268, Theorem 4.2).
+OTHERS = (
+    Other("transformer-vm, hard maximum", "7", "5", "10", "", "3,950", "tried to 256"),
+    Other("theorem (arXiv 2402.09268)", "5", "1", "O(1)", "", "", ""),
+)
+
+
+def programs_table() -> str:
+    """Every program at its defaults, over its own alphabet."""
+    rows: list[list[str]] = []
+    for name in hw.programs.names():
+        entry = hw.programs.entry(name)
+        cost = hw.compile(entry.program(), length=LENGTH).cost
+        if cost.attention_layers != entry.layers(**entry.parameters):
+            raise SystemExit(f"{name} has {cost.attention_layers} attention layers and the library states {entry.layers_formula}")
+        parameters = ", ".join(f"`{p}={_default(value)}`" for p, value in entry.parameters.items())
+        symbols = entry.alphabet if isinstance(entry.alphabet, int) else len(entry.alphabet)
+        rows.append([f"`{name}`", parameters, str(symbols), entry.layers_formula, *_sizes(cost), entry.summary])
+    columns = ["program", "takes", "symbols", "layers, stated", "layers", "heads", "d_model", "d_head", "parameters", "what it gives"]
+    return _markdown(columns, rows, (2, 4, 5, 6, 7, 8))
+
+
+def codes_table() -> str:
+    """khop-8 in each code, and the longest sequence each is exact for; then the constructions of others."""
+    program = hw.programs.get("khop", k=HOPS)
+    rows: list[list[str]] = []
+    for code in CODES:
+        cost = hw.compile(program, length=LENGTH, alphabet=ALPHABET, dtype=DTYPE, code=code).cost
+        layers, heads, d_model, _, outside = _sizes(cost)
+        limit = LONGEST_ONEHOT if code == "onehot" else LONGEST
+        longest = longest_exact(program, code, limit)
+        reach = f"over {limit:,}" if longest == limit else f"{longest:,}"
+        rows.append([f"headwork, code `{code}`", layers, heads, d_model, outside, f"{cost.parameters:,}", reach])
+    rows += [[o.name, o.layers, o.heads, o.d_model, o.outside, o.parameters, o.exact] for o in OTHERS]
+    return _markdown(["construction", "layers", "heads", "d_model", "parameters", "with embedding", "exact to length"], rows, range(1, 7))
+
+
+def longest_exact(program: hw.Program, code: str, limit: int) -> int:
+    """The greatest length up to `limit` that the planner accepts, by bisection: the bounds it checks grow with length."""
+    least, most = 0, 1  # accepted, and not known
+    while most <= limit and is_exact(program, code, most):
+        least, most = most, most * 2
+    if most > limit:
+        return limit
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if is_exact(program, code, middle) else (least, middle)
+    return least
+
+
+def is_exact(program: hw.Program, code: str, length: int) -> bool:
+    """Whether the program can be compiled; no weights are made."""
+    try:
+        plan(optimise(program.build(length, ALPHABET)), dtype_named(DTYPE), code)
+    except hw.ExactnessError:
+        return False
+    return True
+
+
+def _sizes(cost: Cost) -> list[str]:
+    """Layers, heads of the widest layer, d_model, d_head, and parameters outside the embedding."""
+    outside = cost.parameters - cost.embedding_parameters
+    return [*map(str, (cost.attention_layers, max(cost.heads, default=0), cost.d_model, cost.d_head)), f"{outside:,}"]
+
+
+def _default(value: object) -> str:
+    return f"({len(value)} items)" if isinstance(value, tuple) else str(value)
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
+    rules = ["---:" if i in numbers else "---" for i in range(len(columns))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rules, *rows))
+
+
+def filled(text: str) -> str:
+    """The README with both blocks as they are now. Stops where a marker is missing."""
+    for name, made in (("table", programs_table()), ("codes", codes_table())):
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise SystemExit(f"README.md needs {begin} and, after it, {end}, once each")
+        before, after = text.split(begin)[0], text.split(end)[1]
+        text = f"{before}{begin}\n{made}\n{end}{after}"
+    return text
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file at once: whoever reads it sees the old text or the new."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, path.stat().st_mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--write", action="store_true", help="put the tables into README.md")
+    action.add_argument("--check", action="store_true", help="exit code 1 if README.md is out of date")
+    options = parser.parse_args()
+    if not (options.write or options.check):
+        print(f"{programs_table()}\n\n{codes_table()}")
+        return
+    old = README.read_text(encoding="utf-8")
+    new = filled(old)
+    if options.check and new != old:
+        sys.exit("README.md is out of date; run python benchmarks/table.py --write")
+    if options.write and new != old:
+        write(README, new)
+
+
+if __name__ == "__main__":
+    main()
