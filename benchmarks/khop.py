@@ -26,7 +26,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
@@ -39,7 +39,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 
 import headwork as hw
 from headwork.runtime.model import Model
-from headwork.runtime.module import AttentionShape, Shape
+from headwork.runtime.module import AttentionShape, MlpShape, Shape
 
 HOPS = (1, 4, 16)
 LENGTHS, MORE_LENGTHS = (256, 1024, 4096), (16384, 65536)
@@ -47,7 +47,7 @@ ALPHABET = 64
 SEED = 0
 WIDTH = 150
 REPEATS = 5
-SECONDS, PAIRS = 3.0, (2, 201)  # time to spend on one ratio; at least and at most so many pairs of runs
+SECONDS, PAIRS = 3.0, (3, 201)  # time to spend on one ratio; at least and at most so many pairs of runs
 FRESH = 16  # the k that is compiled and run in a fresh process
 TARGET_RATIO, TARGET_COMPILE = 1.3, {1024: 1.0, 65536: 3.0}  # seconds for khop-16
 
@@ -127,7 +127,7 @@ def _random(*shape: int) -> Tensor:
     return torch.randn(shape) / math.sqrt(shape[-2])
 
 
-def _block(d: int, block: object) -> tuple[Tensor, ...]:
+def _block(d: int, block: AttentionShape | MlpShape) -> tuple[Tensor, ...]:
     if isinstance(block, AttentionShape):
         h, hs = len(block.masks), block.d_head
         return _random(h, d, hs), _random(h, d, hs), _random(h, d, hs), _random(h, hs, d)
@@ -277,7 +277,7 @@ def _verdict(met: bool, what: str) -> str:
     return f"{'met   ' if met else 'MISSED'}  {what}"
 
 
-def _table(title: str, columns: list[str]) -> Table:
+def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)

@@ -9,6 +9,7 @@ and a head whose winner is BOS writes nothing.
 | digits(r) | r (1 = scalar)  | z in base b, least digit first   | 0            | 1  (score -(x - y)²)    |
 | norm(r)   | 1               | Σ digit²                         |              |                         |
 | flag      | 1               | 1                                |              |                         |
+| floor(s)  | 1               | floor(z / s)                     |              |                         |
 | signs     | n = bits of top | ±1 per bit                       | n            | 2                       |
 | onehot    | top             | e_z                              | 1            | 1                       |
 
@@ -32,7 +33,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 class Form:
     """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r."""
 
-    kind: Literal["digits", "norm", "flag", "signs", "onehot"]
+    kind: Literal["digits", "norm", "flag", "floor", "signs", "onehot"]
     off: int
     top: int
     parts: int = 1
@@ -51,7 +52,7 @@ class Form:
         match self.kind:
             case "digits":
                 return self.parts
-            case "norm" | "flag":
+            case "norm" | "flag" | "floor":
                 return 1
             case "signs":
                 return max(1, self.top.bit_length())
@@ -66,6 +67,8 @@ class Form:
                 return tuple((0, min(b - 1, self.top // b**d)) for d in range(self.parts))
             case "norm":
                 return ((0, sum(hi * hi for _, hi in self._digits().intervals())),)
+            case "floor":
+                return ((0, self.top // self.parts),)
             case "signs":
                 return ((-1, 1),) * self.width
             case "onehot" | "flag":
@@ -84,6 +87,8 @@ class Form:
                 return (self._digits().encode(z) ** 2).sum(axis=1, keepdims=True)
             case "flag":
                 return (z[:, None] > 0).astype(np.int64)
+            case "floor":
+                return (z // self.parts)[:, None]
             case "signs":
                 bits = z[:, None] >> np.arange(self.width) & 1
                 return np.where(z[:, None] > 0, 2 * bits - 1, 0)
@@ -112,6 +117,8 @@ class Form:
                 return f"norm({self.parts})"
             case "flag":
                 return "flag"
+            case "floor":
+                return f"floor({self.parts})"
             case "signs":
                 return f"signs({self.width})"
             case "onehot":

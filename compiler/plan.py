@@ -19,7 +19,7 @@ from .linear import Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Mask
 
-Origin: TypeAlias = Literal["one", "token", "position", "helper"]
+Origin: TypeAlias = Literal["one", "token", "position"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One value in one form. `value` is its node in the graph, or the origin it stands for (a helper stands for none)."""
+    """One value in one form. `value` is its node in the graph, or the origin it stands for."""
 
     value: int | Origin
     form: Form

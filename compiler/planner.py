@@ -197,8 +197,7 @@ class _Planner:
             for d in range(1, form.parts):
                 steps = form.base**d
                 units = piecewise(moved, ONE, np.arange(form.top + 1)[:, None] // steps)
-                part = Form("digits", 0, max(1, form.top // steps))
-                stairs.append(self._add("helper", part, Compute(units), f"{node.name}//{steps}")[0])
+                stairs.append(self._add(index, Form("floor", form.off, form.top, steps), Compute(units), f"{node.name}//{steps}")[0])
             return tuple(a - b * form.base for a, b in zip(stairs, [*stairs[1:], Lin()], strict=True))
         if form.kind == "norm" and form.parts > 1:
             digits = self.read(index, Form("digits", form.off, form.top, form.parts))
@@ -273,5 +272,7 @@ def _label(name: str, form: Form) -> str:
             return f"{name}²"
         case "flag":
             return f"{name}?"
+        case "floor":
+            return f"{name}//{form.parts}"
         case "signs" | "onehot":
             return f"{name}:{form.kind}"

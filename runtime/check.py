@@ -157,16 +157,14 @@ def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
     _check_output(model, x[:, 1:], rows, wanted, report)
 
 
-def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -> tuple[Ints, npt.NDArray[np.bool_]] | None:
-    """The codes a probe should hold, and which positions are specified; None for a helper, which has no meaning.
+def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """The codes a probe should hold, and which positions are specified.
 
     Shapes: n token ids -> codes (n, width), specified (n,). A value outside the probe's form is unspecified: such a
     form is only used where the value is proved unread.
     """
     n, form = len(row), probe.form
     match probe.value:
-        case "helper":
-            return None
         case "one":
             column: Column = [1] * n
         case "token":
@@ -181,10 +179,7 @@ def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -
 
 def _check_probe(model: Model, probe: Probe, cells: np.ndarray, rows: list[list[int]], inner: list[list[Column]], report: Report) -> None:
     pairs = [expected(model, probe, row, values) for row, values in zip(rows, inner, strict=True)]
-    codes = np.stack([p[0] for p in pairs if p is not None]) if pairs[0] is not None else None
-    if codes is None:
-        return
-    specified = np.stack([p[1] for p in pairs if p is not None])
+    codes, specified = (np.stack(column) for column in zip(*pairs, strict=True))
     deviation = np.where(specified, np.abs(cells - codes).max(axis=-1), 0.0)  # (B, n)
     deviation = np.where(np.isnan(deviation), np.inf, deviation)
     report.values += int(specified.sum())

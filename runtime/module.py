@@ -5,6 +5,7 @@ Names follow the field: W_E, W_pos, W_Q, W_K, W_V, W_O, W_in, W_out, W_U. Positi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,12 +25,22 @@ class AttentionShape:
     d_head: int
     masks: tuple[Mask, ...]
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The names of the layer's tensors."""
+        return ("W_Q", "W_K", "W_V", "W_O")
+
 
 @dataclass(frozen=True, slots=True)
 class MlpShape:
     """Size of one ReLU block."""
 
     d_mlp: int
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The names of the block's tensors."""
+        return ("W_in", "W_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ def full_precision() -> Iterator[None]:
 
 
 class Attention(nn.Module):
-    """softmax(q kᵀ + mask) v per head, with score scale 1; heads of one mask stand together and share a kernel call."""
+    """softmax(q kᵀ + mask) v per head, with score scale 1; neighbouring heads of one mask share a kernel call."""
 
     def __init__(self, d_model: int, shape: AttentionShape) -> None:
         super().__init__()
@@ -70,25 +81,29 @@ class Attention(nn.Module):
         self.W_O = nn.Parameter(torch.zeros(n_heads, shape.d_head, d_model))
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (torch.einsum("bnd,hde->bhne", x, w) for w in (self.W_Q, self.W_K, self.W_V))  # (B, nh, n, hs)
-        parts: list[Tensor] = []
-        start = 0
-        while start < len(self.masks):
-            mask = self.masks[start]
-            stop = start + sum(m == mask for m in self.masks[start:])
-            parts.append(_attend(mask, q[:, start:stop], k[:, start:stop], v[:, start:stop]))
-            start = stop
-        z = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]  # (B, nh, n, hs)
-        return torch.einsum("bhne,hed->bnd", z, self.W_O)
+        q, k, v = (_heads(x, w) for w in (self.W_Q, self.W_K, self.W_V))  # (B, nh, n, hs)
+        runs = [(mask, len(list(same))) for mask, same in itertools.groupby(self.masks)]
+        if len(runs) == 1:
+            z = _attend(self.masks[0], q, k, v)
+        else:
+            sizes = [size for _, size in runs]
+            parts = zip(runs, q.split(sizes, 1), k.split(sizes, 1), v.split(sizes, 1), strict=True)
+            z = torch.cat([_attend(mask, *qkv) for (mask, _), *qkv in parts], dim=1)  # (B, nh, n, hs)
+        return z.transpose(1, 2).flatten(2) @ self.W_O.flatten(0, 1)
 
     def pattern(self, x: Tensor) -> Tensor:
         """Attention weights, computed in the open. Shapes: (B, n, d_model) -> (B, n_heads, n, n); row 0 is BOS."""
-        q, k = (torch.einsum("bnd,hde->bhne", x, w) for w in (self.W_Q, self.W_K))
+        q, k = (_heads(x, w) for w in (self.W_Q, self.W_K))  # (B, nh, n, hs)
         n = x.shape[1]
         i, t = torch.arange(n, device=x.device)[:, None], torch.arange(n, device=x.device)[None, :]
         visible = {"causal": t <= i, "strict": (t < i) | ((i == 0) & (t == 0)), "full": (i > 0) | (t == 0)}
         mask = torch.stack([visible[m] for m in self.masks])  # (nh, n, n)
         return (q @ k.mT).masked_fill(~mask, -torch.inf).softmax(-1)
+
+
+def _heads(x: Tensor, w: Tensor) -> Tensor:
+    """One product for all heads. Shapes: (B, n, d_model), (nh, d_model, hs) -> (B, nh, n, hs)."""
+    return (x @ w.transpose(0, 1).flatten(1)).unflatten(2, (w.shape[0], -1)).transpose(1, 2)
 
 
 def _attend(mask: Mask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -189,5 +189,5 @@ def form_json(form: Form) -> Json:
 def read_form(reader: Reader) -> Form:
     """A form back from JSON."""
     reader.only("kind", "off", "top", "parts")
-    kind = reader.str("kind", ("digits", "norm", "flag", "signs", "onehot"))
-    return Form(kind, reader.int("off"), reader.int("top", 1), reader.int("parts", 1, 64))  # pyright: ignore[reportArgumentType]
+    kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot"))
+    return Form(kind, reader.int("off"), reader.int("top", 1), reader.int("parts", 1))  # pyright: ignore[reportArgumentType]

@@ -165,7 +165,7 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
         op = Const("int", x)
     else:
         raise DomainError(f"{what} combines {like.domain} with {x!r}", line, "give a literal of the same kind")
-    return Value(like.builder, like.builder.add(op, [], op.label().split()[-1], line))
+    return Value(like.builder, like.builder.add(op, [], "⊥" if x is None else str(x), line))
 
 
 def require_value(what: str, x: object, builder: Builder | None, line: Location | None) -> None:

@@ -1,0 +1,214 @@
+"""The rule for attention: every head's winner, for every query and every set of visible keys, is the lookup's.
+
+Write score(i, t) in integers of the tensors' common grid; BOS is the zero vector, so its score is 0. Shown for each head:
+
+1. a match scores at least G above BOS;
+2. a mismatch scores at least G below BOS (or, for a pointer that always finds its place, G below the match);
+3. of two matches the picked one leads by at least G,
+
+where G grid steps, in nats, exceed the point at which exp rounds to zero. So the weights are exactly 1 and 0, in any
+order of summation, and the head writes what its value vector says at the winner: zero if that is BOS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+
+from ..compiler.ops import Lookup, Pick, Position
+from .bilinear import LOW, Scores, scores
+from .exact import UNDERFLOW, Ints, Refused, Scaled, add_up
+from .stream import Stream
+from .values import Cases, Meanings, Var
+
+ALONE = Cases((), {"one": np.ones(1, np.int64)}, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadProof:
+    """What was shown of a head: the gap in nats, and the largest sum of a score in grid steps."""
+
+    block: int
+    head: int
+    lookup: str
+    gap: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Queries or keys of a block: cases of its variables, its vectors in each case, and what its components mean."""
+
+    cases: Cases
+    vectors: Ints
+    values: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Components that share variables. A block without components is the bonus: what the key's position adds."""
+
+    parts: tuple[int, ...]
+    query: Side
+    key: Side
+    scores: Scores
+
+
+def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled, dtype: str, block: int, head: int) -> HeadProof:
+    """Show that a head with these matrices (d_model, d_head) attends as the lookup says. Raises Refused."""
+    node = stream.meanings.graph.nodes[lookup]
+    what = f"block {block}, head {head} ({node.name})"
+    op = node.op
+    assert isinstance(op, Lookup)
+    if mask != op.mask:
+        raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
+    steps = _exact(stream, w_q, w_k, dtype, what)
+    q_const, k_const = (_constant(stream, w.ints) for w in (w_q, w_k))
+    blocks = _blocks(stream, op, node.args, w_q.ints, w_k.ints, q_const, k_const, what)
+    _no_cross_terms(blocks, what)
+    doubled = min(
+        _winner_margin(blocks, 2 * int(q_const @ k_const), _always_found(stream.meanings, op, node.args), what),
+        _order_margin(blocks, q_const, op.pick, what),
+    )
+    gap = doubled / 2 * 2.0 ** -(w_q.shift + w_k.shift)
+    if gap < UNDERFLOW[dtype]:
+        raise Refused(f"{what}: the winner leads by {gap:g} nats only, {UNDERFLOW[dtype]:g} are needed")
+    return HeadProof(block, head, node.name, gap, steps)
+
+
+def _exact(stream: Stream, w_q: Scaled, w_k: Scaled, dtype: str, what: str) -> int:
+    """Queries, keys and scores are sums that fit the mantissa; returns the score's magnitude in grid steps."""
+    for w in (w_q, w_k):
+        add_up(stream.magnitude(w.ints), w.shift, dtype, f"{what}: a query or key")
+    most = [_largest(stream, w.ints) for w in (w_q, w_k)]
+    return add_up(int((most[0].astype(float) * most[1]).sum()), w_q.shift + w_k.shift, dtype, f"{what}: the score")
+
+
+def _largest(stream: Stream, rows: Ints) -> Ints:
+    """The largest |entry| of a query or key vector, each variable at its worst. Shape: (d_model, e) -> (e,)."""
+    total = np.abs(_constant(stream, rows))
+    for var in stream.reads(rows) - {"one"}:
+        cases = stream.meanings.cases([var], "a variable")
+        total = total + np.abs(_variable_part(stream, rows, {var}, cases)).max(axis=0)
+    return total
+
+
+def _constant(stream: Stream, rows: Ints) -> Ints:
+    """What the constant 1 contributes to a query or key vector. Shape: (d_model, e) -> (e,)."""
+    return _variable_part(stream, rows, {"one"}, ALONE)[0]
+
+
+def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases) -> Ints:
+    keep = np.array([c is not None and c.var in variables for c in stream.cells])
+    return stream.combine(np.where(keep[:, None], rows, 0), cases)
+
+
+def _blocks(stream: Stream, op: Lookup, args: Sequence[int], w_q: Ints, w_k: Ints, q_const: Ints, k_const: Ints, what: str) -> list[Block]:
+    """The components of the lookup, grouped so that no variable is in two groups; the bonus if position is in none."""
+    placed = stream.placed()
+    links: nx.Graph[tuple[str, Var]] = nx.Graph()
+    for c in range(op.parts):
+        links.add_node(("part", c))
+        for side, node in (("q", args[c]), ("k", args[op.parts + c])):
+            for var in stream.meanings.support(node, placed, what):
+                links.add_edge(("part", c), (side, var))
+    links.add_node(("k", "position"))
+    for side, rows in (("q", w_q), ("k", w_k)):
+        for var in stream.reads(rows) - {"one"}:
+            if (side, var) not in links:
+                raise Refused(f"{what} reads {_name(stream, var)}, which the program does not compare there")
+    blocks: list[Block] = []
+    for group in nx.connected_components(links):
+        parts = tuple(sorted(int(v) for kind, v in group if kind == "part"))
+        q_vars, k_vars = ({v for kind, v in group if kind == side} for side in "qk")
+        query = _side(stream, q_vars, [args[c] for c in parts], w_q, 0, what)
+        key = _side(stream, k_vars, [args[op.parts + c] for c in parts], w_k, int(op.mask == "strict"), what)
+        unary = query.vectors @ k_const, key.vectors @ q_const
+        blocks.append(Block(parts, query, key, scores(query.vectors, key.vectors, *unary, query.values, key.values, what)))
+    return blocks
+
+
+def _side(stream: Stream, variables: set[Var], nodes: list[int], rows: Ints, cut: int, what: str) -> Side:
+    cases = stream.meanings.cases(sorted(variables, key=str), what, cut)
+    values = [stream.meanings.evaluate(n, cases) for n in nodes]
+    stacked = np.stack(values, axis=1) if values else np.zeros((cases.count, 0), np.int64)
+    return Side(cases, _variable_part(stream, rows, variables, cases), stacked)
+
+
+def _name(stream: Stream, var: Var) -> str:
+    return next((c.name for c in stream.cells if c is not None and c.var == var), str(var))
+
+
+def _no_cross_terms(blocks: list[Block], what: str) -> None:
+    """Queries of one block never meet keys of another: scores of blocks simply add up."""
+    for one in blocks:
+        for other in blocks:
+            if one is not other and (one.query.vectors.any(axis=0) & other.key.vectors.any(axis=0)).any():
+                raise Refused(f"{what} multiplies values that the program does not compare")
+
+
+def _always_found(meanings: Meanings, op: Lookup, args: Sequence[int]) -> bool:
+    """Whether the lookup is a pointer into 1..i of a causal program, so that a query that is not ⊥ has its match."""
+    if op.parts != 1 or op.mask != "causal" or not isinstance(meanings.graph.nodes[args[1]].op, Position):
+        return False
+    pointer = meanings.ranges[args[0]]
+    return pointer.lag is not None and pointer.lag <= 0 and pointer.lo >= 1
+
+
+def _winner_margin(blocks: list[Block], base: int, always_found: bool, what: str) -> int:
+    """Twice the least lead of a match over BOS, and of the rightful winner over any mismatch, in grid steps."""
+    compared = [b.scores for b in blocks if b.parts]
+    bonus = [b.scores for b in blocks if not b.parts]  # without components every key matches
+    low = base + sum(int(b.least.min()) for b in bonus)
+    high = base + sum(int(b.greatest.max()) for b in bonus)
+    match = low + sum(int(s.least.min()) for s in compared)
+    rivals = [int(s.rival.max()) + sum(int(o.any.max()) for o in compared if o is not s) for s in compared]
+    mismatch = high + max(rivals, default=LOW)
+    if mismatch < 0:
+        return min(match, -mismatch)
+    if not (always_found and len(compared) == 1):
+        raise Refused(f"{what}: a key that does not match scores {mismatch / 2:g} steps against BOS's 0")
+    (only,) = compared
+    found = ~only.absent
+    if (only.least[found] == -LOW).any():
+        raise Refused(f"{what}: a query has no key")
+    lead = int((only.least - only.rival)[found].min(initial=-LOW)) - (high - low)
+    absent = high + int(only.rival[only.absent].max(initial=LOW))
+    return min(match, lead, -absent)
+
+
+def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> int:
+    """Twice the least lead of the picked match over any other match, in grid steps."""
+    home = next(b for b in blocks if "position" in b.key.cases.variables)
+    spread = 0
+    for b in blocks:
+        if b is not home and b.parts:
+            known = b.scores.least != -LOW
+            spread += int((b.scores.greatest - b.scores.least)[known].max(initial=0))
+    t, r = home.key.cases.columns["position"], 2 * (home.key.vectors @ q_const)
+    if home.parts:
+        kept = (home.key.values != np.iinfo(np.int64).min).all(axis=1)
+        _, classes = np.unique(home.key.values[kept], axis=0, return_inverse=True)
+        t, r, classes = t[kept], r[kept], classes.reshape(-1)
+        shared = home.query.vectors.any(axis=0) & home.key.vectors.any(axis=0)
+        codes = home.key.vectors[kept][:, shared]
+        order = np.lexsort((t, classes))
+        t, r, classes, codes = t[order], r[order], classes[order], codes[order]
+        same = classes[1:] == classes[:-1]
+        if not same.any():
+            return -LOW  # every value stands at one position only: there is nothing to break
+        if (codes[1:] != codes[:-1])[same].any():
+            raise Refused(f"{what}: keys that mean the same have different codes")
+    else:
+        order = np.argsort(t, kind="stable")
+        t, r = t[order], r[order]
+        same = np.ones(len(t) - 1, bool)
+    if pick == "only":
+        raise Refused(f"{what}: several positions can match, and nothing says which to pick")
+    if (t[1:] == t[:-1])[same].any():
+        raise Refused(f"{what}: the order of matches depends on more than their position")
+    lead = (r[1:] - r[:-1])[same] * (1 if pick == "latest" else -1)
+    return int(lead.min(initial=-LOW)) - spread

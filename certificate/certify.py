@@ -1,0 +1,217 @@
+"""The certificate: a compiled model is right for every input, proved by induction over its blocks.
+
+The checker reads the tensors; the places of values that travel with a checkpoint are hints that it verifies.
+`docs/certificate.md` states the theorem, its assumptions and the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..compiler.ops import Fetch
+from ..runtime.module import AttentionShape
+from .attention import ALONE, HeadProof, prove_head
+from .bilinear import scores
+from .exact import NONE, Reals, Refused, Scaled, add_up, scaled
+from .mlp import prove_mlp
+from .normal import same_meaning
+from .stream import Cell, Stream
+from .values import Meanings
+
+if TYPE_CHECKING:
+    from ..runtime.model import Model, Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was proved. For every sequence of 1..length tokens every value and the output equal the interpreter's."""
+
+    program: str
+    dtype: str
+    length: int
+    alphabet: int
+    heads: tuple[HeadProof, ...]
+    mlp_cases: int
+    values: int
+    smallest_gap: float
+    mantissa_bits: int
+    logit_margin: float
+
+    @property
+    def statement(self) -> str:
+        """The theorem, in words."""
+        return (
+            f"For every sequence of 1..{self.length:,} tokens over {self.alphabet:,} symbols, the output of {self.program} and all "
+            f"{self.values} values it writes equal the interpreter's, in {self.dtype}, for any order of summation and any exp "
+            f"whose relative error is below 1/2."
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """The certificate as JSON-ready values."""
+        return {"certified": True, "statement": self.statement, **asdict(self)}
+
+    def __str__(self) -> str:
+        lines = [f"certified: {self.program} in {self.dtype}", f"  {self.statement}"]
+        for h in self.heads:
+            lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): winners lead by {h.gap:g} nats; scores to {h.steps:,} steps")
+        lines.append(f"  MLPs enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used")
+        lines.append(f"  logits: the right class leads by at least {self.logit_margin:g}")
+        return "\n".join(lines)
+
+
+def certify(model: Model) -> Certificate:
+    """Prove a model right for every input of its length and alphabet.
+
+    Raises Refused, naming the block, head or value and the reason, where it is wrong or cannot be shown right.
+    """
+    if not same_meaning(model.graph, model.optimised):
+        raise Refused("the optimised graph is not shown to mean what the program means", hint="this is a limit of the checker or a fault")
+    meanings = Meanings(model.optimised)
+    for name, tensor in model.module.state_dict().items():
+        if str(tensor.dtype) != f"torch.{model.dtype}":
+            raise Refused(f"{name} is {tensor.dtype}, the model is said to be {model.dtype}")
+    tensors: dict[str, Reals] = {k: v.detach().cpu().double().numpy() for k, v in model.module.state_dict().items()}
+    stream = Stream(meanings, [None] * model.module.shape.d_model)
+    claims: dict[int, list[Probe]] = {}
+    for probe in model.probes:
+        claims.setdefault(probe.block, []).append(probe)
+    _prove_embedding(stream, tensors["W_E"], tensors["W_pos"], claims.get(0, []))
+    heads: list[HeadProof] = []
+    cases, steps = 0, 0
+    for number, shape in enumerate(model.module.shape.blocks, 1):
+        part = {name: scaled(tensors[f"blocks.{number - 1}.{name}"], f"blocks.{number - 1}.{name}") for name in shape.tensors}
+        due = claims.get(number, [])
+        if isinstance(shape, AttentionShape):
+            heads += _prove_attention(stream, part, shape.masks, due, model.dtype, number)
+        else:
+            cells = [(Cell(meanings.var(p.value), p.form, d, p.name), dim, _node(p)) for p in due for d, dim in enumerate(p.dims)]
+            seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
+            cases, steps = cases + seen, max(steps, used)
+    margin, used = _prove_output(stream, model, scaled(tensors["W_U"], "W_U"))
+    steps = max([steps, used, *(h.steps for h in heads)])
+    gap = min((h.gap for h in heads), default=float("inf"))
+    sizes = model.graph.sizes
+    return Certificate(
+        model.name, model.dtype, sizes.length, len(sizes.alphabet), tuple(heads), cases, len(model.probes), gap, steps.bit_length(), margin
+    )
+
+
+def _node(probe: Probe) -> int:
+    if not isinstance(probe.value, int):
+        raise Refused(f"{probe.name} is said to be written by a block, but it is {probe.value}")
+    return probe.value
+
+
+def _prove_embedding(stream: Stream, w_e: Reals, w_pos: Reals, claims: Sequence[Probe]) -> None:
+    """Every dimension of W_E and W_pos is zero or the code of a value of the token alone, or of the position alone."""
+    if w_e[0].any() or w_pos[0].any():
+        raise Refused("BOS (row 0 of W_E and W_pos) is not zero")
+    for probe in claims:
+        var = stream.meanings.var(probe.value)
+        support = {var} if isinstance(var, str) else stream.meanings.support(var, set(), f"embedded value {probe.name}")
+        source = "token" if support == {"token"} else "position"
+        if not support <= {source} and support != {"one"}:
+            raise Refused(f"embedded value {probe.name} depends on {sorted(map(str, support))}")
+        cases = stream.meanings.cases([source], probe.name)
+        values = (
+            cases.columns["one"] if var == "one" else stream.meanings.evaluate(var, cases) if isinstance(var, int) else cases.columns[var]
+        )
+        codes = Meanings.codes(probe.form, values)
+        own, other = (w_e, w_pos) if source == "token" else (w_pos, w_e)
+        for d, dim in enumerate(probe.dims):
+            wrong = np.flatnonzero(own[1:, dim] != codes[:, d])
+            if len(wrong):
+                table = "W_E" if source == "token" else "W_pos"
+                raise Refused(f"{table}[{wrong[0] + 1}, {dim}] is {own[wrong[0] + 1, dim]:g}, {probe.name} needs {codes[wrong[0], d]}")
+            if other[:, dim].any():
+                raise Refused(f"dimension {dim} ({probe.name}) is written by both W_E and W_pos")
+            stream.place(dim, Cell(var, probe.form, d, probe.name))
+    for dim in range(w_e.shape[1]):
+        if stream.cells[dim] is None and (w_e[:, dim].any() or w_pos[:, dim].any()):
+            raise Refused(f"dimension {dim} of the embedding holds no known value")
+
+
+def _prove_attention(
+    stream: Stream, part: dict[str, Scaled], masks: Sequence[str], due: Sequence[Probe], dtype: str, number: int
+) -> list[HeadProof]:
+    """Every head attends as the lookup of the values it writes, and writes exactly those, into zero dimensions."""
+    before = Stream(stream.meanings, list(stream.cells))
+    graph, proofs = stream.meanings.graph, []
+    pending = {dim: (probe, d) for probe in due for d, dim in enumerate(probe.dims)}
+    for head, mask in enumerate(masks):
+        w = {name: Scaled(tensor.ints[head], tensor.shift) for name, tensor in part.items()}
+        what = f"block {number}, head {head}"
+        add_up(before.magnitude(w["W_V"].ints), w["W_V"].shift, dtype, f"{what}: a value")
+        effect = w["W_V"].ints @ w["W_O"].ints  # (d_model, d_model): what the winner's stream adds to the query's
+        live = np.array([c is not None for c in before.cells])
+        written = np.flatnonzero(effect[live].any(axis=0)) if live.any() else np.zeros(0, int)
+        lookup: int | None = None
+        for dim in map(int, written):
+            if dim not in pending:
+                raise Refused(f"{what} writes dimension {dim}, where no value of it belongs")
+            probe, d = pending.pop(dim)
+            node = graph.nodes[_node(probe)]
+            if not isinstance(node.op, Fetch) or lookup not in (None, node.args[0]):
+                raise Refused(f"{what} writes {probe.name}, which is not read through its lookup")
+            lookup = node.args[0]
+            _prove_value(before, effect[:, [dim]], w["W_V"].shift + w["W_O"].shift, node.args[1], probe, d, mask, what)
+            stream.place(dim, Cell(stream.meanings.var(probe.value), probe.form, d, probe.name))
+        if lookup is not None:
+            proofs.append(prove_head(before, lookup, mask, w["W_Q"], w["W_K"], dtype, number, head))
+        elif effect[live].any():
+            raise Refused(f"{what} writes what nobody claims")
+        _prove_projection(before, w, dtype, what)
+    if pending:
+        dim, (probe, _) = next(iter(pending.items()))
+        raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
+    return proofs
+
+
+def _prove_projection(before: Stream, w: dict[str, Scaled], dtype: str, what: str) -> None:
+    """The output projection's sums are exact: Σ |v|·|W_O| fits the mantissa."""
+    v = np.zeros(w["W_V"].ints.shape[1])
+    for d, cell in enumerate(before.cells):
+        if cell is not None:
+            v += before.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(w["W_V"].ints[d])
+    total = (v[:, None] * np.abs(w["W_O"].ints)).sum(axis=0)
+    add_up(int(total.max(initial=0)), w["W_V"].shift + w["W_O"].shift, dtype, f"{what}: the output projection")
+
+
+def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
+    """What the head adds to one dimension is the code of the fetched value, whatever position it comes from."""
+    meanings = before.meanings
+    name = f"{what}, value {probe.name}"
+    variables = meanings.support(source, before.placed(), name) | before.reads(column)
+    cases = meanings.cases(sorted(variables, key=str), name, cut=int(mask == "strict"))
+    got = before.combine(column, cases)[:, 0]
+    wanted = Meanings.codes(probe.form, meanings.evaluate(source, cases))[:, d]
+    if shift < 0 or (got != wanted << shift).any():
+        raise Refused(f"{name}: what is read is not the code of {meanings.graph.nodes[source].name}")
+
+
+def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int]:
+    """The right class has the greatest logit, by a margin, for every value of the output, and logits are exact."""
+    meanings, form = stream.meanings, model.output_form
+    node = model.optimised.output
+    variables = meanings.support(node, stream.placed(), "the output") | stream.reads(w_u.ints)
+    cases = meanings.cases(sorted(variables, key=str), "the output")
+    steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
+    keep = np.array([c is not None and c.var == "one" for c in stream.cells])
+    unary = stream.combine(np.where(keep[:, None], w_u.ints, 0), ALONE)[0]  # (classes,)
+    live = w_u.ints.any(axis=1) & ~keep
+    x = np.stack([stream.column(d, cases) if live[d] else np.zeros(cases.count, np.int64) for d in range(len(live))], axis=1)
+    values = meanings.evaluate(node, cases)
+    if ((values != NONE) & ((values - form.off < 1) | (values - form.off > form.top))).any():
+        raise Refused("the output can take a value that has no class")
+    classes = np.arange(form.top + 1, dtype=np.int64) + form.off
+    # ⊥ is class 0: as a meaning of its own it is compared like any other value.
+    meaning = np.where(values == NONE, form.off, values)
+    found = scores(x, w_u.ints.T, np.zeros(cases.count, np.int64), unary, meaning[:, None], classes[:, None], "the output")
+    margin = int((found.least - found.rival).min())
+    if margin <= 0:
+        raise Refused("the output: a wrong class can have the greatest logit")
+    return margin / 2 * 2.0**-w_u.shift, steps

@@ -1,0 +1,140 @@
+"""The rule for an MLP: every dimension it touches ends as a claimed code, as zero, or as it was, in every case.
+
+What a block leaves in a dimension is a sum: the old content and the hidden units that write there. Terms that share no
+variable add independently, so the variables fall into parts. The part that determines the claimed value is compared
+with its meaning, case by case, in integers; every other part must be constant (a cleared cell is constantly zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+
+from .exact import Ints, Refused, Scaled, add_up
+from .stream import Cell, Stream
+from .values import Cases, Meanings, Var
+
+MAX_WORK = 1 << 29
+CHUNK = 1 << 22
+
+
+def prove_mlp(
+    stream: Stream, w_in: Scaled, w_out: Scaled, claims: Sequence[tuple[Cell, int, int]], dtype: str, block: int
+) -> tuple[int, int]:
+    """Show what an MLP block does to the stream, and update the stream; `claims` are (cell, dimension, node).
+
+    Returns the number of cases looked at and the largest sum in steps. Raises Refused.
+    """
+    what = f"block {block} (MLP)"
+    layer = _Layer(stream, w_in, w_out, dtype, what)
+    after = list(stream.cells)
+    claimed: dict[tuple[int, tuple[int, ...]], list[tuple[Cell, int]]] = {}
+    for cell, dim, node in claims:
+        claimed.setdefault((node, layer.writers(dim)), []).append((cell, dim))
+    done: set[int] = set()
+    for (node, units), cells in claimed.items():
+        name, dims = f"{what}, value {cells[0][0].name}", [dim for _, dim in cells]
+        support = stream.meanings.support(node, stream.placed(), name)
+        cases, got = layer.result(units, dims, support, name)
+        values = stream.meanings.evaluate(node, cases)
+        for column, (cell, dim) in enumerate(cells):
+            wrong = got[:, column] != Meanings.codes(cell.form, values)[:, cell.dim] << layer.shift
+            if wrong.any():
+                raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
+            after[dim] = cell
+        done.update(dims)
+    for dim in sorted(set(map(int, np.flatnonzero(w_out.ints.any(axis=0)))) - done):
+        name = f"{what}, dimension {dim}"
+        old = stream.cells[dim]
+        cases, got = layer.result(layer.writers(dim), [dim], {old.var} if old else set(), name)
+        if not got.any():
+            after[dim] = None
+        elif (wrong := got[:, 0] != stream.column(dim, cases) << layer.shift).any():
+            raise Refused(f"{name} is neither cleared nor kept nor a value", hint=_case(cases, wrong))
+    stream.cells = after
+    return layer.cases, layer.steps
+
+
+@dataclass(slots=True)
+class _Layer:
+    """One block's matrices over a known stream, counting the cases and the largest sum seen."""
+
+    stream: Stream
+    w_in: Scaled
+    w_out: Scaled
+    dtype: str
+    what: str
+    cases: int = 0
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.steps = add_up(self.stream.magnitude(self.w_in.ints), self.w_in.shift, self.dtype, f"{self.what}: a hidden unit")
+        if not 0 <= self.shift <= 40:
+            raise Refused(f"{self.what}: its weights are on no useful grid")
+
+    @property
+    def shift(self) -> int:
+        """Results are in units of 2**-shift."""
+        return self.w_in.shift + self.w_out.shift
+
+    def writers(self, dim: int) -> tuple[int, ...]:
+        """The hidden units that write a dimension."""
+        return tuple(int(u) for u in np.flatnonzero(self.w_out.ints[:, dim]))
+
+    def result(self, units: Sequence[int], dims: list[int], support: set[Var], what: str) -> tuple[Cases, Ints]:
+        """The dimensions after the block, over all cases of the part that holds `support`. Shape: (cases, dims)."""
+        links: nx.Graph[tuple[str, Var]] = nx.Graph()
+        main = ("main", 0)
+        links.add_node(main)
+        links.add_edges_from((main, ("var", v)) for v in support - {"one"})
+        for u in units:
+            links.add_node(("unit", u))
+            links.add_edges_from((("unit", u), ("var", v)) for v in self.stream.reads(self.w_in.ints[:, [u]]) - {"one"})
+        for d in dims:
+            cell = self.stream.cells[d]
+            if cell is not None and cell.var != "one":
+                links.add_edge(("old", d), ("var", cell.var))
+            else:
+                links.add_node(("old", d))
+        total: Ints = np.zeros((1, len(dims)), np.int64)
+        largest: Ints = np.zeros((1, len(dims)), np.int64)
+        found: tuple[Cases, Ints, Ints] | None = None
+        for group in nx.connected_components(links):
+            part = {kind: [v for k, v in group if k == kind] for kind in ("var", "unit", "old")}
+            cases, got, size = self._part(part["var"], [int(u) for u in part["unit"]], dims, {int(d) for d in part["old"]}, what)
+            if main in group:
+                found = cases, got, size
+            elif (got != got[0]).any():
+                raise Refused(f"{what}: something else shows through", hint=_case(cases, (got != got[0]).any(axis=1)))
+            else:
+                total, largest = total + got[0], largest + size.max(axis=0)
+        assert found is not None
+        cases, got, size = found
+        self.cases += cases.count
+        self.steps = max(self.steps, add_up(int((largest + size).max(initial=0)), self.shift, self.dtype, what))
+        return cases, total + got
+
+    def _part(self, variables: list[Var], units: list[int], dims: list[int], old: set[int], what: str) -> tuple[Cases, Ints, Ints]:
+        """What some units and old contents add up to, and the sum of absolute values, for every case of their variables."""
+        cases = self.stream.meanings.cases(sorted(variables, key=str), what)
+        if cases.count * max(1, len(units)) > MAX_WORK:
+            raise Refused(f"{what} has {cases.count:,} cases of {len(units):,} units, too many to enumerate")
+        zero = np.zeros(cases.count, np.int64)
+        total = np.stack([self.stream.column(d, cases) << self.shift if d in old else zero for d in dims], axis=1)
+        largest = np.abs(total)
+        step = max(1, CHUNK // max(1, cases.count))
+        for start in range(0, len(units), step):
+            some = units[start : start + step]
+            hidden = np.maximum(self.stream.combine(self.w_in.ints[:, some], cases), 0)  # (cases, units)
+            out = self.w_out.ints[some][:, dims]
+            total = total + hidden @ out
+            largest = largest + hidden @ np.abs(out)
+        return cases, total, largest
+
+
+def _case(cases: Cases, wrong: np.ndarray) -> str:
+    row = int(np.flatnonzero(wrong)[0])
+    return "for example where " + ", ".join(f"{v} = {cases.columns[v][row]}" for v in cases.variables)

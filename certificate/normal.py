@@ -1,0 +1,247 @@
+"""Normal forms: two graphs mean the same program if every value reads the same things through the same paths.
+
+A term is a value at the end of a path, and a path is what leads from the position i to the position read: a chain of
+lookups, fixed shifts and computed positions. `x.at(p)` extends the path by p, so compositions of maps flatten however
+they are bracketed, and `f(x.fetch(h), y.fetch(h))` and `f(x, y).fetch(h)` are one term, f being strict. Terms and paths
+are interned: equal normal forms are equal numbers.
+
+Rules, each with its condition:
+- reading at p and then at q is reading at p(q(i)), if p never points ahead (value - position <= 0) or all is visible;
+  otherwise the path at which p is read stays in the term;
+- a match against previous values is the strict match one place earlier, then one step forward;
+- two shifts of one sign add up; sums of sums, `clip` of what cannot be cut, `or_else` and `exists` of what is never ⊥
+  are what they simplify to; the position at the end of a shift is the shifted position, ⊥ outside 1..N.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from ..compiler.graph import Graph
+from ..compiler.ops import Affine, Clip, Const, Exists, Fetch, Local, Lookup, OrElse, Position, Token
+from .exact import Refused
+from .ranges import Range, ranges
+
+Key: TypeAlias = tuple[object, ...]
+HERE = 0
+MAX_TERMS = 400_000
+
+
+@dataclass(slots=True)
+class Pool:
+    """Interned terms, paths and steps, shared by the graphs that are compared."""
+
+    numbers: dict[Key, int]
+    keys: list[Key]
+
+    @classmethod
+    def new(cls) -> Pool:
+        """A pool that holds the empty path as number 0."""
+        pool = cls({}, [])
+        pool.intern(("path",))
+        return pool
+
+    def intern(self, key: Key) -> int:
+        """The number of a key. Refuses to grow without end."""
+        if key not in self.numbers:
+            if len(self.keys) >= MAX_TERMS:
+                raise Refused(f"the program's normal form has more than {MAX_TERMS:,} terms")
+            self.numbers[key] = len(self.keys)
+            self.keys.append(key)
+        return self.numbers[key]
+
+
+def same_meaning(a: Graph, b: Graph) -> bool:
+    """Whether two graphs have the same normal form, hence the same output on every input."""
+    if a.sizes != b.sizes:
+        return False
+    pool = Pool.new()
+    return Normal(a, pool).term(a.output, HERE) == Normal(b, pool).term(b.output, HERE)
+
+
+class Normal:
+    """The normal form of one graph."""
+
+    def __init__(self, graph: Graph, pool: Pool) -> None:
+        self.graph, self.pool = graph, pool
+        self.ranges: list[Range] = ranges(graph)
+        self._terms: dict[tuple[int, int], int] = {}
+        self._guards: dict[int, frozenset[int]] = {}
+
+    def term(self, node: int, path: int) -> int:
+        """The value of a node, read through a path."""
+        if (node, path) not in self._terms:
+            self._terms[node, path] = self._term(node, path)
+        return self._terms[node, path]
+
+    def _term(self, node: int, path: int) -> int:
+        op, args, intern = self.graph.nodes[node].op, self.graph.nodes[node].args, self.pool.intern
+        while isinstance(op, Fetch):
+            path, node = self.extend(path, args[0]), args[1]
+            op, args = self.graph.nodes[node].op, self.graph.nodes[node].args
+        match op:
+            case Token():
+                return intern(("token", path))
+            case Position():
+                return self.position(path)
+            case Const():
+                return intern(("const", op, path))
+            case Affine():
+                if op.coefficients == (1,) and op.constant == 0 and self.graph.nodes[args[0]].domain.kind == op.kind:
+                    return self.term(args[0], path)
+                return self.affine(op, tuple(self.term(a, path) for a in args))
+            case Clip(lo=lo, hi=hi):
+                inside = self.ranges[args[0]]
+                return self.clip(self.term(args[0], path), lo, hi, inside.lo >= lo and inside.hi <= hi)
+            case OrElse() if not self.ranges[args[0]].none:
+                return self.term(args[0], path)
+            case Exists() if not self.ranges[args[0]].none:
+                return intern(("const", Const("bool", 1), path))
+            case Local():
+                terms = [self.term(a, path) for a in args]
+                if op.strict:
+                    return intern(("local", op, HERE, *self._without_guards(terms)))
+                return intern(("local", op, path, *terms))
+            case _:
+                raise Refused(f"{self.graph.nodes[node].name} is not a value")
+
+    def _without_guards(self, terms: list[int]) -> list[int]:
+        """A constant read through a path that another argument of a strict operation reads through as well is just there."""
+        plain: list[int] = []
+        for place, term in enumerate(terms):
+            key = self.pool.keys[term]
+            others = [t for other, t in enumerate(terms) if other != place]
+            if key[0] == "const" and key[2] != HERE and any(key[2] in self._defined(t) for t in others):
+                term = self.pool.intern(("const", key[1], HERE))
+            plain.append(term)
+        return plain
+
+    def _defined(self, term: int) -> frozenset[int]:
+        """Paths that lead somewhere wherever a term has a value."""
+        if term not in self._guards:
+            key = self.pool.keys[term]
+            found: set[int] = set()
+            if key[0] == "local" and isinstance(key[1], Local) and key[1].strict:
+                found.update(*(self._defined(a) for a in cast("tuple[int, ...]", key[3:])))
+            path = cast(int, key[2] if key[0] in ("local", "const") else key[1])
+            while path != HERE:
+                found.add(path)
+                path = cast(int, self.pool.keys[path][1])
+            self._guards[term] = frozenset(found)
+        return self._guards[term]
+
+    def affine(self, op: Affine, args: tuple[int, ...]) -> int:
+        """A sum; a sum of one sum is merged."""
+        if len(args) == 1:
+            key = self.pool.keys[args[0]]
+            if key[0] == "local" and isinstance(key[1], Affine) and (op.kind != "bool" or key[1].kind == "bool"):
+                (c,), inner = op.coefficients, key[1]
+                op = Affine(op.kind, tuple(c * i for i in inner.coefficients), c * inner.constant + op.constant)
+                args = cast("tuple[int, ...]", key[3:])
+                if op.coefficients == (1,) and op.constant == 0:
+                    return args[0]
+        return self.pool.intern(("local", op, HERE, *args))
+
+    def clip(self, term: int, lo: int, hi: int, inside: bool) -> int:
+        """A value cut to a range, unless it cannot leave it."""
+        key = self.pool.keys[term]
+        if inside or (key[0] == "local" and key[1] == Clip(lo, hi)):
+            return term
+        return self.pool.intern(("local", Clip(lo, hi), HERE, term))
+
+    def position(self, path: int) -> int:
+        """The position at the end of a path."""
+        key = self.pool.keys[path]
+        if path == HERE or key[2] != "go":
+            return self.pool.intern(("position", path))
+        before, n = cast(int, key[1]), self.graph.sizes.length
+        term = cast(int, key[3])
+        strict = self.pool.keys[before]
+        forward = self.affine(Affine("position", (1,), 1), (self.position(before),)) == term
+        safe = forward and before != HERE and strict[2] == "lookup" and cast(Key, strict[3])[0] == "strict"
+        return self.clip(term, 1, n, safe)
+
+    # --- paths -----------------------------------------------------------------------------------------
+
+    def extend(self, path: int, lookup: int) -> int:
+        """The path that goes on through a lookup."""
+        node = self.graph.nodes[lookup]
+        op = node.op
+        assert isinstance(op, Lookup)
+        queries, keys = node.args[: op.parts], node.args[op.parts :]
+        if op.parts == 1 and op.mask != "strict" and isinstance(self.graph.nodes[keys[0]].op, Position):
+            return self.go(path, queries[0])
+        q_terms = tuple(self.term(q, HERE) for q in queries)
+        k_terms = tuple(self.term(k, HERE) for k in keys)
+        if op.mask == "causal" and op.pick != "only":
+            earlier = [self.earlier(k) for k in k_terms]
+            if all(e is not None for e, _ in earlier) and any(moved for _, moved in earlier):
+                strict: Key = ("strict", op.pick, q_terms, tuple(e for e, _ in earlier))
+                path = self.pool.intern(("path", path, "lookup", strict))
+                after = self.affine(Affine("position", (1,), 1), (self.position(path),))
+                return self.pool.intern(("path", path, "go", after, HERE))
+        return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, q_terms, k_terms)))
+
+    def go(self, path: int, position: int) -> int:
+        """The path that goes on to a computed position: along the position's own path where it is one."""
+        node = self.graph.nodes[position]
+        match node.op:
+            case Position():
+                return path
+            case Fetch():
+                inner = self.extend(path, node.args[0])
+                visible = not self.graph.sizes.causal or self._back(node.args[1])
+                return self.go(inner, node.args[1]) if visible else self._step(path, position)
+            case Clip() if (node.op.lo, node.op.hi) == (1, self.graph.sizes.length):
+                return self.go(path, node.args[0])
+            case _:
+                return self._step(path, position)
+
+    def _back(self, node: int) -> bool:
+        lag = self.ranges[node].lag
+        return lag is not None and lag <= 0
+
+    def _step(self, path: int, position: int) -> int:
+        """One computed step; a pointer that may point ahead keeps the place where it was read (its frame)."""
+        term = self.term(position, path)
+        key = self.pool.keys[term]
+        if key[0] == "local" and key[1] == Clip(1, self.graph.sizes.length):
+            term = cast(int, key[3])  # out of range is ⊥ on the path either way
+        frame = HERE if not self.graph.sizes.causal or self._back(position) else self.pool.intern(("frame", path))
+        return self.pool.intern(("path", path, "go", term, frame))
+
+    # --- one place earlier -----------------------------------------------------------------------------
+
+    def earlier(self, term: int) -> tuple[int | None, bool]:
+        """The term whose value one place later this is, if it reads previous places (or the position) only.
+
+        The flag says whether a previous value was read at all.
+        """
+        key = self.pool.keys[term]
+        if key[0] == "const" and key[2] == HERE:
+            return term, False
+        if key[0] == "position" and key[1] == HERE:
+            return self.affine(Affine("position", (1,), 1), (term,)), False
+        if key[0] in ("token", "position", "const"):
+            shorter = self._drop_first_step_back(cast(int, key[1] if key[0] != "const" else key[2]))
+            if shorter is None:
+                return None, False
+            return self.pool.intern((key[0], shorter) if key[0] != "const" else (key[0], key[1], shorter)), True
+        if key[0] == "local" and key[2] == HERE and isinstance(key[1], Local) and key[1].strict:
+            parts = [self.earlier(a) for a in cast("tuple[int, ...]", key[3:])]
+            if all(p is not None for p, _ in parts):
+                terms = tuple(cast(int, p) for p, _ in parts)
+                moved = any(m for _, m in parts)
+                if isinstance(key[1], Affine):
+                    return self.affine(key[1], terms), moved
+                return self.pool.intern(("local", key[1], HERE, *terms)), moved
+        return None, False
+
+    def _drop_first_step_back(self, path: int) -> int | None:
+        """The path without its first step, if that step is one place back and nothing else follows."""
+        one_back = self.affine(Affine("position", (1,), -1), (self.pool.intern(("position", HERE)),))
+        key = self.pool.keys[path]
+        if path != HERE and key[1] == HERE and key[2] == "go" and key[3] == one_back and key[4] == HERE:
+            return HERE
+        return None

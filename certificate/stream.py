@@ -1,0 +1,67 @@
+"""The residual stream between blocks: each dimension is zero, or holds one dimension of a known code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..compiler.forms import Form
+from .exact import Ints, Refused
+from .values import Cases, Meanings, Var
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Dimension `dim` of the code of a variable (or of a node, `var` being its variable)."""
+
+    var: Var
+    form: Form
+    dim: int
+    name: str
+
+
+@dataclass(slots=True)
+class Stream:
+    """What every dimension holds now; `cells[d]` None means exactly zero. BOS is zero throughout."""
+
+    meanings: Meanings
+    cells: list[Cell | None]
+
+    def placed(self) -> set[Var]:
+        """The variables that can be read."""
+        return {c.var for c in self.cells if c is not None}
+
+    def column(self, dim: int, cases: Cases) -> Ints:
+        """What dimension `dim` holds in every case."""
+        cell = self.cells[dim]
+        if cell is None:
+            return np.zeros(cases.count, np.int64)
+        return Meanings.codes(cell.form, cases.columns[cell.var])[:, cell.dim]
+
+    def reads(self, rows: Ints) -> set[Var]:
+        """The variables behind the dimensions with a nonzero weight. Shape: rows (d_model, ...)."""
+        used = np.flatnonzero(rows.reshape(len(rows), -1).any(axis=1))
+        return {cell.var for d in used if (cell := self.cells[d]) is not None}
+
+    def combine(self, rows: Ints, cases: Cases) -> Ints:
+        """Σ_d stream_d · rows[d] in every case. Shapes: rows (d_model, e) -> (cases, e)."""
+        total = np.zeros((cases.count, rows.shape[1]), np.int64)
+        for d in np.flatnonzero(rows.any(axis=1)):
+            if self.cells[d] is not None:
+                total += self.column(d, cases)[:, None] * rows[d]
+        return total
+
+    def magnitude(self, rows: Ints) -> int:
+        """The largest Σ_d |stream_d · rows[d, e]| over e: no partial sum exceeds it. Shape: rows (d_model, e)."""
+        total = np.zeros(rows.shape[1], np.float64)
+        for d, cell in enumerate(self.cells):
+            if cell is not None and rows[d].any():
+                total += self.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(rows[d])
+        return int(total.max(initial=0))
+
+    def place(self, dim: int, cell: Cell) -> None:
+        """Say what a dimension holds from now on. Refuses to overwrite."""
+        if self.cells[dim] is not None:
+            raise Refused(f"dimension {dim} is claimed for {cell.name} while it holds {self.cells[dim]}")
+        self.cells[dim] = cell

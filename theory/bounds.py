@@ -1,0 +1,130 @@
+"""`hw.bounds` and `hw.one_layer`: the theory's rows held against a program, a model, or the sizes of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from ..compiler.graph import Graph
+from ..compiler.language import Program
+from ..compiler.pipeline import lower
+from ..runtime.cost import Cost
+from ..runtime.model import Model
+from .family import Member, recognised, stated
+from .functions import sp
+from .measure import Measured, of_cost, of_model, of_weights
+from .report import Bounds
+from .statement import Quantity, Statement, sym
+from .verdict import rows
+
+Subject: TypeAlias = Program | Model | Cost
+
+
+def bounds(
+    subject: Subject,
+    *,
+    length: int | None = None,
+    alphabet: int | Sequence[Symbol] | None = None,
+    dtype: str | None = None,
+    code: str | None = None,
+    heads: int | None = None,
+    family: str | None = None,
+    form: str | None = None,
+    all: bool = False,
+    member: Member | None = None,
+    **given: object,
+) -> Bounds:
+    """Hold a program, a model, or the cost of one against every row of the theory that speaks of its family.
+
+    A program is compiled for `length`, `alphabet`, `dtype`, `code` and `heads`, as `compile` does; a cost needs `length`
+    and `alphabet`. The family of a library program is known; for your own, state it: `family="khop", k=3`, and
+    `form="previous"` where k-hop starts by copying the previous token. `all` adds the rows of other families.
+    Raises InputError for sizes that do not belong to the subject and for an unknown family or parameter.
+    """
+    if family is None and (given or form):
+        raise InputError(f"{', '.join([*given, *(['form'] if form else [])])} is given without a family", hint='for example family="khop"')
+    measured, graph = _measured(subject, length, alphabet, dtype, code, heads)
+    found = stated(family, form, given) if family else member or (recognised(graph) if graph else Member(None, {}))
+    return hold(measured, found, every=all)
+
+
+def one_layer(
+    *, h: int, m: int, p: int, length: int, alphabet: int = 3, family: str = "induction", form: str | None = None, **given: object
+) -> Bounds:
+    """Hold a proposed one-layer shape, h heads of width m in p bits, against what one layer cannot do at this length.
+
+    Raises InputError for sizes below 1 and for an unknown family or parameter.
+    """
+    for name, value in {"h": h, "m": m, "p": p, "length": length, "alphabet": alphabet}.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"{name} is {value!r}", hint=f"give {name} as an integer of at least 1")
+    name = f"one layer, h = {h}, m = {m}, p = {p}"
+    shape = Measured(name, f"{p} bits", length, alphabet, 1, h, m, m, 2 * h * m, p)
+    member = stated(family, form, given)
+    found = hold(shape, member)
+    about = [row for row in found.rows if row.statement.one_layer]
+    if not about:
+        raise InputError(f"no statement about one layer speaks of the family {family!r}", hint="for example family='induction'")
+    return replace(found, rows=tuple(about))
+
+
+def hold(measured: Measured, member: Member, every: bool = False) -> Bounds:
+    """The rows that speak of a family, held against the sizes; with `every`, the others too, as not applicable."""
+    facts = member.facts(measured)
+    families = member.families()
+    found = [row for s in member.statements(every) for row in rows(s, facts, bool(families & set(s.families)))]
+    if (claim := _claim(member)) is not None:
+        found = [*rows(claim, facts), *found]
+    about = str(member)
+    if facts.values.get("hops", 0) > facts.values.get("k", 0):
+        about += f", which counts as {facts['k']} (HOP-SAT)"
+    return Bounds(measured, about, tuple(found))
+
+
+def _claim(member: Member) -> Statement | None:
+    """What the library states of its own program's layers, as a row."""
+    if member.entry is None or member.settings is None:
+        return None
+    (layers,) = sym("L")
+    stated_layers = sp.Integer(member.entry.layers(**member.settings))
+    return Statement(
+        id="STATED",
+        statement=f"{member.entry.name} takes {member.entry.layers_formula} attention layers.",
+        source="the program library",
+        kind="EXACT",
+        certainty="D",
+        families=(),
+        quantities=(Quantity("L", layers, "upper", stated_layers, "EXACT"),),
+    )
+
+
+def _measured(
+    subject: Subject,
+    length: int | None,
+    alphabet: int | Sequence[Symbol] | None,
+    dtype: str | None,
+    code: str | None,
+    heads: int | None,
+) -> tuple[Measured, Graph | None]:
+    options = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
+    if isinstance(subject, Model):
+        _refuse(options, (), f"the model {subject.name}", "it was settled when the program was compiled")
+        return of_model(subject), subject.graph
+    if length is None:
+        raise InputError("no length is given", hint="pass length=, the longest sequence")
+    if isinstance(subject, Cost):
+        _refuse(options, ("length", "alphabet", "dtype"), "a cost", "a cost is measured already")
+        if alphabet is None:
+            raise InputError("no alphabet is given", hint="pass alphabet=, its size or its symbols")
+        symbols = alphabet if isinstance(alphabet, int) else len(alphabet)
+        return of_cost(subject, length=length, symbols=symbols, dtype=dtype or "float32"), None
+    compiled = lower(subject.build(length, alphabet), dtype or "float32", code or "auto", heads)
+    return of_weights(compiled.weights), compiled.graph
+
+
+def _refuse(options: dict[str, object], accepted: tuple[str, ...], what: str, hint: str) -> None:
+    for name in [name for name, value in options.items() if value is not None and name not in accepted]:
+        raise InputError(f"{name} does not apply to {what}", hint=hint)

@@ -1,0 +1,111 @@
+"""The functions of integers that the bounds are written in, as sympy expressions that print and evaluate exactly."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TypeAlias
+
+from ..compiler.errors import InputError
+
+try:
+    import sympy as sp
+except ImportError as error:  # pragma: no cover - sympy is installed wherever the tests run
+    raise InputError("the bounds are sympy expressions, and sympy is not installed", hint="pip install 'headwork[theory]'") from error
+
+Number: TypeAlias = int | float
+
+
+class FloorLog2(sp.Function):
+    """floor(log2 x) of an integer x >= 1, by its bit length."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """Its value, where the argument is a positive integer."""
+        x = args[0]
+        return sp.Integer(int(x).bit_length() - 1) if isinstance(x, sp.Integer) and x.p >= 1 else None
+
+    def _sympystr(self, printer: _Printer) -> str:
+        return f"floor(log2({printer.doprint(self.args[0])}))"
+
+
+class CeilLog(sp.Function):
+    """ceil(log_base x): the least D >= 0 with base**D >= x, for integers x >= 1 and base >= 2."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """Its value, where both arguments are integers in range; found by multiplying, not with logarithms."""
+        x, base = args
+        if not (isinstance(x, sp.Integer) and isinstance(base, sp.Integer) and x.p >= 1 and base.p >= 2):
+            return None
+        steps, reach = 0, 1
+        while reach < x.p:
+            steps, reach = steps + 1, reach * base.p
+        return sp.Integer(steps)
+
+    def _sympystr(self, printer: _Printer) -> str:
+        x, base = (printer.doprint(a) for a in self.args)
+        return f"ceil(log2({x}))" if base == "2" else f"ceil(log({x}, {base}))"
+
+
+class Log2(sp.Function):
+    """log2 x, kept whole in print."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """An exact value where the argument is a number."""
+        return sp.log(args[0], 2) if args[0].is_number else None
+
+    def _sympystr(self, printer: _Printer) -> str:
+        return f"log2({printer.doprint(self.args[0])})"
+
+
+class Ones(sp.Function):
+    """The number of ones among the binary digits of an integer x >= 0."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """Its value, where the argument is an integer."""
+        x = args[0]
+        return sp.Integer(int(x).bit_count()) if isinstance(x, sp.Integer) and x.p >= 0 else None
+
+    def _sympystr(self, printer: _Printer) -> str:
+        return f"ones({printer.doprint(self.args[0])})"
+
+
+class _Printer:
+    """What sympy hands to `_sympystr`."""
+
+    def doprint(self, expr: sp.Basic) -> str:
+        """An expression as text."""
+        raise NotImplementedError
+
+
+def ceil_log2(x: sp.Expr) -> sp.Expr:
+    """ceil(log2 x)."""
+    return CeilLog(x, sp.Integer(2))  # pyright: ignore[reportReturnType]
+
+
+def number(expr: sp.Expr | int | Fraction) -> Number:
+    """The value of an expression without symbols: an int where it is one exactly, else a float."""
+    value = sp.sympify(expr)
+    if isinstance(value, sp.Integer):
+        return int(value)
+    if value.is_integer:
+        return int(sp.nsimplify(value))
+    return float(value)
+
+
+def exact(expr: sp.Expr, **values: int) -> int:
+    """An integer expression at integers, by symbol name."""
+    return int(expr.subs({s: values[s.name] for s in expr.free_symbols if isinstance(s, sp.Symbol)}))
+
+
+__all__ = ["CeilLog", "FloorLog2", "Log2", "Number", "Ones", "ceil_log2", "exact", "number"]

@@ -1,0 +1,117 @@
+"""Verdicts: a statement held against a model's sizes. Only EXACT quantities are met or not; the rest are ratios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .functions import Number
+from .statement import CERTAINTIES, Facts, Quantity, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bound and one verdict: meets, beats by, exceeds by, violates by, ratio, vacuous here because, not applicable because."""
+
+    id: str
+    formula: str
+    bound: Number | None
+    measured: Number | None
+    verdict: str
+    quantity: Quantity
+    statement: Statement
+
+    def as_dict(self) -> dict[str, object]:
+        """The row as JSON-ready values; `bound` and `measured` are numbers, null where a parameter is not given."""
+        return {
+            "id": self.id,
+            "bound": self.bound,
+            "measured": self.measured,
+            "verdict": self.verdict,
+            "quantity": self.quantity.name,
+            "formula": self.formula,
+            "kind": self.quantity.kind,
+            "certainty": CERTAINTIES[self.statement.certainty],
+            "statement": self.statement.statement,
+            "assumptions": list(self.statement.assumptions),
+            "source": self.statement.source,
+        }
+
+    def texts(self) -> tuple[str, str, str, str, str]:
+        """The cells of the printed table."""
+        joint = " = " if self.quantity.kind in ("EXACT", "explicit") else " at "
+        plain = self.bound is None or not self.quantity.bound.free_symbols
+        bound = self.formula if plain else f"{self.formula}{joint}{short(self.bound)}"
+        measured = "" if self.measured is None else f"{self.quantity.name} = {short(self.measured)}"
+        return self.id, self.quantity.kind, bound, measured, self.verdict
+
+
+def _id(statement: Statement, quantity: Quantity) -> str:
+    return f"{statement.id}.{quantity.part}" if quantity.part else statement.id
+
+
+def judge(statement: Statement, quantity: Quantity, facts: Facts, belongs: bool = True) -> Row:
+    """Hold one quantity against the facts."""
+    missing = facts.missing(quantity.bound, quantity.measured)
+    bound = None if facts.missing(quantity.bound) else _value(facts, quantity.bound)
+    measured = None if facts.missing(quantity.measured) else _value(facts, quantity.measured)
+    if not belongs:
+        verdict = f"not applicable because it is about {_either(statement.families)}"
+    elif missing:
+        verdict = f"not applicable because {', '.join(missing)} is not given"
+    elif (why := statement.vacuous(facts)) is not None:
+        verdict = f"vacuous here because {why}"
+    elif (why := statement.why_not(facts)) is not None:
+        verdict = f"not applicable because {why}"
+    elif bound is None or measured is None:
+        verdict = f"vacuous here because {quantity.bound} has no value at these sizes"
+    else:
+        verdict = _compared(quantity, bound, measured)
+        if quantity.aside is not None and not facts.missing(quantity.aside[1]):
+            verdict += f"; {quantity.aside[0]} {short(facts.value(quantity.aside[1]))}"
+    return Row(_id(statement, quantity), quantity.relation(), bound, measured, verdict, quantity, statement)
+
+
+def rows(statement: Statement, facts: Facts, belongs: bool = True) -> list[Row]:
+    """Hold every quantity of a statement against the facts."""
+    return [judge(statement, quantity, facts, belongs) for quantity in statement.quantities]
+
+
+def _value(facts: Facts, expression: object) -> Number | None:
+    """A value, or None where the expression has none (a logarithm of zero, a division by zero)."""
+    try:
+        value = facts.value(expression)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return None
+    return value if abs(value) != float("inf") and value == value else None
+
+
+def _compared(quantity: Quantity, bound: Number, measured: Number) -> str:
+    """The verdict where the statement applies and says something."""
+    if bound <= 0 and (quantity.direction == "lower" or quantity.kind != "EXACT"):
+        return f"vacuous here because {quantity.bound} = {short(bound)} <= 0"
+    if quantity.kind == "EXACT":
+        more = measured - bound
+        if more == 0:
+            return "meets"
+        if more < 0:
+            return f"{'beats' if quantity.direction == 'upper' else 'violates'} by {short(-more)}"
+        return f"exceeds by {short(more)}"
+    if quantity.direction == "lower" and bound < 1:
+        return f"vacuous here because {quantity.bound} = {short(bound)} < 1"
+    ratio = short(measured / bound)
+    if quantity.kind != "explicit":
+        return f"ratio {ratio} (unknown constant)"
+    if quantity.direction == "lower":
+        return f"ratio {ratio} ({'below 1: ruled out under the assumptions' if measured < bound else 'at least 1: not ruled out'})"
+    return f"ratio {ratio} ({'within what suffices' if measured <= bound else 'more than suffices'})"
+
+
+def short(value: Number | None) -> str:
+    """A number for people: integers with thousands separated, others to three digits."""
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _either(families: tuple[str, ...]) -> str:
+    return " or ".join(families)
