@@ -70,17 +70,27 @@ class Alphabet:
             raise InputError(f"the alphabet size is {spec}", hint="give a size of at least 1, or a list of symbols")
         if isinstance(spec, int):
             return cls(tuple(range(spec)), numeric=True)
+        if not isinstance(spec, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"the alphabet is {spec!r}", hint="give a size or a list of symbols")
         symbols = tuple(spec)
         if not symbols:
             raise InputError("the alphabet is empty", hint="give at least one symbol")
-        if None in symbols:
-            raise InputError("the alphabet holds None", hint="None means ⊥ (no value); use another symbol")
         seen: set[Symbol] = set()
         for symbol in symbols:
-            if symbol in seen:
+            if symbol is None:
+                raise InputError("the alphabet holds None", hint="None means ⊥ (no value); use another symbol")
+            if not isinstance(symbol, Hashable) or symbol != symbol:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InputError(
+                    f"{symbol!r} cannot be a symbol", hint="symbols are hashable and equal to themselves, like strings or numbers"
+                )
+            try:
+                known = symbol in seen
+                seen.add(symbol)
+            except TypeError:
+                raise InputError(f"{symbol!r} cannot be a symbol", hint="symbols are hashable, like strings or numbers") from None
+            if known:
                 raise InputError(f"the alphabet holds {symbol!r} twice", hint="symbols must differ")
-            seen.add(symbol)
-        return cls(symbols, numeric=symbols == tuple(range(len(symbols))) and not any(s is True for s in symbols))
+        return cls(symbols, numeric=all(type(s) is int and s == i for i, s in enumerate(symbols)))
 
     def __len__(self) -> int:
         return len(self.symbols)

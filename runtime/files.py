@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 from ..compiler.domain import Sizes
 from ..compiler.errors import CheckpointError, InputError
+from ..compiler.heads import output_forms
 from ..compiler.numerics import DTYPES
 from ..compiler.plan import Origin
 from .model import TORCH, HeadRecord, Model, Probe, assemble
@@ -40,7 +41,10 @@ def save(model: Model, directory: Path) -> Path:
     if directory.exists() and not _replaceable(directory):
         raise InputError(f"{directory} exists and is not a headwork checkpoint", hint="choose another directory, or empty this one")
     files = {CONFIG: _config(model), PROGRAM: _program(model)}
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{directory.parent} is not a directory", hint="choose another place to save") from error
     work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         for name, content in files.items():
@@ -60,11 +64,12 @@ def save(model: Model, directory: Path) -> Path:
 def _swap(directory: Path, work: Path) -> None:
     """Put `work` in the place of `directory`; if that fails, the old one stays."""
     aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    os.replace(directory, aside / "old")
     try:
+        os.replace(directory, aside / "old")
         os.replace(work, directory)
     except BaseException:
-        os.replace(aside / "old", directory)
+        if (aside / "old").exists() and not directory.exists():
+            os.replace(aside / "old", directory)
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -79,7 +84,7 @@ def _replaceable(directory: Path) -> bool:
         return True
     try:
         config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("format") == FORMAT and names <= {CONFIG, PROGRAM, TENSORS}
 
@@ -135,9 +140,7 @@ def load(directory: str | Path) -> Model:
     shape, dtype = _read_config(config)
     reader = Reader(_json(path / PROGRAM), PROGRAM)
     reader.only("alphabet", "graph", "optimised", "output_form", "probes", "heads")
-    alphabet = read_alphabet(reader, "alphabet")
-    if len(alphabet) != shape.alphabet:
-        raise reader.error("alphabet", f"has {len(alphabet)} symbols where {CONFIG} says {shape.alphabet}")
+    alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
     sizes = Sizes(shape.length, alphabet, config.bool("causal"))
     name = config.str("name")
     output_form = read_form(reader.object("output_form"))
@@ -145,6 +148,11 @@ def load(directory: str | Path) -> Model:
         raise reader.error("output_form", f"has {output_form.top + 1} classes where {CONFIG} says {shape.classes}")
     graph = read_graph(reader.object("graph"), name, sizes)
     optimised = read_graph(reader.object("optimised"), name, sizes)
+    written, lowered = graph.nodes[graph.output].domain, optimised.nodes[optimised.output].domain
+    if written.kind != lowered.kind:
+        raise reader.error("graph.output", f"is {written} where optimised.output is {lowered}")
+    if output_form not in output_forms(lowered):
+        raise reader.error("output_form", f"does not hold {lowered}")
     return Model(
         graph=graph,
         optimised=optimised,
@@ -161,7 +169,7 @@ def _json(path: Path) -> Json:
         return cast("Json", json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing", hint=f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; save the model again") from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
 from .interpreter import interpret_graph
@@ -13,6 +14,8 @@ from .tokens import decode_value, encode
 
 if TYPE_CHECKING:
     from .model import Model
+
+MAX_INFERRED = 1 << 20  # larger integers are taken for names of symbols, not for an alphabet's size
 
 
 def interpret(
@@ -39,6 +42,9 @@ def interpret(
 def _alphabet(program: Program, tokens: Sequence[Symbol], alphabet: int | Sequence[Symbol] | None) -> int | Sequence[Symbol] | None:
     if alphabet is not None or program.alphabet is not None:
         return alphabet
-    if tokens and all(isinstance(t, int) and not isinstance(t, bool) and t >= 0 for t in tokens):
+    if tokens and all(isinstance(t, int) and not isinstance(t, bool) and 0 <= t < MAX_INFERRED for t in tokens):
         return max(t for t in tokens if isinstance(t, int)) + 1
-    return list(dict.fromkeys(tokens)) or 1
+    try:
+        return list(dict.fromkeys(tokens)) or 1
+    except TypeError as error:
+        raise InputError(f"a token cannot be a symbol: {error}", hint="symbols are hashable, like strings or numbers") from error

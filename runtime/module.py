@@ -82,13 +82,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (_heads(x, w) for w in (self.W_Q, self.W_K, self.W_V))  # (B, nh, n, hs)
-        runs = [(mask, len(list(same))) for mask, same in itertools.groupby(self.masks)]
+        runs: list[tuple[Mask, int]] = [(mask, len(list(same))) for mask, same in itertools.groupby(self.masks)]
         if len(runs) == 1:
             z = _attend(self.masks[0], q, k, v)
         else:
             sizes = [size for _, size in runs]
             parts = zip(runs, q.split(sizes, 1), k.split(sizes, 1), v.split(sizes, 1), strict=True)
-            z = torch.cat([_attend(mask, *qkv) for (mask, _), *qkv in parts], dim=1)  # (B, nh, n, hs)
+            z = torch.cat([_attend(run[0], *qkv) for run, *qkv in parts], dim=1)  # (B, nh, n, hs)
         return z.transpose(1, 2).flatten(2) @ self.W_O.flatten(0, 1)
 
     def pattern(self, x: Tensor) -> Tensor:
@@ -151,12 +151,12 @@ class Transformer(nn.Module):
 
     def stream(self, ids: Tensor) -> Iterator[Tensor]:
         """The residual stream after the embedding and after each block. Shapes: (B, n) -> (B, n + 1, d_model) each."""
-        with full_precision():
-            x = self.embed(ids)
-            yield x
-            for block in self.blocks:
+        x = self.embed(ids)
+        yield x
+        for block in self.blocks:
+            with full_precision():  # around each step, not around the yield: the caller's setting is the caller's
                 x = x + block(x)
-                yield x
+            yield x
 
     def hidden(self, ids: Tensor) -> Tensor:
         """The residual stream after the last block, BOS cut off. Shapes: (B, n) -> (B, n, d_model)."""

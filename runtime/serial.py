@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
@@ -111,18 +112,25 @@ def alphabet_json(alphabet: Alphabet) -> Json:
     if alphabet.numeric:
         return len(alphabet)
     for symbol in alphabet.symbols:
-        if not isinstance(symbol, (str, int, float)):
-            raise InputError(
-                f"the symbol {symbol!r} is a {type(symbol).__name__}, which a checkpoint cannot hold", hint="use strings or numbers"
-            )
+        try:
+            text = json.dumps(symbol, ensure_ascii=False, allow_nan=False).encode().decode()
+            kept = isinstance(symbol, (str, int, float)) and json.loads(text) == symbol
+        except (TypeError, ValueError):
+            kept = False
+        if not kept:
+            kind = type(symbol).__name__
+            raise InputError(f"the symbol {symbol!r} ({kind}) is nothing a checkpoint can hold", hint="use strings or finite numbers")
     return cast("list[Json]", list(alphabet.symbols))
 
 
-def read_alphabet(reader: Reader, field: str) -> Alphabet:
-    """An alphabet back from JSON."""
+def read_alphabet(reader: Reader, field: str, size: int) -> Alphabet:
+    """An alphabet back from JSON; it must have `size` symbols."""
     value = reader.value(field)
     if not (is_int(value) or (isinstance(value, list) and all(isinstance(s, (str, int, float)) for s in value))):
         raise reader.error(field, "is neither a size nor a list of symbols")
+    if (len(value) if isinstance(value, list) else value) != size:
+        found = len(value) if isinstance(value, list) else value
+        raise reader.error(field, f"has {found} symbols where the sizes say {size}")
     try:
         return Alphabet.of(cast("int | list[Symbol]", value))
     except HeadworkError as error:
@@ -151,20 +159,29 @@ def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
         if not all(0 <= a < len(nodes) for a in args):
             raise row.error("args", "points to a node that is not before it")
         op = _read_op(row)
+        if len(args) != op.arity():
+            raise row.error("args", f"has {len(args)} entries where {op.name} takes {op.arity()}")
         fetch = isinstance(op, Fetch)
         if any(isinstance(nodes[a].op, Lookup) != (fetch and place == 0) for place, a in enumerate(args)):
             raise row.error("args", "uses a lookup as a value, or a value as a lookup")
-        try:
-            domain = op.domain([nodes[a].domain for a in args], sizes)
-        except (HeadworkError, ValueError, IndexError, TypeError) as error:
-            raise row.error("args", f"does not suit {op.name}") from error
-        line = row.value("line")
-        place = Location(str(line[0]), cast(int, line[1])) if isinstance(line, list) and len(line) == 2 and is_int(line[1]) else None
-        nodes.append(Node(op, args, domain, row.str("name"), place))
+        problem = op.problem([nodes[a].domain for a in args], sizes)
+        if problem:
+            raise row.error("args", f"does not suit {op.name}: {problem}")
+        domain = op.domain([nodes[a].domain for a in args], sizes)
+        nodes.append(Node(op, args, domain, row.str("name"), _read_line(row)))
     output = reader.int("output", 0, len(nodes) - 1)
     if isinstance(nodes[output].op, Lookup):
         raise reader.error("output", "is a lookup, not a value")
     return Graph(name, sizes, tuple(nodes), output)
+
+
+def _read_line(row: Reader) -> Location | None:
+    line = row.value("line")
+    if line is None:
+        return None
+    if not (isinstance(line, list) and len(line) == 2 and isinstance(line[0], str) and is_int(line[1])):
+        raise row.error("line", "is not a file name and a line number")
+    return Location(line[0], cast(int, line[1]))
 
 
 def _read_op(row: Reader) -> Op:
@@ -190,4 +207,6 @@ def read_form(reader: Reader) -> Form:
     """A form back from JSON."""
     reader.only("kind", "off", "top", "parts")
     kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot"))
-    return Form(kind, reader.int("off"), reader.int("top", 1), reader.int("parts", 1))  # pyright: ignore[reportArgumentType]
+    top = reader.int("top", 1, 2**53)
+    parts = reader.int("parts", 1, top if kind == "floor" else 64)
+    return Form(kind, reader.int("off", -(2**53), 2**53), top, parts)  # pyright: ignore[reportArgumentType]

@@ -111,7 +111,7 @@ def test_half_precision_is_exact_or_refused(dtype: str) -> None:
     assert hw.check(pointer, samples=16).ok  # digits keep every score small
     program = hw.programs.get("induction")
     assert hw.check(hw.compile(program, length=5, alphabet=3, dtype=dtype)).ok
-    with pytest.raises(hw.ExactnessError, match="float32 would do|float64 would do"):
+    with pytest.raises(hw.ExactnessError, match="would do"):
         hw.compile(program, length=4096, alphabet=300, dtype=dtype)
 
 

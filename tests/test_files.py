@@ -203,7 +203,7 @@ def test_a_file_in_the_way_is_the_users_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "symbols",
-    [[(0, 1), (1, 2)], ["a", frozenset("b")], [b"a"], ["a", "\ud800"], [1j, 2], [float("inf"), "a"], [float("nan"), "a"]],
+    [[(0, 1), (1, 2)], ["a", frozenset("b")], [b"a"], ["a", "\ud800"], [1j, 2], [float("inf"), "a"]],
     ids=repr,
 )
 def test_symbols_that_json_cannot_hold(symbols: list[object], tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ EDITS: list[Edit] = [
     (CONFIG, "blocks.1.d_mlp", -1, (CONFIG, "'blocks[1].d_mlp'")),
     (CONFIG, "blocks.1.d_mlp", 99, (TENSORS, "blocks.1.W_in", "shape")),
     # the alphabet
-    (PROGRAM, "alphabet", [], (PROGRAM, "'alphabet'", "empty")),
+    (PROGRAM, "alphabet", [], (PROGRAM, "'alphabet'", "0 symbols")),
     (PROGRAM, "alphabet", list("abca"), (PROGRAM, "'alphabet'", "'a' twice")),
     (PROGRAM, "alphabet", list("abc"), (PROGRAM, "'alphabet'", "3 symbols")),
     (PROGRAM, "alphabet", ["a", "b", "c", None], (PROGRAM, "'alphabet'")),
@@ -542,11 +542,11 @@ def test_a_number_beyond_floating_point(checkpoint: Path) -> None:
 TABLE_EDITS: list[tuple[str, object]] = [
     ("entries", []),
     ("entries", [0]),
-    ("entries", [99] * 16),
-    ("entries", [-1] * 16),
-    ("entries", ["mind"] * 16),
+    ("entries", [99] * 15),
+    ("entries", [-1] * 15),
+    ("entries", ["mind"] * 15),
     ("shape", []),
-    ("shape", [15]),
+    ("shape", [14]),
     ("shape", [-1]),
     ("shape", [4, 4]),
     ("starts", []),

@@ -391,13 +391,6 @@ MISTAKES = [
     Mistake("table to a float", lambda position: hw.table(lambda i: i / 2, position), ("table() returned 0.5",), "integers"),
     Mistake("table of word and int", lambda token: hw.table({"red": "red", "blue": 1}.get, token), ("table() returned 1",), "only"),
     Mistake("table of bool and int", lambda position: hw.table(lambda i: i if i > 2 else True, position), ("table() returned",), "only"),
-    Mistake(
-        "table of two kinds of symbols",
-        lambda position: hw.table(lambda i: 5 if i > 2 else True, position),
-        ("table() returned",),
-        "only",
-        alphabet=(5, True),
-    ),
     Mistake("table raises", lambda token: hw.table(lambda x: {"red": 1}[x], token), ("('green')", "KeyError: 'green'"), "None for ⊥"),
     Mistake(
         "table too large", lambda token, position: hw.table(max, position, position), ("90,000", "300 x 300"), "arithmetic", length=300

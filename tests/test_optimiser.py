@@ -133,7 +133,13 @@ def test_pointing_ahead_is_not_reassociated() -> None:
 
 
 @settings(max_examples=250, deadline=None, derandomize=True)
-@given(numbers=st.lists(st.integers(0, 999), max_size=60), causal=st.booleans(), n=st.integers(1, 8), v=st.integers(1, 3), seed=st.integers(0, 99))
+@given(
+    numbers=st.lists(st.integers(0, 999), max_size=60),
+    causal=st.booleans(),
+    n=st.integers(1, 8),
+    v=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
 def test_every_pass_preserves_random_programs(numbers: list[int], causal: bool, n: int, v: int, seed: int) -> None:
     graph = generate.program(numbers, causal).build(n, v)
     rng = random.Random(seed)
@@ -153,4 +159,15 @@ def test_optimised_graph_as_text() -> None:
     text = str(optimise(hw.programs.get("khop", k=3).build(8, 4)))
     rows = [line.split("  ")[0] + " " + " ".join(line.split()[2:6]) for line in text.splitlines()[1:]]
     assert text.splitlines()[0] == "khop(k=3): length 8, alphabet 4, causal, attention depth 3, returns %9"
-    assert [row.split()[1] for row in rows] == ["token", "lookup", "position", "affine", "fetch", "lookup", "fetch", "fetch", "lookup", "fetch"]
+    assert [row.split()[1] for row in rows] == [
+        "token",
+        "lookup",
+        "position",
+        "affine",
+        "fetch",
+        "lookup",
+        "fetch",
+        "fetch",
+        "lookup",
+        "fetch",
+    ]

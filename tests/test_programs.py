@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 import pytest
+
 from headwork import InputError, Program, programs
 from headwork.compiler.domain import Symbol
 from headwork.compiler.graph import Graph

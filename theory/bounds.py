@@ -62,7 +62,7 @@ def one_layer(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"{name} is {value!r}", hint=f"give {name} as an integer of at least 1")
     name = f"one layer, h = {h}, m = {m}, p = {p}"
-    shape = Measured(name, f"{p} bits", length, alphabet, 1, h, m, m, 2 * h * m, p)
+    shape = Measured(name, "", length, alphabet, 1, h, m, m, 2 * h * m, p)
     member = stated(family, form, given)
     found = hold(shape, member)
     about = [row for row in found.rows if row.statement.one_layer]
@@ -80,7 +80,7 @@ def hold(measured: Measured, member: Member, every: bool = False) -> Bounds:
         found = [*rows(claim, facts), *found]
     about = str(member)
     if facts.values.get("hops", 0) > facts.values.get("k", 0):
-        about += f", which counts as {facts['k']} (HOP-SAT)"
+        about += f"; {facts['hops']} hops count as {facts['k']} (HOP-SAT)"
     return Bounds(measured, about, tuple(found))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from .functions import CeilLog, Log2, ceil_log2, sp
+from .functions import CeilLog, Log2, Orders, ceil_log2, sp
 from .statement import Certainty, Facts, Kind, Quantity, Statement, sym
 
 L, H, d_qk, N, s, payload, depth, bits = sym("L", "H", "d_qk", "N", "s", "payload", "depth", "bits")
-ORDERS = sp.Piecewise((2, sp.Eq(s, 2)), (9, sp.Eq(s, 3)), (18, True))  # rows of the covering array, by outgoing slots
 LONGEST_SHUFFLE = 1024
 
 
@@ -59,8 +58,8 @@ ROWS = (
         families=("shuffle",),
         quantities=(
             Quantity("L", L, "upper", sp.Integer(1), "EXACT"),
-            Quantity("H", H, "upper", s * ORDERS, "EXACT", "H"),
-            Quantity("H*d_qk", H * d_qk, "upper", s * ORDERS * (2 * Log2(N) + payload), "EXACT", "width"),
+            Quantity("H", H, "upper", s * Orders(s), "EXACT", "H"),
+            Quantity("H*d_qk", H * d_qk, "upper", s * Orders(s) * (2 * Log2(N) + payload), "EXACT", "width"),
         ),
         assumptions=("every machine sends and receives at most s messages",),
         excluded=_arrays,
@@ -80,7 +79,11 @@ ROWS = (
         Quantity("H", H, "upper", s, "EXACT", "H"),
     ),
     _recalled(
-        "AUTOMATON", "automaton", "Any finite automaton runs T = N steps in ceil(log2 T) layers.", ceil_log2(N), "arXiv 2210.10749 (recalled)"
+        "AUTOMATON",
+        "automaton",
+        "Any finite automaton runs T = N steps in ceil(log2 T) layers.",
+        ceil_log2(N),
+        "arXiv 2210.10749 (recalled)",
     ),
     _recalled("GRIDWORLD", "gridworld", "Gridworld automata run in 2 layers.", sp.Integer(2), "arXiv 2210.10749 (recalled)"),
     _recalled("BIGRAM", "bigram", "Bigram counts in context take 2 layers.", sp.Integer(2), "Edelman et al. 2024 (recalled)"),

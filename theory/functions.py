@@ -80,6 +80,35 @@ class Ones(sp.Function):
         return f"ones({printer.doprint(self.args[0])})"
 
 
+class Above(sp.Function):
+    """1 where x > n, else 0; prints as [x > n]."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """Its value, where both arguments are integers."""
+        x, n = args
+        return sp.Integer(int(x.p > n.p)) if isinstance(x, sp.Integer) and isinstance(n, sp.Integer) else None
+
+    def _sympystr(self, printer: _Printer) -> str:
+        return f"[{printer.doprint(self.args[0])} > {printer.doprint(self.args[1])}]"
+
+
+class Orders(sp.Function):
+    """The rows of the covering array CA(s - 1, log2 N) as built here for N <= 1024: 2, 9, 18 for s = 2, 3, 4."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """Its value, where the argument is 2, 3 or 4."""
+        return {2: sp.Integer(2), 3: sp.Integer(9), 4: sp.Integer(18)}.get(args[0])  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    def _sympystr(self, printer: _Printer) -> str:
+        return f"orders({printer.doprint(self.args[0])})"
+
+
 class _Printer:
     """What sympy hands to `_sympystr`."""
 
@@ -103,9 +132,14 @@ def number(expr: sp.Expr | int | Fraction) -> Number:
     return float(value)
 
 
+def half(x: sp.Expr) -> sp.Expr:
+    """x/2, printed that way."""
+    return sp.Mul(sp.Rational(1, 2), x, evaluate=False)
+
+
 def exact(expr: sp.Expr, **values: int) -> int:
     """An integer expression at integers, by symbol name."""
     return int(expr.subs({s: values[s.name] for s in expr.free_symbols if isinstance(s, sp.Symbol)}))
 
 
-__all__ = ["CeilLog", "FloorLog2", "Log2", "Number", "Ones", "ceil_log2", "exact", "number"]
+__all__ = ["Above", "CeilLog", "FloorLog2", "Log2", "Number", "Ones", "Orders", "ceil_log2", "exact", "half", "number"]

@@ -27,7 +27,15 @@ class Bounds:
     def as_dict(self) -> dict[str, object]:
         """The report as JSON-ready values; every row has `id`, `bound`, `measured` and `verdict`."""
         x = self.measured
-        sizes = {"length": x.length, "alphabet": x.symbols, "dtype": x.dtype, "layers": x.layers, "heads": x.heads, "d_model": x.d_model}
+        sizes = {
+            "length": x.length,
+            "alphabet": x.symbols,
+            "dtype": x.dtype or None,
+            "mantissa": x.mantissa,
+            "layers": x.layers,
+            "heads": x.heads,
+            "d_model": x.d_model,
+        }
         return {"name": x.name, "about": self.about, **sizes, "rows": [row.as_dict() for row in self.rows]}
 
     def headline(self) -> str:

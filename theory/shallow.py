@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .functions import Log2, sp
+from .functions import Log2, half, sp
 from .statement import Facts, Quantity, Statement, sym
 
 L, H, m, d_qk, c, p, N, symbols, n, functions, q, d = sym("L", "H", "m", "d_qk", "c", "p", "N", "|Σ|", "n", "functions", "q", "d")
@@ -56,7 +56,7 @@ ROWS = (
         kind="explicit",
         certainty="D",
         families=("induction",),
-        quantities=(Quantity("H*(m + 1)*p", TOLD, "lower", (N - 1) / 2, "explicit"),),
+        quantities=(Quantity("H*(m + 1)*p", TOLD, "lower", half(N - 1), "explicit"),),
         assumptions=("L = 1", "|Σ| >= 3", "partial sums are rounded to p bits"),
         one_layer=True,
         excluded=_three_symbols,
@@ -104,7 +104,7 @@ ROWS = (
         certainty="D",
         families=("induction", "recall"),
         quantities=(
-            Quantity("state bits", (N + 1) * c * p, "lower", sp.floor((N - 1) / 2), "explicit"),
+            Quantity("state bits", (N + 1) * c * p, "lower", sp.floor(half(N - 1), evaluate=False), "explicit"),
             Quantity("state bits", (N + 1) * c * p, "upper", symbols * Log2(symbols + 1) + Log2(symbols), "explicit", "table"),
         ),
         assumptions=("|Σ| >= (N - 1)/2 + 2",),

@@ -42,7 +42,8 @@ class Row:
         plain = self.bound is None or not self.quantity.bound.free_symbols
         bound = self.formula if plain else f"{self.formula}{joint}{short(self.bound)}"
         measured = "" if self.measured is None else f"{self.quantity.name} = {short(self.measured)}"
-        return self.id, self.quantity.kind, bound, measured, self.verdict
+        kind = self.quantity.kind + (", recalled" if self.statement.certainty == "M" else "")
+        return self.id, kind, bound, measured, self.verdict
 
 
 def _id(statement: Statement, quantity: Quantity) -> str:
@@ -114,4 +115,5 @@ def short(value: Number | None) -> str:
 
 
 def _either(families: tuple[str, ...]) -> str:
-    return " or ".join(families)
+    first = families[0]
+    return first if all(f == first or f.startswith(f"{first}-") for f in families) else " or ".join(families)

@@ -74,11 +74,13 @@ def _entries(results: list[object], alphabet: Alphabet, kinds: list[Kind], line:
         return kinds[0], [None] * len(results)
     ids = [None if r is None else alphabet.id(r) for r in results]
     symbols = all(index is not None for index, r in zip(ids, results, strict=True) if r is not None)
-    if symbols and (set(kinds) == {"token"} or not all(isinstance(r, int) for r in values)):
+    truths = all(isinstance(r, bool) for r in values)
+    numbers = all(isinstance(r, int) and not isinstance(r, bool) for r in values)
+    if symbols and (set(kinds) == {"token"} or not (truths or numbers)):
         return "token", ids
-    if all(isinstance(r, bool) for r in values):
+    if truths:
         return "bool", [None if r is None else int(bool(r)) for r in results]
-    if all(isinstance(r, int) and not isinstance(r, bool) for r in values):
+    if numbers:
         return "int", [r if isinstance(r, int) else None for r in results]
     odd = next(r for r, index in zip(results, ids, strict=True) if r is not None and index is None)
     raise DomainError(
@@ -106,6 +108,7 @@ def choose(condition: Value, x: object, y: object, what: str, line: Location | N
         kind: Kind = "token" if symbol or not isinstance(literal, int) else "bool" if isinstance(literal, bool) else "int"
         base = Const(kind, 0) if kind != "token" else Token()
         like = Value(condition.builder, condition.builder.add(base, [], kind))
+    require_value(what, like, condition.builder, line)
     a, b = lift(x, like, what, line), lift(y, like, what, line)
     same_kind(what, a, b, line)
     return value_of(condition.builder, Where(), [condition.index, a.index, b.index], line)

@@ -90,10 +90,14 @@ def match(query: object, key: object, before: bool = False) -> Match:
     line = caller()
     queries, keys = _tuple(query), _tuple(key)
     values = [v for v in (*queries, *keys) if isinstance(v, Value)]
-    if len(queries) != len(keys) or not queries:
+    if not queries and not keys:
+        raise DomainError("match() compares nothing", line, "give at least one query and key")
+    if len(queries) != len(keys):
         raise DomainError(f"match() compares {len(queries)} query values with {len(keys)} key values", line, "give as many of both")
     if not values:
         raise DomainError("match() was given no value of the program", line, "at least one of query and key must be a value")
+    for value in values:
+        require_value("match()", value, values[0].builder, line)
     pairs: list[tuple[int, int]] = []
     for q, k in zip(queries, keys, strict=True):
         like = q if isinstance(q, Value) else k if isinstance(k, Value) else values[0]

@@ -40,12 +40,13 @@ class Program:
             raise InputError(f"the length is {length!r}", hint="give an integer of at least 1")
         builder = Builder(self.name, Sizes(length, Alphabet.of(spec), self.causal))
         given = {"token": Token(), "position": Position()}
-        arguments = [Value(builder, builder.add(given[name], [], name)) for name in self.inputs]
-        result = self.function(*arguments)
+        arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
+        result = self.function(**arguments)
         if not isinstance(result, Value):
-            code = self.function.__code__
             hint = "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)" if isinstance(result, Hit) else "return a value"
-            raise ProgramError(f"program {self.name} returned {result!r}", Location(code.co_filename, code.co_firstlineno), hint)
+            raise ProgramError(f"program {self.name} returned {result!r}", _place(self.function), hint)
+        if result.builder is not builder:
+            raise ProgramError(f"program {self.name} mixes values of two programs", _place(self.function), "return a value built here")
         return builder.finish(result.index)
 
     def bidirectional(self) -> Program:
@@ -71,15 +72,22 @@ def program(
 ) -> Program | Callable[[Callable[..., Value]], Program]:
     """Turn a function of `token` (and `position`) into a program; usable bare or with options.
 
+    Parameters with a default are the function's own business.
     Raises ProgramError if the function asks for an input other than `token` and `position`.
     """
 
     def make(f: Callable[..., Value]) -> Program:
-        inputs = tuple(inspect.signature(f).parameters)
+        given = getattr(f, "__name__", "program")
+        inputs = tuple(p.name for p in inspect.signature(f).parameters.values() if p.default is p.empty)
         for unknown in [i for i in inputs if i not in ("token", "position")]:
-            where = Location(f.__code__.co_filename, f.__code__.co_firstlineno)
-            raise ProgramError(f"program {f.__name__} asks for an input {unknown!r}", where, "inputs are token and position")
+            raise ProgramError(f"program {given} asks for an input {unknown!r}", _place(f), "inputs are token and position")
         spec = alphabet if alphabet is None or isinstance(alphabet, int) else tuple(alphabet)
-        return Program(f, name or f.__name__, causal, spec, inputs)
+        return Program(f, name or given, causal, spec, inputs)
 
     return make if function is None else make(function)
+
+
+def _place(function: Callable[..., object]) -> Location | None:
+    """Where a function was written, if it says so."""
+    code = getattr(function, "__code__", None)
+    return Location(code.co_filename, code.co_firstlineno) if code else None

@@ -21,6 +21,16 @@ class Affine(Local):
     constant: int
     name: ClassVar[str] = "affine"
 
+    def arity(self) -> int:
+        return max(1, len(self.coefficients))
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        if len(args) != len(self.coefficients):
+            return "there is no coefficient"
+        negation = (self.coefficients, self.constant) == ((-1,), 1)
+        fit = negation and args[0].kind == "bool" if self.kind == "bool" else all(a.kind != "bool" for a in args) and self.kind != "token"
+        return "" if fit else "a sum needs numbers"
+
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         ends = [(c * a.lo, c * a.hi) for c, a in zip(self.coefficients, args, strict=True)]
         lo, hi = (self.constant + sum(pick(e) for e in ends) for pick in (min, max))
@@ -61,6 +71,12 @@ class Extreme(Local):
     largest: bool
     name: ClassVar[str] = "extreme"
 
+    def arity(self) -> int:
+        return 2
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        return "" if len({a.kind for a in args} & {"bool"}) in (0, len({a.kind for a in args})) else "a boolean and a number"
+
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         a, b = args
         pick = max if self.largest else min
@@ -93,6 +109,9 @@ class Exists(Local):
     name: ClassVar[str] = "exists"
     strict: ClassVar[bool] = False
 
+    def arity(self) -> int:
+        return 1
+
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         return BOOL
 
@@ -113,6 +132,12 @@ class Clip(Local):
     lo: int
     hi: int
     name: ClassVar[str] = "clip"
+
+    def arity(self) -> int:
+        return 1
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        return "" if 1 <= self.lo <= self.hi and args[0].kind != "bool" else "the range is empty, or not one of numbers"
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         (a,) = args

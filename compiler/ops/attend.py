@@ -33,6 +33,12 @@ class Lookup(Op):
     parts: int
     name: ClassVar[str] = "lookup"
 
+    def arity(self) -> int:
+        return 2 * max(self.parts, 1)
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        return "" if self.parts >= 1 else f"parts is {self.parts}"
+
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         lag = {"causal": 0, "strict": -1, "full": None}[self.mask]
         return Domain("position", 1, sizes.length, none=True, lag=lag)
@@ -46,6 +52,9 @@ class Fetch(Op):
     """Read a value at the looked-up position; ⊥ where nothing was found. Arguments: the lookup, the value."""
 
     name: ClassVar[str] = "fetch"
+
+    def arity(self) -> int:
+        return 2
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         where, value = args

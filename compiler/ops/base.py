@@ -26,6 +26,14 @@ class Op(ABC):
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         """The domain of the result. Raises DomainError for arguments the operation does not accept."""
 
+    @abstractmethod
+    def arity(self) -> int:
+        """How many arguments the operation takes."""
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        """What is wrong with arguments of these domains, empty if nothing: files are checked with it."""
+        return ""
+
     def label(self) -> str:
         """How the operation prints in graphs and tables."""
         return self.name
@@ -34,6 +42,9 @@ class Op(ABC):
 @dataclass(frozen=True)
 class Source(Op):
     """A value that is there before the first layer: token, position or constant."""
+
+    def arity(self) -> int:
+        return 0
 
 
 @dataclass(frozen=True)

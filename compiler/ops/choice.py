@@ -33,6 +33,12 @@ class Where(Local):
     name: ClassVar[str] = "where"
     strict: ClassVar[bool] = False
 
+    def arity(self) -> int:
+        return 3
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        return "" if args[0].kind == "bool" else "the condition is not a boolean"
+
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         return _join(args[1], args[2], any(a.none for a in args))
 
@@ -55,6 +61,9 @@ class OrElse(Local):
 
     name: ClassVar[str] = "or_else"
     strict: ClassVar[bool] = False
+
+    def arity(self) -> int:
+        return 2
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         return _join(args[0], args[1], args[0].none and args[1].none)

@@ -19,6 +19,9 @@ class AtLeast(Local):
     threshold: int
     name: ClassVar[str] = "at_least"
 
+    def arity(self) -> int:
+        return 2
+
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         return Domain("bool", 0, 1, any(a.none for a in args))
 
@@ -39,6 +42,9 @@ class Equal(Local):
     """a == b."""
 
     name: ClassVar[str] = "equal"
+
+    def arity(self) -> int:
+        return 2
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         return Domain("bool", 0, 1, any(a.none for a in args))

@@ -45,5 +45,10 @@ class Const(Source):
             return Domain(self.kind, 1, 0, none=True)  # no value at all
         return Domain(self.kind, self.value, self.value)
 
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        ends = {"token": (0, len(sizes.alphabet) - 1), "bool": (0, 1)}.get(self.kind)
+        inside = self.value is None or ends is None or ends[0] <= self.value <= ends[1]
+        return "" if inside else f"the constant is not {self.kind}"
+
     def label(self) -> str:
         return f"const {self.kind} {'⊥' if self.value is None else self.value}"

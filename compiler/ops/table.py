@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,6 +29,17 @@ class Table(Local):
     entries: tuple[int | None, ...]
     title: str = "f"
     name: ClassVar[str] = "table"
+
+    def arity(self) -> int:
+        return max(1, len(self.shape))
+
+    def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
+        if not len(args) == len(self.shape) == len(self.starts) or min(self.shape) < 0 or math.prod(self.shape) != len(self.entries):
+            return "shape, starts and entries do not belong together"
+        bounds = {"token": (0, len(sizes.alphabet) - 1), "bool": (0, 1)}.get(self.kind)
+        if bounds and any(e is not None and not bounds[0] <= e <= bounds[1] for e in self.entries):
+            return f"an entry is not {self.kind}"
+        return ""
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
         values = [e for e in self.entries if e is not None]

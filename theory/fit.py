@@ -1,0 +1,101 @@
+"""Exact fits: integer data as a rational combination of given functions, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .functions import exact, sp
+
+Point = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """An expression that equals the data at every point; `unseen` counts the points it was not made from."""
+
+    expression: sp.Expr
+    points: int
+    unseen: int
+
+
+def fit(points: Sequence[Point], values: Sequence[int], basis: Sequence[sp.Expr]) -> Fit | None:
+    """The combination of `basis` that equals `values` at every point, or None where there is none.
+
+    It is solved for on the points that are greatest in no coordinate and must then predict the others exactly. Where
+    those points do not determine it, it is solved for on all of them (`unseen` is then 0), and refused unless every
+    symbol takes more values than there are functions of it. Functions that come first in `basis` are preferred.
+    """
+    columns = _columns(points, basis)
+    tops = {name: max(p[name] for p in points) for name in points[0] if len({p[name] for p in points}) > 1}
+    inner = [i for i, p in enumerate(points) if not any(p[name] == top for name, top in tops.items())]
+    found = _fit(columns, values, basis, inner)
+    if found is None and (found := _fit(columns, values, basis, range(len(points)))) is not None:
+        freedom = _freedom(found.expression)
+        if any(freedom.get(name, 1) >= len({p[name] for p in points}) for name in points[0] if name in freedom):
+            return None
+    return found
+
+
+def _fit(columns: Sequence[list[int]], values: Sequence[int], basis: Sequence[sp.Expr], seen: Sequence[int]) -> Fit | None:
+    system = [([Fraction(c[i]) for c in columns], Fraction(values[i])) for i in seen]
+    weights = _solve(system, len(basis))
+    if weights is None or 2 * sum(map(bool, weights)) > len(seen):
+        return None
+    for i, value in enumerate(values):
+        if sum(w * c[i] for w, c in zip(weights, columns, strict=True) if w) != value:
+            return None
+    terms = [sp.Rational(w.numerator, w.denominator) * f for w, f in zip(weights, basis, strict=True) if w]
+    return Fit(
+        sp.collect(sp.Add(*terms), [sp.Symbol(n, integer=True, nonnegative=True) for n in ("N", "|Σ|")]),
+        len(values),
+        len(values) - len(seen),
+    )
+
+
+def _freedom(expression: sp.Expr) -> dict[str, int]:
+    """How many functions of each symbol the terms of an expression hold, the constant counted."""
+    parts: dict[str, set[sp.Expr]] = {}
+    for term in sp.Add.make_args(sp.expand(expression)):
+        for name in (str(s) for s in expression.free_symbols):
+            own = [f for f in sp.Mul.make_args(term) if name in map(str, f.free_symbols)]
+            parts.setdefault(name, set()).add(sp.Mul(*own))
+    return {name: len(functions) for name, functions in parts.items()}
+
+
+def _columns(points: Sequence[Point], basis: Sequence[sp.Expr]) -> list[list[int]]:
+    """Every function at every point, computed once for each choice of the symbols it has."""
+    columns: list[list[int]] = []
+    for function in basis:
+        names = sorted(str(s) for s in function.free_symbols)
+        known: dict[tuple[int, ...], int] = {}
+        column: list[int] = []
+        for point in points:
+            at = tuple(point[name] for name in names)
+            if at not in known:
+                known[at] = exact(function, **dict(zip(names, at, strict=True)))
+            column.append(known[at])
+        columns.append(column)
+    return columns
+
+
+def _solve(system: Sequence[tuple[list[Fraction], Fraction]], unknowns: int) -> list[Fraction] | None:
+    """A solution of linear equations by elimination from the left, free unknowns 0; None if they contradict each other."""
+    pivots: dict[int, tuple[list[Fraction], Fraction]] = {}
+    for row, right in system:
+        for column, (other, other_right) in pivots.items():
+            if factor := row[column]:
+                row = [a - factor * b for a, b in zip(row, other, strict=True)]
+                right -= factor * other_right
+        lead = next((c for c in range(unknowns) if row[c]), None)
+        if lead is None:
+            if right:
+                return None
+            continue
+        row, right = [a / row[lead] for a in row], right / row[lead]
+        for column, (other, other_right) in pivots.items():
+            if factor := other[lead]:
+                pivots[column] = ([a - factor * b for a, b in zip(other, row, strict=True)], other_right - factor * right)
+        pivots[lead] = (row, right)
+    return [pivots[c][1] if c in pivots else Fraction(0) for c in range(unknowns)]

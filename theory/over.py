@@ -1,0 +1,211 @@
+"""`hw.bounds_over`: the costs of a whole family as expressions in N, |Σ| and its parameters, fitted exactly or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..compiler.errors import InputError
+from ..programs import Entry
+from ..programs import entry as entry_named
+from .family_costs import Instance, instances
+from .fit import Fit, fit
+from .functions import Above, FloorLog2, Ones, ceil_log2, exact, sp
+from .hops import DOUBLING
+from .report import columns, markdown
+
+HEADINGS = ("id", "codes", "bound", "measured", "verdict")
+K = sp.Symbol("k", integer=True, nonnegative=True)
+LENGTH, SYMBOLS = (sp.Symbol(name, integer=True, nonnegative=True) for name in ("N", "|Σ|"))
+HOPS = ("khop", "induction")  # the programs that HOP-UB speaks of
+CHAIN = ceil_log2(2 * (K + 1))
+COSTS: dict[str, Callable[[Instance], int]] = {
+    "heads": lambda i: max(i.cost.heads, default=0),
+    "d_model": lambda i: i.cost.d_model,
+    "d_head": lambda i: i.cost.d_head,
+    "hidden units": lambda i: sum(i.cost.d_mlp),
+    "parameters": lambda i: i.cost.parameters,
+    "outside the embedding": lambda i: i.cost.parameters - i.cost.embedding_parameters,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One cost of a family: what the theory or the library states, what was found, and how sure it is.
+
+    `codes` names the choice of lookup codes it holds for, empty for all.
+    """
+
+    id: str
+    codes: str
+    bound: str
+    measured: str
+    verdict: str
+    expression: sp.Expr | None
+
+    def as_dict(self) -> dict[str, object]:
+        """The row as JSON-ready values."""
+        return {"id": self.id, "codes": self.codes, "bound": self.bound, "measured": self.measured, "verdict": self.verdict}
+
+    def texts(self) -> tuple[str, str, str, str, str]:
+        """The cells of the printed table."""
+        return self.id, self.codes or "all", self.bound, self.measured, self.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Laws:
+    """The report of a family: one row a cost, or one a cost and choice of codes where the codes differ."""
+
+    name: str
+    ranges: str
+    count: int
+    rows: tuple[Law, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no instance takes more layers than stated."""
+        return not any("exceeds" in row.verdict for row in self.rows)
+
+    def headline(self) -> str:
+        """What was compiled."""
+        return f"{self.name}: {self.ranges}; {self.count:,} instances compiled"
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as JSON-ready values; every row has `id`, `bound`, `measured` and `verdict`."""
+        return {"name": self.name, "ranges": self.ranges, "instances": self.count, "rows": [row.as_dict() for row in self.rows]}
+
+    def markdown(self) -> str:
+        """The report as a Markdown table."""
+        return f"{self.headline()}\n\n{markdown(HEADINGS, [row.texts() for row in self.rows])}"
+
+    def __str__(self) -> str:
+        return f"{self.headline()}\n\n{columns(HEADINGS, [row.texts() for row in self.rows])}"
+
+
+def bounds_over(
+    name: str,
+    *,
+    lengths: Sequence[int] = (256, 512, 1024, 2048),
+    alphabets: Sequence[int] | None = None,
+    dtype: str = "float32",
+    code: str = "auto",
+    heads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **ranges: object,
+) -> Laws:
+    """Compile a library program over ranges of integer parameters (`k=range(1, 65)`), lengths and alphabet sizes.
+
+    Attention layers are held against the stated formula at every instance, and called proved only where the structure
+    of the program proves them. The other costs are fitted exactly, over rationals, for each choice of lookup codes.
+    `alphabets` defaults to the program's own size, twice and four times it. Raises InputError for an unknown program
+    or an empty range, and what compiling raises.
+    """
+    entry = entry_named(name)
+    own = entry.alphabet if isinstance(entry.alphabet, int) else len(entry.alphabet)
+    sizes = list(alphabets or ((own,) if entry.alphabet_fixed else (own, 2 * own, 4 * own)))
+    spans = {parameter: _integers(parameter, values) for parameter, values in ranges.items()}
+    if not lengths:
+        raise InputError("no lengths are given", hint="for example lengths=[256, 512, 1024]")
+    made = instances(entry, spans, lengths, sizes, dtype=dtype, code=code, heads=heads, progress=progress)
+    where = ", ".join([*(f"{p} = {_span(v)}" for p, v in spans.items()), f"N = {_span(lengths)}", f"|Σ| = {_span(sizes)}", dtype])
+    over = ", ".join([*(f"{p} = {_span(v)}" for p, v in spans.items()), f"N = {_span(lengths)}"])
+    basis = _basis(spans, squares=any("onehot" in c for i in made for c in i.codes))
+    laws = [_layers(entry, made, list(spans), basis, over)]
+    for cost, read in COSTS.items():
+        laws += _fitted(name, cost, read, made, basis, over)
+    return Laws(name, where, len(made), tuple(laws))
+
+
+def _integers(parameter: str, values: object) -> Sequence[int]:
+    found = [values] if isinstance(values, int) else list(values) if isinstance(values, Iterable) else []
+    whole = [v for v in found if isinstance(v, int) and not isinstance(v, bool)]
+    if not whole or len(whole) < len(found):
+        raise InputError(f"{parameter} is given as {values!r}", hint=f"give integers, for example {parameter}=range(1, 65)")
+    return sorted(set(whole))
+
+
+def _span(values: Sequence[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{min(values)}..{max(values)}"
+
+
+def _basis(spans: Mapping[str, Sequence[int]], squares: bool) -> list[sp.Expr]:
+    """1, N, |Σ| and, for codes as wide as their domain, the squares; each alone and times functions of the parameters."""
+    shapes: list[sp.Expr] = [sp.Integer(1)]
+    for parameter, values in spans.items():
+        x = sp.Symbol(parameter, integer=True, nonnegative=True)
+        several, log = Above(Ones(x), 1), FloorLog2(x if min(values) > 0 else sp.Max(1, x))
+        shapes += [several, log, Ones(x), Above(x, 1), Above(x, 2), several * log, x]
+    sizes: list[sp.Expr] = [sp.Integer(1), LENGTH, SYMBOLS]
+    if squares:
+        sizes += [LENGTH**2, LENGTH * SYMBOLS, SYMBOLS**2]
+    return [size * shape for size in sizes for shape in shapes]
+
+
+def _layers(entry: Entry, made: Sequence[Instance], parameters: Sequence[str], basis: Sequence[sp.Expr], over: str) -> Law:
+    """Attention layers against what the library states, proved where the program is a chain of reads through one map."""
+    stated = [entry.layers(**{p: i.point[p] for p in parameters}) for i in made]
+    found = [i.cost.attention_layers for i in made]
+    above = [f - s for f, s in zip(found, stated, strict=True) if f > s]
+    below = [s - f for f, s in zip(found, stated, strict=True) if f < s]
+    verdict = f"meets on all {len(made):,} instances"
+    if above:
+        verdict = f"exceeds by up to {max(above)} on {len(above):,} of {len(made):,} instances"
+    elif below:
+        verdict = f"beats by up to {max(below)} on {len(below):,} of {len(made):,} instances, meets on the others"
+    if entry.name == "khop" and set(parameters) == {"k"} and all(_is_doubling(i) for i in made):
+        proof = f"a chain of k reads through one map at depth 1 takes {CHAIN} layers, which is {DOUBLING}"
+        return Law("attention_layers", "", str(DOUBLING), str(DOUBLING), f"{verdict}; proved for every k >= 1: {proof}", DOUBLING)
+    fitted = fit([i.point for i in made], found, basis)
+    measured = "no exact expression" if fitted is None else str(fitted.expression)
+    verdict += f"; fits {over}, not proved" if fitted else f"; {_failed(basis)}"
+    return Law("attention_layers", "", entry.layers_formula, measured, verdict, fitted.expression if fitted else None)
+
+
+def _is_doubling(instance: Instance) -> bool:
+    """Whether the instance has the structure of the proof, and the proof's figure.
+
+    The program as written reads a value of depth 0 through one map p of depth 1, k times. Powers of p commute, so the
+    optimiser reads lowest bit first: before bit t of k the map is p^(2^t), at depth t + 1, hence the value read there
+    is at depth t + 2. The last bit that is 1 is bit floor(log2 k), so the output is at depth floor(log2 k) + 2. As
+    2^t <= k < 2^(t+1) says 2^(t+1) < 2(k + 1) <= 2^(t+2), that is also ceil(log2(2(k + 1))), the least depth of any tree
+    of these k + 1 leaves. Checked: the chain, the identity, the optimiser's depth and the layers of the weights.
+    """
+    k = instance.point["k"]
+    layers = exact(DOUBLING, k=k) if k >= 1 else None
+    same = layers is not None and layers == exact(CHAIN, k=k) == instance.depth == instance.cost.attention_layers
+    return same and instance.chain == (k, 1)
+
+
+def _fitted(
+    name: str, cost: str, read: Callable[[Instance], int], made: Sequence[Instance], basis: Sequence[sp.Expr], over: str
+) -> list[Law]:
+    """A cost as one expression, or one for each choice of codes, or the statement that there is none."""
+    whole = fit([i.point for i in made], [read(i) for i in made], basis)
+    if whole is not None:
+        return [_law(name, cost, "", whole, basis, over)]
+    groups: dict[tuple[str, ...], list[Instance]] = {}
+    for instance in made:
+        groups.setdefault(instance.codes, []).append(instance)
+    laws: list[Law] = []
+    for codes, members in groups.items():
+        found = fit([i.point for i in members], [read(i) for i in members], basis)
+        laws.append(_law(name, cost, ", ".join(codes), found, basis, _where([i.point for i in members])))
+    return laws
+
+
+def _law(name: str, cost: str, codes: str, found: Fit | None, basis: Sequence[sp.Expr], over: str) -> Law:
+    bound = {"heads": "1", "d_model": "O(1)"}.get(cost, "") if name in HOPS else ""
+    if found is None:
+        return Law(cost, codes, bound, "no exact expression", _failed(basis), None)
+    checked = f"{found.points:,} instances" + (f", {found.unseen:,} of them unseen by the fit" if found.unseen else ", all used by the fit")
+    return Law(cost, codes, bound, str(found.expression), f"fits {over} ({checked}), not proved", found.expression)
+
+
+def _where(points: Sequence[Mapping[str, int]]) -> str:
+    return ", ".join(f"{name} = {_span(sorted({p[name] for p in points}))}" for name in points[0])
+
+
+def _failed(basis: Sequence[sp.Expr]) -> str:
+    shapes = [str(b) for b in basis if not {"N", "|Σ|"} & set(map(str, b.free_symbols))]
+    sizes = ", ".join(map(str, basis[:: len(shapes)]))
+    return f"no exact expression found in the basis ({', '.join(shapes)}) times ({sizes})"
