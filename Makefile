@@ -14,6 +14,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/python benchmarks/table.py --check
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -14,25 +14,30 @@ if TYPE_CHECKING:
     from .runtime.files import load
     from .runtime.model import Model, compile
     from .runtime.stages import diagnose
+    from .theory.bounds import bounds, one_layer
+    from .theory.over import bounds_over
 
 _LATE = {
-    "Cost": "cost",
-    "Model": "model",
-    "Report": "check",
-    "check": "check",
-    "compile": "model",
-    "diagnose": "stages",
-    "load": "files",
+    "Cost": "runtime.cost",
+    "Model": "runtime.model",
+    "Report": "runtime.check",
+    "bounds": "theory.bounds",
+    "bounds_over": "theory.over",
+    "check": "runtime.check",
+    "compile": "runtime.model",
+    "diagnose": "runtime.stages",
+    "load": "runtime.files",
+    "one_layer": "theory.bounds",
 }
 
 
 def __getattr__(name: str) -> object:
-    """What needs torch is imported when first used, so that the command line starts at once."""
+    """What needs torch or sympy is imported when first used, so that the command line starts at once."""
     if name not in _LATE:
         raise AttributeError(f"module 'headwork' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".runtime.{_LATE[name]}", __name__), name)
+    return getattr(import_module(f".{_LATE[name]}", __name__), name)
 
 
 __all__ = [
@@ -51,6 +56,8 @@ __all__ = [
     "ProgramError",
     "Report",
     "Value",
+    "bounds",
+    "bounds_over",
     "check",
     "compile",
     "diagnose",
@@ -59,6 +66,7 @@ __all__ = [
     "match",
     "maximum",
     "minimum",
+    "one_layer",
     "previous",
     "program",
     "programs",

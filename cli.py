@@ -207,6 +207,46 @@ def show(
 
 
 @app.command()
+def bounds(
+    program: Wanted,
+    settings: Settings = None,
+    length: Annotated[
+        str | None, typer.Option(metavar="N", help="The longest sequence; default 256. With --over: 256,1024 or 256..65536, doubling.")
+    ] = None,
+    alphabet: AlphabetOption = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    family: Annotated[str | None, typer.Option(metavar="NAME", help="What your own program computes, for example khop.")] = None,
+    given: Annotated[list[str] | None, typer.Option("--with", metavar="NAME=VALUE", help="A parameter of --family; repeatable.")] = None,
+    form: Annotated[str | None, typer.Option(metavar="FORM", help="How k-hop is written: previous or position.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also the rows about other families.")] = False,
+    over: Annotated[list[str] | None, typer.Option(metavar="NAME=A..B", help="Fit the costs over a parameter's range; repeatable.")] = None,
+    shape: Annotated[str | None, typer.Option("--one-layer", metavar="h=1,m=8,p=24", help="Judge one layer of this shape instead.")] = None,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+) -> None:
+    """Hold a program against the theory: upper and lower bounds; exit code 1 where an exact one is contradicted."""
+    from .cli_bounds import one_model, one_shape, sizes_of, whole_family
+    from .display import progress, say, say_json
+
+    source = find(program, settings or ())
+    if shape is not None:
+        report = one_shape(source, shape, length, alphabet, family, given or ())
+    elif over:
+        with progress(f"compiling {program}") as step:
+            report = whole_family(source, over, length, alphabet, dtype, code, heads, step)
+    else:
+        model = _model(source, *sizes_of(source, length, alphabet), dtype, code, heads)
+        report = one_model(model, source, family, form, given or (), every)
+    if as_json:
+        say_json(report.as_dict())
+    else:
+        say(report.markdown() if as_markdown else str(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
 def demo(
     count: Annotated[int, typer.Option("--words", metavar="N", min=100, help="How many words of the text to read.")] = 3000,
 ) -> None:

@@ -108,12 +108,11 @@ def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases
 
 def _blocks(stream: Stream, op: Lookup, args: Sequence[int], w_q: Ints, w_k: Ints, q_const: Ints, k_const: Ints, what: str) -> list[Block]:
     """The components of the lookup, grouped so that no variable is in two groups; the bonus if position is in none."""
-    placed = stream.placed()
     links: nx.Graph[tuple[str, Var]] = nx.Graph()
     for c in range(op.parts):
         links.add_node(("part", c))
-        for side, node in (("q", args[c]), ("k", args[op.parts + c])):
-            for var in stream.meanings.support(node, placed, what):
+        for side, node, rows in (("q", args[c], w_q), ("k", args[op.parts + c], w_k)):
+            for var in stream.support(node, stream.reads(rows), what):
                 links.add_edge(("part", c), (side, var))
     links.add_node(("k", "position"))
     for side, rows in (("q", w_q), ("k", w_k)):
@@ -205,7 +204,7 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
     else:
         order = np.argsort(t, kind="stable")
         t, r = t[order], r[order]
-        same = np.ones(len(t) - 1, bool)
+        same = np.ones(max(0, len(t) - 1), bool)
     if pick == "only":
         raise Refused(f"{what}: several positions can match, and nothing says which to pick")
     if (t[1:] == t[:-1])[same].any():

@@ -185,7 +185,7 @@ def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, pr
     """What the head adds to one dimension is the code of the fetched value, whatever position it comes from."""
     meanings = before.meanings
     name = f"{what}, value {probe.name}"
-    variables = meanings.support(source, before.placed(), name) | before.reads(column)
+    variables = before.support(source, before.reads(column), name) | before.reads(column)
     cases = meanings.cases(sorted(variables, key=str), name, cut=int(mask == "strict"))
     got = before.combine(column, cases)[:, 0]
     wanted = Meanings.codes(probe.form, meanings.evaluate(source, cases))[:, d]
@@ -197,7 +197,7 @@ def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int
     """The right class has the greatest logit, by a margin, for every value of the output, and logits are exact."""
     meanings, form = stream.meanings, model.output_form
     node = model.optimised.output
-    variables = meanings.support(node, stream.placed(), "the output") | stream.reads(w_u.ints)
+    variables = stream.support(node, stream.reads(w_u.ints), "the output") | stream.reads(w_u.ints)
     cases = meanings.cases(sorted(variables, key=str), "the output")
     steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
     keep = np.array([c is not None and c.var == "one" for c in stream.cells])

@@ -37,7 +37,7 @@ def prove_mlp(
     done: set[int] = set()
     for (node, units), cells in claimed.items():
         name, dims = f"{what}, value {cells[0][0].name}", [dim for _, dim in cells]
-        support = stream.meanings.support(node, stream.placed(), name)
+        support = stream.support(node, stream.reads(w_in.ints[:, list(units)]), name)
         cases, got = layer.result(units, dims, support, name)
         values = stream.meanings.evaluate(node, cases)
         for column, (cell, dim) in enumerate(cells):

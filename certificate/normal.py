@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from ..compiler.graph import Graph
-from ..compiler.ops import Affine, Clip, Const, Exists, Fetch, Local, Lookup, OrElse, Position, Token
+from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Local, Lookup, OrElse, Position, Token, Where
 from .exact import Refused
 from .ranges import Range, ranges
 
@@ -34,11 +34,12 @@ class Pool:
 
     numbers: dict[Key, int]
     keys: list[Key]
+    inside: set[int]
 
     @classmethod
     def new(cls) -> Pool:
         """A pool that holds the empty path as number 0."""
-        pool = cls({}, [])
+        pool = cls({}, [], set())
         pool.intern(("path",))
         return pool
 
@@ -94,9 +95,9 @@ class Normal:
             case Clip(lo=lo, hi=hi):
                 inside = self.ranges[args[0]]
                 return self.clip(self.term(args[0], path), lo, hi, inside.lo >= lo and inside.hi <= hi)
-            case OrElse() if not self.ranges[args[0]].none:
+            case OrElse() if not self.ranges[args[0]].none or self.never_none(self.term(args[0], HERE)):
                 return self.term(args[0], path)
-            case Exists() if not self.ranges[args[0]].none:
+            case Exists() if not self.ranges[args[0]].none or self.never_none(self.term(args[0], HERE)):
                 return intern(("const", Const("bool", 1), path))
             case Local():
                 terms = [self.term(a, path) for a in args]
@@ -105,6 +106,16 @@ class Normal:
                 return intern(("local", op, path, *terms))
             case _:
                 raise Refused(f"{self.graph.nodes[node].name} is not a value")
+
+    def never_none(self, term: int) -> bool:
+        """Whether a term has a value at every position."""
+        key = self.pool.keys[term]
+        if key[0] == "local":
+            args = [self.never_none(a) for a in cast("tuple[int, ...]", key[3:])]
+            whole = isinstance(key[1], (Affine, Extreme, AtLeast, Equal, Where)) and all(args)
+            return key[2] == HERE and (whole or isinstance(key[1], Exists) or (isinstance(key[1], OrElse) and any(args)))
+        here = key[-1] == HERE
+        return here and not (key[0] == "const" and cast(Const, key[1]).value is None)
 
     def _without_guards(self, terms: list[int]) -> list[int]:
         """A constant read through a path that another argument of a strict operation reads through as well is just there."""
@@ -146,7 +157,7 @@ class Normal:
     def clip(self, term: int, lo: int, hi: int, inside: bool) -> int:
         """A value cut to a range, unless it cannot leave it."""
         key = self.pool.keys[term]
-        if inside or (key[0] == "local" and key[1] == Clip(lo, hi)):
+        if inside or term in self.pool.inside or (key[0] == "local" and key[1] == Clip(lo, hi)):
             return term
         return self.pool.intern(("local", Clip(lo, hi), HERE, term))
 
@@ -208,8 +219,23 @@ class Normal:
         key = self.pool.keys[term]
         if key[0] == "local" and key[1] == Clip(1, self.graph.sizes.length):
             term = cast(int, key[3])  # out of range is ⊥ on the path either way
+        span = self.ranges[position]
+        if span.lo >= 1 and span.hi <= self.graph.sizes.length:
+            self.pool.inside.add(term)
+        while path != HERE and self.pool.keys[path][2] == "go" and self.pool.keys[path][4] == HERE:
+            if not self._strictly_holds(term, self.position(path)):
+                break
+            path = cast(int, self.pool.keys[path][1])  # where the earlier step leads nowhere, the later term is ⊥ itself
         frame = HERE if not self.graph.sizes.causal or self._back(position) else self.pool.intern(("frame", path))
         return self.pool.intern(("path", path, "go", term, frame))
+
+    def _strictly_holds(self, term: int, part: int) -> bool:
+        """Whether a term is ⊥ wherever `part` is, because it computes with it."""
+        key = self.pool.keys[term]
+        if term == part:
+            return True
+        strict = key[0] == "local" and isinstance(key[1], Local) and key[1].strict
+        return strict and any(self._strictly_holds(a, part) for a in cast("tuple[int, ...]", key[3:]))
 
     # --- one place earlier -----------------------------------------------------------------------------
 

@@ -32,6 +32,13 @@ class Stream:
         """The variables that can be read."""
         return {c.var for c in self.cells if c is not None}
 
+    def support(self, node: int, read: set[Var], what: str) -> set[Var]:
+        """The variables that determine a node: among those that are read, if they do, else among all that are there."""
+        try:
+            return self.meanings.support(node, read, what)
+        except Refused:
+            return self.meanings.support(node, self.placed(), what)
+
     def column(self, dim: int, cases: Cases) -> Ints:
         """What dimension `dim` holds in every case."""
         cell = self.cells[dim]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from headwork import programs
 from headwork.cli import app
 
-COMMANDS = ["list", "compile", "run", "check", "show", "demo"]
+COMMANDS = ["list", "compile", "run", "check", "show", "bounds", "demo"]
 
 OWN = """\
 import headwork as hw

@@ -159,15 +159,27 @@ def test_optimised_graph_as_text() -> None:
     text = str(optimise(hw.programs.get("khop", k=3).build(8, 4)))
     rows = [line.split("  ")[0] + " " + " ".join(line.split()[2:6]) for line in text.splitlines()[1:]]
     assert text.splitlines()[0] == "khop(k=3): length 8, alphabet 4, causal, attention depth 3, returns %9"
-    assert [row.split()[1] for row in rows] == [
-        "token",
-        "lookup",
-        "position",
-        "affine",
-        "fetch",
-        "lookup",
-        "fetch",
-        "fetch",
-        "lookup",
-        "fetch",
-    ]
+    operations = "token lookup position affine fetch lookup fetch fetch lookup fetch"
+    assert [row.split()[1] for row in rows] == operations.split()
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("k", range(1, 10))
+def test_chains_through_a_found_position(k: int, before: bool) -> None:
+    """The map is what a lookup found, unshifted: its own lookup may read values directly, but no step may get lost."""
+
+    @hw.program
+    def chain(token: hw.Value) -> hw.Value:
+        where = hw.match(query=hw.table(lambda t: (t + 1) % 3, token), key=token, before=before).latest().position
+        for _ in range(k):
+            token = token.at(where)
+        return token
+
+    written = chain.build(12, 3)
+    optimised = optimise(written)
+    assert optimised.depth <= math.floor(math.log2(k)) + 2
+    rng = random.Random(k)
+    rows = [[0, 1, 2] * 4, [2, 1, 0] * 4, *([rng.randrange(3) for _ in range(12)] for _ in range(40))]
+    assert any(output(written, row)[-1] is not None for row in rows)
+    for row in rows:
+        assert output(optimised, row) == output(written, row)

@@ -34,7 +34,6 @@ def bounds(
     family: str | None = None,
     form: str | None = None,
     all: bool = False,
-    member: Member | None = None,
     **given: object,
 ) -> Bounds:
     """Hold a program, a model, or the cost of one against every row of the theory that speaks of its family.
@@ -47,7 +46,7 @@ def bounds(
     if family is None and (given or form):
         raise InputError(f"{', '.join([*given, *(['form'] if form else [])])} is given without a family", hint='for example family="khop"')
     measured, graph = _measured(subject, length, alphabet, dtype, code, heads)
-    found = stated(family, form, given) if family else member or (recognised(graph) if graph else Member(None, {}))
+    found = stated(family, form, given) if family else recognised(graph) if graph else Member(None, {})
     return hold(measured, found, every=all)
 
 

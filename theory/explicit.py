@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .functions import CeilLog, Log2, Orders, ceil_log2, sp
+from .functions import ceil_log, ceil_log2, log2, orders, sp
 from .statement import Certainty, Facts, Kind, Quantity, Statement, sym
 
 L, H, d_qk, N, s, payload, depth, bits = sym("L", "H", "d_qk", "N", "s", "payload", "depth", "bits")
@@ -35,7 +35,7 @@ def _arrays(facts: Facts) -> str | None:
 
 
 ROWS = (
-    _layers("SCAN", ("scan",), "A scan of any monoid takes the least L with (H + 1)^L >= N layers.", CeilLog(N, H + 1)),
+    _layers("SCAN", ("scan",), "A scan of any monoid takes the least L with (H + 1)^L >= N layers.", ceil_log(N, H + 1)),
     _layers("ONE", ("broadcast", "mean", "majority"), "Broadcast, causal mean and majority take one layer.", sp.Integer(1)),
     _layers(
         "RANK",
@@ -58,8 +58,8 @@ ROWS = (
         families=("shuffle",),
         quantities=(
             Quantity("L", L, "upper", sp.Integer(1), "EXACT"),
-            Quantity("H", H, "upper", s * Orders(s), "EXACT", "H"),
-            Quantity("H*d_qk", H * d_qk, "upper", s * Orders(s) * (2 * Log2(N) + payload), "EXACT", "width"),
+            Quantity("H", H, "upper", s * orders(s), "EXACT", "H"),
+            Quantity("H*d_qk", H * d_qk, "upper", s * orders(s) * (2 * log2(N) + payload), "EXACT", "width"),
         ),
         assumptions=("every machine sends and receives at most s messages",),
         excluded=_arrays,

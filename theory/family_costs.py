@@ -15,7 +15,7 @@ from ..programs import Entry
 from ..runtime.cost import Cost
 from .measure import cost_of_weights
 
-_SIZE = re.compile(r", base \d+|(?<=onehot)\(\d+\)|(?<=binary)\(\d+\)")
+_SIZE = re.compile(r", base \d+|(?<=onehot)\(\d+\)|(?<=signs)\(\d+\)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,14 @@ def fit(points: Sequence[Point], values: Sequence[int], basis: Sequence[sp.Expr]
 
     It is solved for on the points that are greatest in no coordinate and must then predict the others exactly. Where
     those points do not determine it, it is solved for on all of them (`unseen` is then 0), and refused unless every
-    symbol takes more values than there are functions of it. Functions that come first in `basis` are preferred.
+    symbol in it takes at least twice as many values as it holds functions of that symbol. Functions that come first in `basis` are preferred.
     """
     columns = _columns(points, basis)
     tops = {name: max(p[name] for p in points) for name in points[0] if len({p[name] for p in points}) > 1}
     inner = [i for i, p in enumerate(points) if not any(p[name] == top for name, top in tops.items())]
     found = _fit(columns, values, basis, inner)
     if found is None and (found := _fit(columns, values, basis, range(len(points)))) is not None:
-        freedom = _freedom(found.expression)
-        if any(freedom.get(name, 1) >= len({p[name] for p in points}) for name in points[0] if name in freedom):
+        if any(2 * functions > len({p[name] for p in points}) for name, functions in _freedom(found.expression).items()):
             return None
     return found
 
@@ -60,7 +59,7 @@ def _freedom(expression: sp.Expr) -> dict[str, int]:
     for term in sp.Add.make_args(sp.expand(expression)):
         for name in (str(s) for s in expression.free_symbols):
             own = [f for f in sp.Mul.make_args(term) if name in map(str, f.free_symbols)]
-            parts.setdefault(name, set()).add(sp.Mul(*own))
+            parts.setdefault(name, {sp.Integer(1)}).add(sp.Mul(*own))
     return {name: len(functions) for name, functions in parts.items()}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ..compiler.errors import InputError
 
@@ -117,9 +118,43 @@ class _Printer:
         raise NotImplementedError
 
 
+def _applied(function: Callable[..., object], *arguments: sp.Expr | int) -> sp.Expr:
+    return cast(sp.Expr, function(*arguments))
+
+
+def floor_log2(x: sp.Expr) -> sp.Expr:
+    """floor(log2 x) of an integer x >= 1."""
+    return _applied(FloorLog2, x)
+
+
+def ceil_log(x: sp.Expr, base: sp.Expr) -> sp.Expr:
+    """The least D >= 0 with base**D >= x."""
+    return _applied(CeilLog, x, base)
+
+
 def ceil_log2(x: sp.Expr) -> sp.Expr:
     """ceil(log2 x)."""
-    return CeilLog(x, sp.Integer(2))  # pyright: ignore[reportReturnType]
+    return _applied(CeilLog, x, sp.Integer(2))
+
+
+def log2(x: sp.Expr) -> sp.Expr:
+    """log2 x."""
+    return _applied(Log2, x)
+
+
+def ones(x: sp.Expr) -> sp.Expr:
+    """The number of ones among the binary digits of x."""
+    return _applied(Ones, x)
+
+
+def above(x: sp.Expr, n: int) -> sp.Expr:
+    """[x > n], 1 or 0."""
+    return _applied(Above, x, sp.Integer(n))
+
+
+def orders(s: sp.Expr) -> sp.Expr:
+    """The rows of the covering array for s outgoing slots."""
+    return _applied(Orders, s)
 
 
 def number(expr: sp.Expr | int | Fraction) -> Number:
@@ -129,7 +164,7 @@ def number(expr: sp.Expr | int | Fraction) -> Number:
         return int(value)
     if value.is_integer:
         return int(sp.nsimplify(value))
-    return float(value)
+    return float(cast(sp.Expr, value))
 
 
 def half(x: sp.Expr) -> sp.Expr:
@@ -142,4 +177,4 @@ def exact(expr: sp.Expr, **values: int) -> int:
     return int(expr.subs({s: values[s.name] for s in expr.free_symbols if isinstance(s, sp.Symbol)}))
 
 
-__all__ = ["Above", "CeilLog", "FloorLog2", "Log2", "Number", "Ones", "Orders", "ceil_log2", "exact", "half", "number"]
+__all__ = ["Number", "above", "ceil_log", "ceil_log2", "exact", "floor_log2", "half", "log2", "number", "ones", "orders", "sp"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .functions import FloorLog2, Log2, ceil_log2, sp
+from .functions import ceil_log2, floor_log2, log2, sp
 from .statement import Facts, Quantity, Statement, sym
 
 L, H, m, c, p, N, symbols, k, hops = sym("L", "H", "m", "c", "p", "N", "|Σ|", "k", "hops")
-DOUBLING = FloorLog2(k) + 2
+DOUBLING = floor_log2(k) + 2
 PREVIOUS = ceil_log2(k) + 2
 COUNTS = sp.Min(hops, sp.Max(1, N - 1))
 SEARCHED = 31
@@ -73,7 +73,7 @@ ROWS = (
         quantities=(
             Quantity("L", L, "upper", DOUBLING, "EXACT"),
             Quantity("H", H, "upper", sp.Integer(1), "EXACT", "H"),
-            Quantity("m*p", m * p, "upper", Log2(N), "asymptotic", "mp"),
+            Quantity("m*p", m * p, "upper", log2(N), "asymptotic", "mp"),
         ),
         assumptions=("|Σ| <= N", "any function of each token after a layer: the MLPs' width and depth do not count"),
         excluded=_theorem,
@@ -118,7 +118,7 @@ ROWS = (
         kind="conditional",
         certainty="T",
         families=("khop",),
-        quantities=(Quantity("L", L, "lower", Log2(k), "conditional", aside=("asks m*H = O(k**(1 - ε)), here m*H/k =", m * H / k)),),
+        quantities=(Quantity("L", L, "lower", log2(k), "conditional", aside=("asks m*H = O(k**(1 - ε)), here m*H/k =", m * H / k)),),
         assumptions=("the 1-vs-2-cycle conjecture", "k = Θ(N^ξ) for some 0 < ξ <= 1/2", "m·H = O(k^(1-ε))"),
         vacuous=lambda facts: "log2 k = 0" if facts["k"] == 1 else None,
         excluded=_identity,

@@ -10,7 +10,7 @@ from ..programs import Entry
 from ..programs import entry as entry_named
 from .family_costs import Instance, instances
 from .fit import Fit, fit
-from .functions import Above, FloorLog2, Ones, ceil_log2, exact, sp
+from .functions import above, ceil_log2, exact, floor_log2, ones, sp
 from .hops import DOUBLING
 from .report import columns, markdown
 
@@ -109,7 +109,7 @@ def bounds_over(
     made = instances(entry, spans, lengths, sizes, dtype=dtype, code=code, heads=heads, progress=progress)
     where = ", ".join([*(f"{p} = {_span(v)}" for p, v in spans.items()), f"N = {_span(lengths)}", f"|Σ| = {_span(sizes)}", dtype])
     over = ", ".join([*(f"{p} = {_span(v)}" for p, v in spans.items()), f"N = {_span(lengths)}"])
-    basis = _basis(spans, squares=any("onehot" in c for i in made for c in i.codes))
+    basis = _basis(spans, {code for i in made for code in i.codes})
     laws = [_layers(entry, made, list(spans), basis, over)]
     for cost, read in COSTS.items():
         laws += _fitted(name, cost, read, made, basis, over)
@@ -128,16 +128,19 @@ def _span(values: Sequence[int]) -> str:
     return str(values[0]) if len(values) == 1 else f"{min(values)}..{max(values)}"
 
 
-def _basis(spans: Mapping[str, Sequence[int]], squares: bool) -> list[sp.Expr]:
-    """1, N, |Σ| and, for codes as wide as their domain, the squares; each alone and times functions of the parameters."""
+def _basis(spans: Mapping[str, Sequence[int]], codes: Iterable[str]) -> list[sp.Expr]:
+    """1, N, |Σ| and products of what the codes' widths are, each alone and times functions of the parameters."""
     shapes: list[sp.Expr] = [sp.Integer(1)]
     for parameter, values in spans.items():
         x = sp.Symbol(parameter, integer=True, nonnegative=True)
-        several, log = Above(Ones(x), 1), FloorLog2(x if min(values) > 0 else sp.Max(1, x))
-        shapes += [several, log, Ones(x), Above(x, 1), Above(x, 2), several * log, x]
+        several, log = above(ones(x), 1), floor_log2(x if min(values) > 0 else sp.Max(1, x))
+        shapes += [several, log, ones(x), several * log, above(x, 1), above(x, 2), x]
     sizes: list[sp.Expr] = [sp.Integer(1), LENGTH, SYMBOLS]
-    if squares:
+    if "onehot" in codes:
         sizes += [LENGTH**2, LENGTH * SYMBOLS, SYMBOLS**2]
+    if "signs" in codes:
+        n, a = ceil_log2(LENGTH + 1), ceil_log2(SYMBOLS + 1)
+        sizes += [n, a, n * LENGTH, a * LENGTH, n * SYMBOLS, a * SYMBOLS, n**2, n * a, a**2]
     return [size * shape for size in sizes for shape in shapes]
 
 
@@ -155,7 +158,7 @@ def _layers(entry: Entry, made: Sequence[Instance], parameters: Sequence[str], b
     if entry.name == "khop" and set(parameters) == {"k"} and all(_is_doubling(i) for i in made):
         proof = f"a chain of k reads through one map at depth 1 takes {CHAIN} layers, which is {DOUBLING}"
         return Law("attention_layers", "", str(DOUBLING), str(DOUBLING), f"{verdict}; proved for every k >= 1: {proof}", DOUBLING)
-    fitted = fit([i.point for i in made], found, basis)
+    fitted = _least(made, lambda i: i.cost.attention_layers, basis)
     measured = "no exact expression" if fitted is None else str(fitted.expression)
     verdict += f"; fits {over}, not proved" if fitted else f"; {_failed(basis)}"
     return Law("attention_layers", "", entry.layers_formula, measured, verdict, fitted.expression if fitted else None)
@@ -180,7 +183,7 @@ def _fitted(
     name: str, cost: str, read: Callable[[Instance], int], made: Sequence[Instance], basis: Sequence[sp.Expr], over: str
 ) -> list[Law]:
     """A cost as one expression, or one for each choice of codes, or the statement that there is none."""
-    whole = fit([i.point for i in made], [read(i) for i in made], basis)
+    whole = _least(made, read, basis)
     if whole is not None:
         return [_law(name, cost, "", whole, basis, over)]
     groups: dict[tuple[str, ...], list[Instance]] = {}
@@ -188,9 +191,24 @@ def _fitted(
         groups.setdefault(instance.codes, []).append(instance)
     laws: list[Law] = []
     for codes, members in groups.items():
-        found = fit([i.point for i in members], [read(i) for i in members], basis)
-        laws.append(_law(name, cost, ", ".join(codes), found, basis, _where([i.point for i in members])))
+        found = _least(members, read, basis)
+        laws.append(_law(name, cost, ", ".join(codes) or "none", found, basis, _where([i.point for i in members])))
     return laws
+
+
+def _least(made: Sequence[Instance], read: Callable[[Instance], int], basis: Sequence[sp.Expr]) -> Fit | None:
+    """The fit from the fewest functions of the parameters: a short range does not determine many."""
+    shapes = len(_shapes(basis))
+    for few in sorted({min(1, shapes), min(5, shapes), shapes}):
+        part = [f for start in range(0, len(basis), shapes) for f in basis[start : start + few]]
+        if (found := fit([i.point for i in made], [read(i) for i in made], part)) is not None:
+            return found
+    return None
+
+
+def _shapes(basis: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """The functions of the parameters alone."""
+    return [b for b in basis if not {"N", "|Σ|"} & set(map(str, b.free_symbols))]
 
 
 def _law(name: str, cost: str, codes: str, found: Fit | None, basis: Sequence[sp.Expr], over: str) -> Law:
@@ -206,6 +224,6 @@ def _where(points: Sequence[Mapping[str, int]]) -> str:
 
 
 def _failed(basis: Sequence[sp.Expr]) -> str:
-    shapes = [str(b) for b in basis if not {"N", "|Σ|"} & set(map(str, b.free_symbols))]
+    shapes = list(map(str, _shapes(basis)))
     sizes = ", ".join(map(str, basis[:: len(shapes)]))
     return f"no exact expression found in the basis ({', '.join(shapes)}) times ({sizes})"

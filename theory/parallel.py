@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .functions import CeilLog, Log2, sp
+from .functions import ceil_log, log2, sp
 from .statement import Quantity, Statement, sym
 
 L, H, m, N, R, s, diameter = sym("L", "H", "m", "N", "R", "s", "diameter")
-DEPTH = CeilLog(N, s)
+DEPTH = ceil_log(N, s)
 PROTOCOLS = ("mpc", "mpc-broadcast", "mpc-sum", "mpc-prefix", "mpc-allreduce", "mpc-sort", "mpc-connectivity")
 
 
@@ -35,8 +35,8 @@ ROWS = (
         families=PROTOCOLS,
         quantities=(
             Quantity("L", L, "upper", R + 1, "EXACT", aside=("a lookup asks and answers in one layer; layers saved:", R + 1 - L)),
-            Quantity("m", m, "upper", s**4 * Log2(N), "asymptotic", "m"),
-            Quantity("H", H, "upper", Log2(Log2(N)), "asymptotic", "H"),
+            Quantity("m", m, "upper", s**4 * log2(N), "asymptotic", "m"),
+            Quantity("H", H, "upper", log2(log2(N)), "asymptotic", "H"),
         ),
         assumptions=("(γ, δ)-protocol: s = O(N^δ) words a machine",),
     ),
@@ -49,7 +49,7 @@ ROWS = (
         families=PROTOCOLS,
         quantities=(
             Quantity("L", L, "upper", R, "asymptotic"),
-            Quantity("m", m, "upper", s, "asymptotic", "m", aside=("times N**ε for any ε > 0, log2 N =", Log2(N))),
+            Quantity("m", m, "upper", s, "asymptotic", "m", aside=("times N**ε for any ε > 0, log2 N =", log2(N))),
         ),
     ),
     Statement(
@@ -79,7 +79,7 @@ ROWS = (
         kind="conditional",
         certainty="T",
         families=("connectivity", "mpc-connectivity"),
-        quantities=(Quantity("L", L, "lower", Log2(N), "conditional"),),
+        quantities=(Quantity("L", L, "lower", log2(N), "conditional"),),
         assumptions=("the 1-vs-2-cycle conjecture",),
     ),
     _rounds("MPC-BROADCAST", "mpc-broadcast", "A broadcast", DEPTH),
@@ -93,7 +93,7 @@ ROWS = (
         kind="asymptotic",
         certainty="T",
         families=("mpc-sort",),
-        quantities=(Quantity("R", R, "upper", Log2(N) / Log2(s), "asymptotic"),),
+        quantities=(Quantity("R", R, "upper", log2(N) / log2(s), "asymptotic"),),
         excluded=lambda facts: f"s = {facts['s']}: it takes s >= 2" if facts["s"] < 2 else None,
     ),
     Statement(
@@ -103,7 +103,7 @@ ROWS = (
         kind="asymptotic",
         certainty="T",
         families=("mpc-connectivity",),
-        quantities=(Quantity("R", R, "upper", Log2(diameter) * Log2(Log2(N)), "asymptotic"),),
+        quantities=(Quantity("R", R, "upper", log2(diameter) * log2(log2(N)), "asymptotic"),),
     ),
     Statement(
         id="MPC-CONN-2",
@@ -112,6 +112,6 @@ ROWS = (
         kind="asymptotic",
         certainty="T",
         families=("mpc-connectivity",),
-        quantities=(Quantity("R", R, "upper", Log2(diameter), "asymptotic"),),
+        quantities=(Quantity("R", R, "upper", log2(diameter), "asymptotic"),),
     ),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .functions import Log2, half, sp
+from .functions import half, log2, sp
 from .statement import Facts, Quantity, Statement, sym
 
 L, H, m, d_qk, c, p, N, symbols, n, functions, q, d = sym("L", "H", "m", "d_qk", "c", "p", "N", "|Σ|", "n", "functions", "q", "d")
-NEEDED = n * Log2(n)
+NEEDED = n * log2(n)
 TOLD = H * (m + 1) * p
 SIZE = H * m * p
 SEQUENTIAL = sp.Pow(n, sp.Pow(2, -4 * L))
@@ -105,7 +105,7 @@ ROWS = (
         families=("induction", "recall"),
         quantities=(
             Quantity("state bits", (N + 1) * c * p, "lower", sp.floor(half(N - 1), evaluate=False), "explicit"),
-            Quantity("state bits", (N + 1) * c * p, "upper", symbols * Log2(symbols + 1) + Log2(symbols), "explicit", "table"),
+            Quantity("state bits", (N + 1) * c * p, "upper", symbols * log2(symbols + 1) + log2(symbols), "explicit", "table"),
         ),
         assumptions=("|Σ| >= (N - 1)/2 + 2",),
         excluded=_index,
@@ -120,8 +120,8 @@ ROWS = (
         families=("averaging",),
         quantities=(
             Quantity("m*p", m * p, "lower", q, "asymptotic"),
-            Quantity("m", m, "upper", d + q * Log2(N), "asymptotic", "m"),
-            Quantity("d_qk", d_qk, "lower", 4 * q * Log2(N), "explicit", "qk"),
+            Quantity("m", m, "upper", d + q * log2(N), "asymptotic", "m"),
+            Quantity("d_qk", d_qk, "lower", 4 * q * log2(N), "explicit", "qk"),
         ),
     ),
     Statement(
@@ -131,7 +131,7 @@ ROWS = (
         kind="asymptotic",
         certainty="T",
         families=("match3",),
-        quantities=(Quantity("H*m*p", SIZE, "lower", N / Log2(Log2(N)), "asymptotic"),),
+        quantities=(Quantity("H*m*p", SIZE, "lower", N / log2(log2(N)), "asymptotic"),),
         assumptions=("L = 1",),
         one_layer=True,
         vacuous=lambda facts: f"loglog N <= 0 at N = {facts['N']}" if facts["N"] <= 2 else None,

@@ -61,16 +61,19 @@ def _word(builder: Builder, words: dict[int, Word], lookup: int, value: int) -> 
         inner, spelled = Word(value), [(leaf, 1)]
     runs: list[tuple[int, int]] = []
     for p, count in (*inner.runs, *spelled):
-        known = read_known(builder, p, p) is not None
-        if known:  # a map that depends on the position alone composes with its like when compiling
+        if isinstance(builder.nodes[p].op, Position):
+            continue  # the identity
+        static = read_known(builder, p, p) is not None
+        if static:  # a map that depends on the position alone composes with its like when compiling
             p, count = _power(builder, p, count), 1
-        merged = read_known(builder, runs[-1][0], p) if runs and known else None
-        if merged is not None:
-            runs[-1] = (merged, 1)
-        elif runs and runs[-1][0] == p:
+        if runs and runs[-1][0] == p and not static:
             runs[-1] = (p, runs[-1][1] + count)
+        elif static and runs and (merged := read_known(builder, runs[-1][0], p)) is not None:
+            runs[-1] = (merged, 1)  # the one before is static too, and static maps stand once
         else:
             runs.append((p, count))
+    if not runs:
+        return None
     return Word(inner.base, tuple(runs)) if len(runs) <= MAX_RUNS else None
 
 

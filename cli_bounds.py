@@ -1,0 +1,128 @@
+"""What `headwork bounds` is asked for: one program, a whole family, or the shape of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .cli_input import parse_alphabet
+from .cli_programs import Source, parse_settings
+from .compiler.domain import Symbol
+from .compiler.errors import InputError
+
+if TYPE_CHECKING:
+    from .runtime.model import Model
+    from .theory.over import Laws
+    from .theory.report import Bounds
+
+LENGTH = 256
+
+
+def numbers(option: str, text: str, doubling: bool) -> list[int]:
+    """`64`, `1,2,3` or `1..64`; lengths and alphabets double from the first number on."""
+    parts = text.split("..") if ".." in text else text.split(",")
+    if not all(part.strip().isdecimal() for part in parts) or (".." in text and len(parts) != 2):
+        raise InputError(f"{option} {text} is not a number, a list or a range", hint="for example 64, 1,2,3 or 1..64")
+    found = [int(part) for part in parts]
+    if ".." not in text:
+        return found
+    first, last = found
+    if first > last or (doubling and first < 1):
+        raise InputError(f"{option} {text} is an empty range", hint="give the smaller number first")
+    return [first << i for i in range((last // first).bit_length())] if doubling else list(range(first, last + 1))
+
+
+def one_model(model: Model, source: Source | Path, family: str | None, form: str | None, given: Sequence[str], every: bool) -> Bounds:
+    """A compiled program held against its family's rows, which the library knows and a user states."""
+    from .theory.bounds import bounds, hold
+    from .theory.family import of_entry
+    from .theory.measure import of_model
+
+    stated = parse_settings(given)
+    if family is None and not stated and form is None and isinstance(source, Source) and source.entry is not None:
+        return hold(of_model(model), of_entry(source.entry, source.parameters), every)
+    return bounds(model, family=family, form=form, all=every, **stated)
+
+
+def one_shape(
+    source: Source | Path, shape: str, length: str | None, alphabet: str | None, family: str | None, given: Sequence[str]
+) -> Bounds:
+    """A proposed shape, `h=1,m=8,p=24`, held against what one layer cannot do."""
+    from .theory.bounds import one_layer
+    from .theory.family import of_entry
+
+    sizes = parse_settings(shape.split(","))
+    if set(sizes) != {"h", "m", "p"}:
+        raise InputError(f"--one-layer {shape} does not give h, m and p", hint="for example --one-layer h=1,m=8,p=24")
+    known = of_entry(source.entry, source.parameters) if isinstance(source, Source) and source.entry is not None else None
+    name = family or (known.family if known else None)
+    if name is None:
+        raise InputError("no statement about one layer is known for this program", hint="state its family with --family")
+    stated = parse_settings(given)
+    if family is None and known is not None and name != "induction":
+        stated = {**known.given, **stated}
+    symbols = _sizes(alphabet)
+    return one_layer(
+        **sizes,  # pyright: ignore[reportArgumentType]
+        length=_one("--length", length),
+        alphabet=symbols[0] if symbols else 3,
+        family=name,
+        **stated,
+    )
+
+
+def whole_family(
+    source: Source | Path,
+    over: Sequence[str],
+    length: str | None,
+    alphabet: str | None,
+    dtype: str | None,
+    code: str | None,
+    heads: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Laws:
+    """A library program over ranges of its parameters."""
+    from .theory.over import bounds_over
+
+    if not isinstance(source, Source) or source.entry is None:
+        raise InputError("--over takes a program of the library", hint="for example headwork bounds khop --over k=1..64")
+    ranges: dict[str, object] = {}
+    for item in over:
+        name, equals, text = item.partition("=")
+        if not equals or not name.isidentifier() or name in ranges:
+            raise InputError(f"--over {item} is not name=range, each name once", hint="for example --over k=1..64")
+        ranges[name] = numbers("--over", text, doubling=False)
+    lengths = numbers("--length", length or f"{LENGTH}..2048", doubling=True)
+    return bounds_over(
+        source.entry.name,
+        lengths=lengths,
+        alphabets=_sizes(alphabet),
+        dtype=dtype or "float32",
+        code=code or "auto",
+        heads=heads,
+        progress=progress,
+        **ranges,
+    )
+
+
+def sizes_of(source: Source | Path, length: str | None, alphabet: str | None) -> tuple[int | None, int | list[Symbol] | None]:
+    """The length and the alphabet to compile for; neither belongs to a checkpoint, which refuses them."""
+    return (_one("--length", length) if length or isinstance(source, Source) else None), parse_alphabet(alphabet)
+
+
+def _one(option: str, text: str | None) -> int:
+    found = numbers(option, text, doubling=True) if text else [LENGTH]
+    if len(found) != 1 or found[0] < 1:
+        raise InputError(f"{option} {text} is not one length", hint="a range of lengths goes with --over, for example --over k=1..64")
+    return found[0]
+
+
+def _sizes(alphabet: str | None) -> list[int] | None:
+    """Alphabet sizes: numbers, a range that doubles, or the size of an alphabet of symbols."""
+    if alphabet is None:
+        return None
+    if all(part.strip().isdecimal() for part in alphabet.replace("..", ",").split(",")):
+        return numbers("--alphabet", alphabet, doubling=True)
+    symbols = parse_alphabet(alphabet)
+    return [symbols if isinstance(symbols, int) else len(symbols or ())]
