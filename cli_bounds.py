@@ -35,14 +35,19 @@ def numbers(option: str, text: str, doubling: bool) -> list[int]:
 
 def one_model(model: Model, source: Source | Path, family: str | None, form: str | None, given: Sequence[str], every: bool) -> Bounds:
     """A compiled program held against its family's rows, which the library knows and a user states."""
-    from .theory.bounds import bounds, hold
-    from .theory.family import of_entry
+    from .theory.bounds import hold
+    from .theory.family import of_entry, recognised, stated
     from .theory.measure import of_model
 
-    stated = parse_settings(given)
-    if family is None and not stated and form is None and isinstance(source, Source) and source.entry is not None:
-        return hold(of_model(model), of_entry(source.entry, source.parameters), every)
-    return bounds(model, family=family, form=form, all=every, **stated)
+    if family is None and (given or form):
+        raise InputError("--with and --form go with --family", hint="for example --family khop --with k=3 --form previous")
+    if family is not None:
+        member = stated(family, form, parse_settings(given))
+    elif isinstance(source, Source) and source.entry is not None:
+        member = of_entry(source.entry, source.parameters)
+    else:
+        member = recognised(model.graph)
+    return hold(of_model(model), member, every)
 
 
 def one_shape(
@@ -50,7 +55,7 @@ def one_shape(
 ) -> Bounds:
     """A proposed shape, `h=1,m=8,p=24`, held against what one layer cannot do."""
     from .theory.bounds import one_layer
-    from .theory.family import of_entry
+    from .theory.family import of_entry, stated
 
     sizes = parse_settings(shape.split(","))
     if set(sizes) != {"h", "m", "p"}:
@@ -59,16 +64,15 @@ def one_shape(
     name = family or (known.family if known else None)
     if name is None:
         raise InputError("no statement about one layer is known for this program", hint="state its family with --family")
-    stated = parse_settings(given)
-    if family is None and known is not None and name != "induction":
-        stated = {**known.given, **stated}
+    known_values = known.given if known and family is None else {}
+    member = stated(name, None, {**known_values, **parse_settings(given)})
     symbols = _sizes(alphabet)
     return one_layer(
         **sizes,  # pyright: ignore[reportArgumentType]
         length=_one("--length", length),
         alphabet=symbols[0] if symbols else 3,
         family=name,
-        **stated,
+        **member.given,
     )
 
 

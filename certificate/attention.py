@@ -109,32 +109,34 @@ def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases
 def _blocks(stream: Stream, op: Lookup, args: Sequence[int], w_q: Ints, w_k: Ints, q_const: Ints, k_const: Ints, what: str) -> list[Block]:
     """The components of the lookup, grouped so that no variable is in two groups; the bonus if position is in none."""
     links: nx.Graph[tuple[str, Var]] = nx.Graph()
-    for c in range(op.parts):
-        links.add_node(("part", c))
-        for side, node, rows in (("q", args[c], w_q), ("k", args[op.parts + c], w_k)):
-            for var in stream.support(node, stream.reads(rows), what):
-                links.add_edge(("part", c), (side, var))
+    names: dict[str, dict[Var, Var]] = {}
+    links.add_nodes_from(("part", c) for c in range(op.parts))
     links.add_node(("k", "position"))
-    for side, rows in (("q", w_q), ("k", w_k)):
-        for var in stream.reads(rows) - {"one"}:
-            if (side, var) not in links:
+    for side, nodes, rows in (("q", args[: op.parts], w_q), ("k", args[op.parts :], w_k)):
+        read = stream.reads(rows) - {"one"}
+        supports = [stream.support(node, read, what) for node in nodes]
+        names[side] = stream.unify(read.union(*supports, {"position"} if side == "k" else set()))
+        links.add_edges_from((("part", c), (side, names[side][v])) for c, support in enumerate(supports) for v in support)
+        for var in read:
+            if (side, names[side][var]) not in links:
                 raise Refused(f"{what} reads {_name(stream, var)}, which the program does not compare there")
     blocks: list[Block] = []
     for group in nx.connected_components(links):
         parts = tuple(sorted(int(v) for kind, v in group if kind == "part"))
         q_vars, k_vars = ({v for kind, v in group if kind == side} for side in "qk")
-        query = _side(stream, q_vars, [args[c] for c in parts], w_q, 0, what)
-        key = _side(stream, k_vars, [args[op.parts + c] for c in parts], w_k, int(op.mask == "strict"), what)
+        query = _side(stream, q_vars, names["q"], [args[c] for c in parts], w_q, 0, what)
+        key = _side(stream, k_vars, names["k"], [args[op.parts + c] for c in parts], w_k, int(op.mask == "strict"), what)
         unary = query.vectors @ k_const, key.vectors @ q_const
         blocks.append(Block(parts, query, key, scores(query.vectors, key.vectors, *unary, query.values, key.values, what)))
     return blocks
 
 
-def _side(stream: Stream, variables: set[Var], nodes: list[int], rows: Ints, cut: int, what: str) -> Side:
+def _side(stream: Stream, variables: set[Var], names: dict[Var, Var], nodes: list[int], rows: Ints, cut: int, what: str) -> Side:
     cases = stream.meanings.cases(sorted(variables, key=str), what, cut)
     values = [stream.meanings.evaluate(n, cases) for n in nodes]
     stacked = np.stack(values, axis=1) if values else np.zeros((cases.count, 0), np.int64)
-    return Side(cases, _variable_part(stream, rows, variables, cases), stacked)
+    members = {v for v, name in names.items() if name in variables}
+    return Side(cases, _variable_part(stream, rows, members, cases), stacked)
 
 
 def _name(stream: Stream, var: Var) -> str:

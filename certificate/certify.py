@@ -186,7 +186,7 @@ def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, pr
     meanings = before.meanings
     name = f"{what}, value {probe.name}"
     variables = before.support(source, before.reads(column), name) | before.reads(column)
-    cases = meanings.cases(sorted(variables, key=str), name, cut=int(mask == "strict"))
+    cases = meanings.cases(sorted(set(before.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
     got = before.combine(column, cases)[:, 0]
     wanted = Meanings.codes(probe.form, meanings.evaluate(source, cases))[:, d]
     if shift < 0 or (got != wanted << shift).any():
@@ -198,7 +198,7 @@ def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int
     meanings, form = stream.meanings, model.output_form
     node = model.optimised.output
     variables = stream.support(node, stream.reads(w_u.ints), "the output") | stream.reads(w_u.ints)
-    cases = meanings.cases(sorted(variables, key=str), "the output")
+    cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), "the output")
     steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
     keep = np.array([c is not None and c.var == "one" for c in stream.cells])
     unary = stream.combine(np.where(keep[:, None], w_u.ints, 0), ALONE)[0]  # (classes,)

@@ -86,19 +86,14 @@ class _Layer:
 
     def result(self, units: Sequence[int], dims: list[int], support: set[Var], what: str) -> tuple[Cases, Ints]:
         """The dimensions after the block, over all cases of the part that holds `support`. Shape: (cases, dims)."""
+        main: tuple[str, Var] = ("main", 0)
+        reads: dict[tuple[str, Var], set[Var]] = {main: support}
+        reads |= {("unit", u): self.stream.reads(self.w_in.ints[:, [u]]) for u in units}
+        reads |= {("old", d): {cell.var} if (cell := self.stream.cells[d]) else set() for d in dims}
+        names = self.stream.unify(set[Var]().union(*reads.values()) - {"one"})
         links: nx.Graph[tuple[str, Var]] = nx.Graph()
-        main = ("main", 0)
-        links.add_node(main)
-        links.add_edges_from((main, ("var", v)) for v in support - {"one"})
-        for u in units:
-            links.add_node(("unit", u))
-            links.add_edges_from((("unit", u), ("var", v)) for v in self.stream.reads(self.w_in.ints[:, [u]]) - {"one"})
-        for d in dims:
-            cell = self.stream.cells[d]
-            if cell is not None and cell.var != "one":
-                links.add_edge(("old", d), ("var", cell.var))
-            else:
-                links.add_node(("old", d))
+        links.add_nodes_from(reads)
+        links.add_edges_from((term, ("var", names[v])) for term, variables in reads.items() for v in variables - {"one"})
         total: Ints = np.zeros((1, len(dims)), np.int64)
         largest: Ints = np.zeros((1, len(dims)), np.int64)
         found: tuple[Cases, Ints, Ints] | None = None

@@ -166,12 +166,7 @@ class Normal:
         key = self.pool.keys[path]
         if path == HERE or key[2] != "go":
             return self.pool.intern(("position", path))
-        before, n = cast(int, key[1]), self.graph.sizes.length
-        term = cast(int, key[3])
-        strict = self.pool.keys[before]
-        forward = self.affine(Affine("position", (1,), 1), (self.position(before),)) == term
-        safe = forward and before != HERE and strict[2] == "lookup" and cast(Key, strict[3])[0] == "strict"
-        return self.clip(term, 1, n, safe)
+        return self.clip(cast(int, key[3]), 1, self.graph.sizes.length, False)
 
     # --- paths -----------------------------------------------------------------------------------------
 
@@ -181,7 +176,7 @@ class Normal:
         op = node.op
         assert isinstance(op, Lookup)
         queries, keys = node.args[: op.parts], node.args[op.parts :]
-        if op.parts == 1 and op.mask != "strict" and isinstance(self.graph.nodes[keys[0]].op, Position):
+        if op.parts == 1 and op.mask != "strict" and self.term(keys[0], HERE) == self.position(HERE):
             return self.go(path, queries[0])
         q_terms = tuple(self.term(q, HERE) for q in queries)
         k_terms = tuple(self.term(k, HERE) for k in keys)
@@ -189,10 +184,11 @@ class Normal:
             earlier = [self.earlier(k) for k in k_terms]
             if all(e is not None for e, _ in earlier) and any(moved for _, moved in earlier):
                 strict: Key = ("strict", op.pick, q_terms, tuple(e for e, _ in earlier))
-                path = self.pool.intern(("path", path, "lookup", strict))
+                path = self.pool.intern(("path", path, "lookup", strict, "found"))
                 after = self.affine(Affine("position", (1,), 1), (self.position(path),))
-                return self.pool.intern(("path", path, "go", after, HERE))
-        return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, q_terms, k_terms)))
+                self.pool.inside.add(after)  # one step forward from an earlier position
+                return self._jump(path, after, HERE)
+        return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, q_terms, k_terms), "found"))
 
     def go(self, path: int, position: int) -> int:
         """The path that goes on to a computed position: along the position's own path where it is one."""
@@ -219,14 +215,21 @@ class Normal:
         key = self.pool.keys[term]
         if key[0] == "local" and key[1] == Clip(1, self.graph.sizes.length):
             term = cast(int, key[3])  # out of range is ⊥ on the path either way
+        if term == self.position(path):
+            return path
         span = self.ranges[position]
         if span.lo >= 1 and span.hi <= self.graph.sizes.length:
             self.pool.inside.add(term)
-        while path != HERE and self.pool.keys[path][2] == "go" and self.pool.keys[path][4] == HERE:
-            if not self._strictly_holds(term, self.position(path)):
-                break
-            path = cast(int, self.pool.keys[path][1])  # where the earlier step leads nowhere, the later term is ⊥ itself
         frame = HERE if not self.graph.sizes.causal or self._back(position) else self.pool.intern(("frame", path))
+        return self._jump(path, term, frame)
+
+    def _jump(self, path: int, term: int, frame: int) -> int:
+        """The path that goes on to the position `term`, without the steps that the term computes with itself.
+
+        Where such a step leads nowhere the term is ⊥ already, so the step adds nothing.
+        """
+        while path != HERE and self.pool.keys[path][-1] in (HERE, "found") and self._strictly_holds(term, self.position(path)):
+            path = cast(int, self.pool.keys[path][1])
         return self.pool.intern(("path", path, "go", term, frame))
 
     def _strictly_holds(self, term: int, part: int) -> bool:

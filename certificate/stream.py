@@ -44,7 +44,17 @@ class Stream:
         cell = self.cells[dim]
         if cell is None:
             return np.zeros(cases.count, np.int64)
-        return Meanings.codes(cell.form, cases.columns[cell.var])[:, cell.dim]
+        values = cases.columns[cell.var] if cell.var in cases.columns else self.meanings.evaluate(self.meanings.node(cell.var), cases)
+        return Meanings.codes(cell.form, values)[:, cell.dim]
+
+    def unify(self, variables: set[Var]) -> dict[Var, Var]:
+        """Variables that depend on the position alone count as the position where several of them meet; so for tokens."""
+        names: dict[Var, Var] = {v: v for v in variables}
+        for source in ("token", "position"):
+            members = [v for v in variables if v == source or self.meanings.source(v) == source]
+            if len(members) > 1:
+                names |= dict.fromkeys(members, source)
+        return names
 
     def reads(self, rows: Ints) -> set[Var]:
         """The variables behind the dimensions with a nonzero weight. Shape: rows (d_model, ...)."""

@@ -36,6 +36,7 @@ class Meanings:
         self.ranges: list[Range] = ranges(graph)
         self._domains: dict[tuple[Var, int], Ints] = {}
         self._largest: dict[tuple[Var, Form], Ints] = {}
+        self._sources: dict[int, Var | None] = {}
 
     def var(self, value: int | str) -> Var:
         """The variable a probe's value stands for."""
@@ -70,6 +71,23 @@ class Meanings:
         columns: dict[Var, Ints] = {v: self.domain(v, cut)[index] for v, index in zip(order, grid, strict=True)}
         columns["one"] = np.ones(count, np.int64)
         return Cases(order, columns, count)
+
+    def node(self, var: Var) -> int:
+        """The node a variable stands for."""
+        assert isinstance(var, int), f"{var} has no node"
+        return var
+
+    def source(self, var: Var) -> Var | None:
+        """`token` or `position` if the variable depends on that alone, through local operations; else None."""
+        if not isinstance(var, int):
+            return var if var != "one" else None
+        if var not in self._sources:
+            try:
+                found = self.support(var, set(), "")
+            except Refused:
+                found = set()
+            self._sources[var] = found.pop() if len(found) == 1 else None
+        return self._sources[var]
 
     def support(self, node: int, placed: set[Var], what: str) -> set[Var]:
         """The variables that determine a node at one position: values in the stream, the token, the position.

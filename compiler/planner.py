@@ -107,14 +107,21 @@ class _Planner:
 
     def _origin(self, source: Literal["token", "position"], form: Form, value: int | Origin) -> tuple[Lin, ...]:
         """The token or the position in a form: embedding columns, one set however often it is read."""
+        own = scalar(self._domain(source))
+        if form.kind == "digits" and form.parts == 1 and form.off == own.off:
+            form = own  # one scalar, whatever range the reader needs
         if (source, form) not in self._read:
             values = np.arange(self._sizes[source]) + (source == "position")
             self._read[source, form] = self._embedded(source, source, form, form.encode(values - form.off))
         return self._read[source, form]
 
+    def _domain(self, source: Literal["token", "position"]) -> Domain:
+        size = self._sizes[source]
+        return Domain("position", 1, size) if source == "position" else Domain("token", 0, size - 1)
+
     def _embedded(self, source: Literal["token", "position"], value: int | Origin, form: Form, table: Ints) -> tuple[Lin, ...]:
         """Embedding columns; a column that is affine in the source's own scalar is a view of it instead."""
-        own = scalar(Domain("position", 1, len(table)) if source == "position" else Domain("token", 0, len(table) - 1))
+        own = scalar(self._domain(source))
         if form.width == 1 and not (value == source and form == own):
             column = table[:, 0]
             slope = int(column[1] - column[0]) if len(column) > 1 else 0
@@ -239,7 +246,7 @@ class _Planner:
         raise ExactnessError(closest.fact, node.line, closest.hint)
 
     def _built(self, lookup: int, node: Node, candidate: Candidate) -> Head:
-        position = self._origin("position", scalar(Domain("position", 1, self.graph.sizes.length)), "position")
+        position = self._origin("position", scalar(self._domain("position")), "position")
         query, key = candidate.build(self.read, position)
         for lin in (*query, *key):
             Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype)

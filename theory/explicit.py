@@ -56,6 +56,7 @@ ROWS = (
         kind="EXACT",
         certainty="D",
         families=("shuffle",),
+        needs=("s",),
         quantities=(
             Quantity("L", L, "upper", sp.Integer(1), "EXACT"),
             Quantity("H", H, "upper", s * orders(s), "EXACT", "H"),

@@ -75,6 +75,8 @@ def stated(family: str, form: str | None, given: Mapping[str, object]) -> Member
         if isinstance(value, bool) or not isinstance(value, int) or value < (name in ("n", "s")):
             raise InputError(f"{name} is {value!r}", hint=f"give {name} ({READINGS[name].meaning}) as a positive integer")
         values[name] = value
+    if family == "induction" and values["k"] != 1:
+        raise InputError(f"induction is given with k = {values['k']}", hint="induction is k-hop with k = 1; state the family khop")
     return Member(family, values, form)
 
 

@@ -25,16 +25,20 @@ def fit(points: Sequence[Point], values: Sequence[int], basis: Sequence[sp.Expr]
 
     It is solved for on the points that are greatest in no coordinate and must then predict the others exactly. Where
     those points do not determine it, it is solved for on all of them (`unseen` is then 0), and refused unless every
-    symbol in it takes at least twice as many values as it holds functions of that symbol. Functions that come first in `basis` are preferred.
+    symbol in it takes at least twice as many values as it holds functions of that symbol. The first in `basis` are
+    preferred.
     """
     columns = _columns(points, basis)
     tops = {name: max(p[name] for p in points) for name in points[0] if len({p[name] for p in points}) > 1}
     inner = [i for i, p in enumerate(points) if not any(p[name] == top for name, top in tops.items())]
     found = _fit(columns, values, basis, inner)
-    if found is None and (found := _fit(columns, values, basis, range(len(points)))) is not None:
-        if any(2 * functions > len({p[name] for p in points}) for name, functions in _freedom(found.expression).items()):
-            return None
-    return found
+    if found is not None:
+        return found
+    found = _fit(columns, values, basis, range(len(points)))
+    if found is None:
+        return None
+    enough = all(2 * functions <= len({p[name] for p in points}) for name, functions in _freedom(found.expression).items())
+    return found if enough else None
 
 
 def _fit(columns: Sequence[list[int]], values: Sequence[int], basis: Sequence[sp.Expr], seen: Sequence[int]) -> Fit | None:

@@ -28,7 +28,8 @@ def _rounds(name: str, family: str, what: str, bound: sp.Expr) -> Statement:
 ROWS = (
     Statement(
         id="MPC-UB",
-        statement="An R-round protocol becomes a transformer of R + 1 layers with m = O(n^(4δ) log n), about s^4 log2 n, and H = O(loglog n).",
+        statement="An R-round protocol becomes a transformer of R + 1 layers with m = O(n^(4δ) log n), about s^4 log2 n, and "
+        "H = O(loglog n).",
         source="arXiv 2402.09268, Theorem 3.1",
         kind="EXACT",
         certainty="T",

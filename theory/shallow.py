@@ -91,14 +91,16 @@ ROWS = (
         certainty="T",
         families=("composition",),
         quantities=(Quantity("H*m*p", SIZE, "lower", SEQUENTIAL, "explicit"),),
+        needs=("functions",),
         assumptions=("at least as many functions as layers",),
         vacuous=_sequential,
         excluded=_too_few_functions,
     ),
     Statement(
         id="RNN-1HOP",
-        statement="A recurrent state needs at least floor((N - 1)/2) bits for (key, bit) pairs with distinct keys and then a key; a table of "
-        "|Σ|·log2(|Σ| + 1) + log2 |Σ| bits suffices. The keys and values a transformer keeps are the state of its token-by-token run.",
+        statement="A recurrent state needs at least floor((N - 1)/2) bits for (key, bit) pairs with distinct keys and then a key; "
+        "a table of |Σ|·log2(|Σ| + 1) + log2 |Σ| bits suffices. The keys and values a transformer keeps "
+        "are the state of its token-by-token run.",
         source="Ω(N): arXiv 2306.02896; explicit form derived here (one-way INDEX)",
         kind="explicit",
         certainty="D",
@@ -112,8 +114,8 @@ ROWS = (
     ),
     Statement(
         id="QSA",
-        statement="Averaging q vectors of width d' takes m·p > c·q, and m >= C (d' + q log N) suffices; in practice queries and keys of width "
-        "4 q log2 N.",
+        statement="Averaging q vectors of width d' takes m·p > c·q, and m >= C (d' + q log N) suffices; in practice queries and keys take "
+        "width 4 q log2 N.",
         source="arXiv 2306.02896; the practical width derived here",
         kind="asymptotic",
         certainty="T",

@@ -93,7 +93,8 @@ class Quantity:
 class Statement:
     """A row of the theory. `vacuous` says why it excludes nothing at these sizes, `excluded` why it does not apply.
 
-    `families` are the kinds of programs it speaks of; `one_layer` marks what is said of one attention layer only.
+    `families` are the kinds of programs it speaks of, `needs` the parameters its guards read; `one_layer` marks what
+    is said of one attention layer only.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Statement:
     certainty: Certainty
     families: tuple[str, ...]
     quantities: tuple[Quantity, ...]
+    needs: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     one_layer: bool = False
     vacuous: Guard = nothing

@@ -52,7 +52,8 @@ def _id(statement: Statement, quantity: Quantity) -> str:
 
 def judge(statement: Statement, quantity: Quantity, facts: Facts, belongs: bool = True) -> Row:
     """Hold one quantity against the facts."""
-    missing = facts.missing(quantity.bound, quantity.measured)
+    unknown = {*facts.missing(quantity.bound, quantity.measured), *(set(statement.needs) - set(facts.values))}
+    missing = sorted({"k" if name == "hops" else name for name in unknown})
     bound = None if facts.missing(quantity.bound) else _value(facts, quantity.bound)
     measured = None if facts.missing(quantity.measured) else _value(facts, quantity.measured)
     if not belongs:
