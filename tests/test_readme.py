@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -32,9 +34,12 @@ def test_the_programs_compile_run_check_and_load(
     assert isinstance(scope["induction"], hw.Program)
 
 
-def test_the_new_primitive_is_a_primitive() -> None:
+def test_the_new_primitive_is_a_primitive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its units compute what its meaning says, for every value and for ⊥."""
-    scope: dict[str, object] = {"__name__": "headwork.compiler.ops.magnitude", "__package__": "headwork.compiler.ops"}
+    module = ModuleType("headwork.compiler.ops.magnitude")
+    module.__package__ = "headwork.compiler.ops"
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their own module up there
+    scope = vars(module)
     exec(compile(BLOCKS[2], "README.md", "exec", dont_inherit=True), scope)
     made = scope["Magnitude"]
     assert isinstance(made, type) and issubclass(made, Local)
