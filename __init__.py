@@ -9,6 +9,9 @@ from .compiler.language import Hit, Match, Program, Value, match, maximum, minim
 from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
+    from .certificate.certify import Certificate, certify
+    from .certificate.exact import Refused
+    from .certificate.precision import Precision, precision
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
@@ -18,16 +21,21 @@ if TYPE_CHECKING:
     from .theory.over import bounds_over
 
 _LATE = {
+    "Certificate": "certificate.certify",
     "Cost": "runtime.cost",
     "Model": "runtime.model",
     "Report": "runtime.check",
     "bounds": "theory.bounds",
     "bounds_over": "theory.over",
+    "certify": "certificate.certify",
     "check": "runtime.check",
     "compile": "runtime.model",
     "diagnose": "runtime.stages",
     "load": "runtime.files",
     "one_layer": "theory.bounds",
+    "precision": "certificate.precision",
+    "Precision": "certificate.precision",
+    "Refused": "certificate.exact",
 }
 
 
@@ -42,6 +50,7 @@ def __getattr__(name: str) -> object:
 
 __all__ = [
     "Alphabet",
+    "Certificate",
     "CheckpointError",
     "Cost",
     "Domain",
@@ -52,12 +61,15 @@ __all__ = [
     "InputError",
     "Match",
     "Model",
+    "Precision",
     "Program",
     "ProgramError",
+    "Refused",
     "Report",
     "Value",
     "bounds",
     "bounds_over",
+    "certify",
     "check",
     "compile",
     "diagnose",
@@ -67,6 +79,7 @@ __all__ = [
     "maximum",
     "minimum",
     "one_layer",
+    "precision",
     "previous",
     "program",
     "programs",

@@ -178,6 +178,41 @@ def check(
 
 
 @app.command()
+def certify(
+    program: Wanted,
+    settings: Settings = None,
+    length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence; default 64.")] = None,
+    alphabet: AlphabetOption = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    precision: Annotated[bool, typer.Option("--precision", help="Also say which arithmetics would do, and the bits of each head.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove the transformer right for every input, from its tensors; exit code 1 where no proof is found."""
+    from .certificate.certify import certify as certify_model
+    from .certificate.exact import Refused
+    from .certificate.precision import precision as precision_of
+    from .display import say, say_json
+
+    source = find(program, settings or ())
+    model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
+    try:
+        proof = certify_model(model)
+    except Refused as refusal:
+        if as_json:
+            say_json({"certified": False, "program": model.name, "reason": refusal.fact})
+        else:
+            say(f"not certified: {model.name} in {model.dtype}\n  {refusal}")
+        raise typer.Exit(1) from None
+    needed = precision_of(model) if precision else None
+    if as_json:
+        say_json({**proof.as_dict(), **({"precision": needed.as_dict()} if needed else {})})
+    else:
+        say(str(proof) + (f"\n{needed}" if needed else ""))
+
+
+@app.command()
 def show(
     program: Wanted,
     settings: Settings = None,

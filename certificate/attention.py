@@ -123,7 +123,8 @@ def _blocks(stream: Stream, op: Lookup, args: Sequence[int], w_q: Ints, w_k: Int
     blocks: list[Block] = []
     for group in nx.connected_components(links):
         parts = tuple(sorted(int(v) for kind, v in group if kind == "part"))
-        q_vars, k_vars = ({v for kind, v in group if kind == side} for side in "qk")
+        q_vars: set[Var] = {v for kind, v in group if kind == "q"}
+        k_vars: set[Var] = {v for kind, v in group if kind == "k"}
         query = _side(stream, q_vars, names["q"], [args[c] for c in parts], w_q, 0, what)
         key = _side(stream, k_vars, names["k"], [args[op.parts + c] for c in parts], w_k, int(op.mask == "strict"), what)
         unary = query.vectors @ k_const, key.vectors @ q_const
@@ -135,7 +136,7 @@ def _side(stream: Stream, variables: set[Var], names: dict[Var, Var], nodes: lis
     cases = stream.meanings.cases(sorted(variables, key=str), what, cut)
     values = [stream.meanings.evaluate(n, cases) for n in nodes]
     stacked = np.stack(values, axis=1) if values else np.zeros((cases.count, 0), np.int64)
-    members = {v for v, name in names.items() if name in variables}
+    members: set[Var] = {v for v, name in names.items() if name in variables}
     return Side(cases, _variable_part(stream, rows, members, cases), stacked)
 
 

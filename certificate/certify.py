@@ -7,7 +7,7 @@ The checker reads the tensors; the places of values that travel with a checkpoin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..compiler.ops import Fetch
 from ..runtime.module import AttentionShape
 from .attention import ALONE, HeadProof, prove_head
 from .bilinear import scores
-from .exact import NONE, Reals, Refused, Scaled, add_up, scaled
+from .exact import BITS, NONE, Reals, Refused, Scaled, add_up, scaled
 from .mlp import prove_mlp
 from .normal import same_meaning
 from .stream import Cell, Stream
@@ -63,16 +63,20 @@ class Certificate:
         return "\n".join(lines)
 
 
-def certify(model: Model) -> Certificate:
-    """Prove a model right for every input of its length and alphabet.
+def certify(model: Model, dtype: str | None = None) -> Certificate:
+    """Prove a model right for every input of its length and alphabet, in its own arithmetic or in another `dtype`.
 
     Raises Refused, naming the block, head or value and the reason, where it is wrong or cannot be shown right.
     """
+    if dtype is not None:
+        if dtype not in BITS:
+            raise Refused(f"there is no rule for {dtype}", hint=f"dtypes are {', '.join(BITS)}")
+        model = replace(model, dtype=dtype)
     if not same_meaning(model.graph, model.optimised):
         raise Refused("the optimised graph is not shown to mean what the program means", hint="this is a limit of the checker or a fault")
     meanings = Meanings(model.optimised)
     for name, tensor in model.module.state_dict().items():
-        if str(tensor.dtype) != f"torch.{model.dtype}":
+        if dtype is None and str(tensor.dtype) != f"torch.{model.dtype}":
             raise Refused(f"{name} is {tensor.dtype}, the model is said to be {model.dtype}")
     tensors: dict[str, Reals] = {k: v.detach().cpu().double().numpy() for k, v in model.module.state_dict().items()}
     stream = Stream(meanings, [None] * model.module.shape.d_model)
@@ -96,7 +100,16 @@ def certify(model: Model) -> Certificate:
     gap = min((h.gap for h in heads), default=float("inf"))
     sizes = model.graph.sizes
     return Certificate(
-        model.name, model.dtype, sizes.length, len(sizes.alphabet), tuple(heads), cases, len(model.probes), gap, steps.bit_length(), margin
+        model.name,
+        model.dtype,
+        sizes.length,
+        len(sizes.alphabet),
+        tuple(heads),
+        cases,
+        len(model.probes),
+        gap,
+        max(0, steps - 1).bit_length(),
+        margin,
     )
 
 

@@ -18,9 +18,9 @@ from ..compiler.errors import HeadworkError
 Ints: TypeAlias = npt.NDArray[np.int64]
 Reals: TypeAlias = npt.NDArray[np.float64]
 NONE = np.iinfo(np.int64).min
-BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
-LARGEST = {"float64": 1.7e308, "float32": 3.4e38, "float16": 65504.0, "bfloat16": 3.3e38}
-UNDERFLOW = {"float64": 746.0, "float32": 104.0, "float16": 104.0, "bfloat16": 104.0}
+BITS = {"float64": 53, "float32": 24, "tf32": 11, "float16": 11, "bfloat16": 8}
+LARGEST = {"float64": 1.7e308, "float32": 3.4e38, "tf32": 3.4e38, "float16": 65504.0, "bfloat16": 3.3e38}
+UNDERFLOW = {"float64": 746.0, "float32": 104.0, "tf32": 104.0, "float16": 104.0, "bfloat16": 104.0}
 
 
 class Refused(HeadworkError):

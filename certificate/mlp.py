@@ -98,7 +98,7 @@ class _Layer:
         largest: Ints = np.zeros((1, len(dims)), np.int64)
         found: tuple[Cases, Ints, Ints] | None = None
         for group in nx.connected_components(links):
-            part = {kind: [v for k, v in group if k == kind] for kind in ("var", "unit", "old")}
+            part: dict[str, list[Var]] = {kind: [v for k, v in group if k == kind] for kind in ("var", "unit", "old")}
             cases, got, size = self._part(part["var"], [int(u) for u in part["unit"]], dims, {int(d) for d in part["old"]}, what)
             if main in group:
                 found = cases, got, size

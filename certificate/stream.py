@@ -50,10 +50,11 @@ class Stream:
     def unify(self, variables: set[Var]) -> dict[Var, Var]:
         """Variables that depend on the position alone count as the position where several of them meet; so for tokens."""
         names: dict[Var, Var] = {v: v for v in variables}
-        for source in ("token", "position"):
-            members = [v for v in variables if v == source or self.meanings.source(v) == source]
+        sources: tuple[Var, ...] = ("token", "position")
+        for source in sources:
+            members: list[Var] = [v for v in variables if v == source or self.meanings.source(v) == source]
             if len(members) > 1:
-                names |= dict.fromkeys(members, source)
+                names.update((v, source) for v in members)
         return names
 
     def reads(self, rows: Ints) -> set[Var]:
@@ -66,7 +67,7 @@ class Stream:
         total = np.zeros((cases.count, rows.shape[1]), np.int64)
         for d in np.flatnonzero(rows.any(axis=1)):
             if self.cells[d] is not None:
-                total += self.column(d, cases)[:, None] * rows[d]
+                total += self.column(int(d), cases)[:, None] * rows[d]
         return total
 
     def magnitude(self, rows: Ints) -> int:

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from .functions import exact, sp
 
+PRIME = 2**31 - 1
+LARGEST_DENOMINATOR = 64
 Point = Mapping[str, int]
 
 
@@ -42,8 +46,7 @@ def fit(points: Sequence[Point], values: Sequence[int], basis: Sequence[sp.Expr]
 
 
 def _fit(columns: Sequence[list[int]], values: Sequence[int], basis: Sequence[sp.Expr], seen: Sequence[int]) -> Fit | None:
-    system = [([Fraction(c[i]) for c in columns], Fraction(values[i])) for i in seen]
-    weights = _solve(system, len(basis))
+    weights = _solve([[c[i] for i in seen] for c in columns], [values[i] for i in seen])
     if weights is None or 2 * sum(map(bool, weights)) > len(seen):
         return None
     for i, value in enumerate(values):
@@ -83,22 +86,38 @@ def _columns(points: Sequence[Point], basis: Sequence[sp.Expr]) -> list[list[int
     return columns
 
 
-def _solve(system: Sequence[tuple[list[Fraction], Fraction]], unknowns: int) -> list[Fraction] | None:
-    """A solution of linear equations by elimination from the left, free unknowns 0; None if they contradict each other."""
-    pivots: dict[int, tuple[list[Fraction], Fraction]] = {}
-    for row, right in system:
-        for column, (other, other_right) in pivots.items():
-            if factor := row[column]:
-                row = [a - factor * b for a, b in zip(row, other, strict=True)]
-                right -= factor * other_right
-        lead = next((c for c in range(unknowns) if row[c]), None)
-        if lead is None:
-            if right:
-                return None
+def _solve(columns: Sequence[list[int]], values: Sequence[int]) -> list[Fraction] | None:
+    """A candidate solution, free unknowns 0, by elimination modulo a prime; the caller checks it in exact arithmetic.
+
+    A rational solution is one modulo the prime too, unless the prime divides a denominator or a pivot: at worst a fit
+    is missed, and none is made up.
+    """
+    system = np.array([*columns, values], dtype=object).T % PRIME
+    m = system.astype(np.int64)  # (equations, unknowns + 1); entries < 2**31, so products fit int64
+    pivots: list[int] = []
+    for column in range(len(columns)):
+        row = len(pivots)
+        found = np.flatnonzero(m[row:, column])
+        if not len(found):
             continue
-        row, right = [a / row[lead] for a in row], right / row[lead]
-        for column, (other, other_right) in pivots.items():
-            if factor := other[lead]:
-                pivots[column] = ([a - factor * b for a, b in zip(other, row, strict=True)], other_right - factor * right)
-        pivots[lead] = (row, right)
-    return [pivots[c][1] if c in pivots else Fraction(0) for c in range(unknowns)]
+        m[[row, row + found[0]]] = m[[row + found[0], row]]
+        m[row] = m[row] * pow(int(m[row, column]), -1, PRIME) % PRIME
+        others = m[:, column].copy()
+        others[row] = 0
+        m = (m - others[:, None] * m[row] % PRIME) % PRIME
+        pivots.append(column)
+    if m[len(pivots) :, -1].any():
+        return None
+    weights = [Fraction(0)] * len(columns)
+    for row, column in enumerate(pivots):
+        weights[column] = _rational(int(m[row, -1]))
+    return weights
+
+
+def _rational(residue: int) -> Fraction:
+    """The fraction of least denominator that has this residue and a numerator of at most 24 bits."""
+    for denominator in range(1, LARGEST_DENOMINATOR + 1):
+        numerator = (residue * denominator + PRIME // 2) % PRIME - PRIME // 2
+        if abs(numerator) < 1 << 24:
+            return Fraction(numerator, denominator)
+    return Fraction(residue)

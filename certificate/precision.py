@@ -1,0 +1,57 @@
+"""Precision: how many mantissa bits a model's proof uses, head by head, and in which arithmetics it holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from .certify import certify
+from .exact import BITS, Refused
+
+if TYPE_CHECKING:
+    from ..runtime.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The p of the theorems, measured: mantissa bits (the hidden one included) with which the certificate passes.
+
+    `heads` are (block, head, lookup, bits of its score); `arithmetics` maps each format to "certified" or the reason.
+    """
+
+    program: str
+    bits: int
+    heads: tuple[tuple[int, int, str, int], ...]
+    arithmetics: dict[str, str]
+
+    def as_dict(self) -> dict[str, object]:
+        """The figures as JSON-ready values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.program}: {self.bits} mantissa bits"]
+        lines += [f"  block {block}, head {head} ({name}): {bits} bits" for block, head, name, bits in self.heads]
+        lines += [f"  {name:9} {verdict}" for name, verdict in self.arithmetics.items()]
+        return "\n".join(lines)
+
+
+def precision(model: Model) -> Precision:
+    """The least mantissa with which a model's certificate passes, and which formats give it.
+
+    Raises Refused if the model is not certified in its own arithmetic.
+    """
+    own = certify(model)
+    verdicts: dict[str, str] = {}
+    for name in BITS:
+        try:
+            certify(model, name)
+            verdicts[name] = "certified"
+        except Refused as reason:
+            verdicts[name] = reason.fact
+    heads = tuple((h.block, h.head, h.lookup, bits(h.steps)) for h in own.heads)
+    return Precision(model.name, own.mantissa_bits, heads, verdicts)
+
+
+def bits(steps: int) -> int:
+    """The least t with steps <= 2**t."""
+    return max(0, steps - 1).bit_length()
