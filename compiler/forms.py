@@ -12,6 +12,7 @@ and a head whose winner is BOS writes nothing.
 | floor(s)  | 1               | floor(z / s)                     |              |                         |
 | signs     | n = bits of top | ±1 per bit                       | n            | 2                       |
 | onehot    | top             | e_z                              | 1            | 1                       |
+| fill      | 1               | top                              |              |                         |
 
 Source: theory of exact lookups (position codes from one-hot to circle), arXiv 2402.09268 for m = O(1).
 """
@@ -33,7 +34,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 class Form:
     """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r."""
 
-    kind: Literal["digits", "norm", "flag", "floor", "signs", "onehot"]
+    kind: Literal["digits", "norm", "flag", "floor", "signs", "onehot", "fill"]
     off: int
     top: int
     parts: int = 1
@@ -52,7 +53,7 @@ class Form:
         match self.kind:
             case "digits":
                 return self.parts
-            case "norm" | "flag" | "floor":
+            case "norm" | "flag" | "floor" | "fill":
                 return 1
             case "signs":
                 return max(1, self.top.bit_length())
@@ -69,6 +70,8 @@ class Form:
                 return ((0, sum(hi * hi for _, hi in self._digits().intervals())),)
             case "floor":
                 return ((0, self.top // self.parts),)
+            case "fill":
+                return ((0, self.top),)
             case "signs":
                 return ((-1, 1),) * self.width
             case "onehot" | "flag":
@@ -89,6 +92,8 @@ class Form:
                 return (z[:, None] > 0).astype(np.int64)
             case "floor":
                 return (z // self.parts)[:, None]
+            case "fill":
+                return np.where(z > 0, self.top, 0)[:, None]
             case "signs":
                 bits = z[:, None] >> np.arange(self.width) & 1
                 return np.where(z[:, None] > 0, 2 * bits - 1, 0)
@@ -119,6 +124,8 @@ class Form:
                 return "flag"
             case "floor":
                 return f"floor({self.parts})"
+            case "fill":
+                return f"fill({self.top})"
             case "signs":
                 return f"signs({self.width})"
             case "onehot":

@@ -3,8 +3,8 @@
     %0  token       token                         a token (4 values)
     %1  jump        lookup strict latest %0 = %0  a position (1..8) or none
 
-Only Lookup and Fetch move information between positions, so attention depth is the longest path counted in
-fetches. Nodes stand in topological order and refer to earlier ones by index.
+Only Lookup with Fetch, and Total, move information between positions, so attention depth is the longest path counted
+in fetches and totals. Nodes stand in topological order and refer to earlier ones by index.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .domain import Domain, Sizes
 from .errors import Location
-from .ops import Fetch, Lookup, Op
+from .ops import Lookup, Op, Total
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Graph:
     output: int
 
     def depths(self) -> list[int]:
-        """Attention layers each node needs: fetches on the longest path to it (a lookup counts with its fetch)."""
+        """Attention layers each node needs: fetches and totals on the longest path to it (a lookup counts with its fetch)."""
         depth: list[int] = []
         for node in self.nodes:
             below = max((depth[a] for a in node.args), default=0)
-            depth.append(below + isinstance(node.op, Fetch))
+            depth.append(below + node.op.attends)
         return depth
 
     @property
@@ -62,10 +62,11 @@ class Graph:
 def describe(node: Node) -> str:
     """A node as one line of program text."""
     args = [f"%{a}" for a in node.args]
-    if isinstance(node.op, Lookup):
+    if isinstance(node.op, (Lookup, Total)):
         parts = node.op.parts
-        pairs = (f"{q} = {k}" for q, k in zip(args[:parts], args[parts:], strict=True))
-        return f"{node.op.label()} {', '.join(pairs)}"
+        pairs = [f"{q} = {k}" for q, k in zip(args[:parts], args[parts : 2 * parts], strict=True)]
+        rest = f" of {args[2 * parts]}" if len(args) > 2 * parts else ""
+        return f"{node.op.label()} {', '.join(pairs)}{rest}"
     return " ".join([node.op.label(), *args])
 
 
@@ -84,7 +85,7 @@ class Builder:
         if key not in self._known:
             domain = op.domain([self.nodes[a].domain for a in args], self.sizes)
             self.nodes.append(Node(op, tuple(args), domain, name or op.name, line))
-            self.depth.append(max((self.depth[a] for a in args), default=0) + isinstance(op, Fetch))
+            self.depth.append(max((self.depth[a] for a in args), default=0) + op.attends)
             self._known[key] = len(self.nodes) - 1
         return self._known[key]
 

@@ -1,14 +1,21 @@
 """Lookups as attention heads: the candidate codes, their scores, and the inequality that makes each exact.
 
-Every score is grid·(an integer); BOS is the zero vector, so its score is 0. With bonus(t) in 1..B the pick
-(latest: t, earliest: N + 1 - t, only: 1), distance D(q, k) = 0 on a match and >= g on a mismatch, and A = ceil((B + 1)/g):
+Every score is grid·(an integer); BOS is the zero vector, so its score is 0. With bonus(t) in 1..B the pick (latest: t,
+earliest: N + 1 - t, only: 1, largest: z·(N + 1) + t with z the code of what ranks), distance D(q, k) = 0 on a match and
+>= g on a mismatch, and A = ceil((B + 1)/g):
 
     score / grid = bonus(t) - A·D(q, k)        match:    >= 1  > 0 = BOS
                                                mismatch: <= B - (B + 1) = -1 < 0 = BOS
 
 so the winner beats every rival by at least one grid step, at which exp underflows to 0. Two matches differ in their
 bonus, hence by a step as well. Digits and norms: D = Σ (q_d - k_d)², g = 1, spelled 2·q·k - |q|² - |k|². Signs and
-one-hot: D = S - <q, k> with S the self-score; ⊥ is the zero vector at distance S, so g = min(gap, S).
+one-hot: D = S - <q, k> with S the self-score; ⊥ is the zero vector at distance S, so g = min(gap, S). A relation R is
+one-hot with D = 1 - <Rᵀq, k>: 0 where R holds 1, else 1.
+
+A total's head has every match at -1 and every mismatch at -U or less, so that all matches weigh the same:
+
+    score / step = -1 - A·D(q, k)              match:    -1
+                                               mismatch: <= -1 - A·g <= -U with A = ceil((U - 1)/g)
 
 For a pointer that is always visible or ⊥ (in a causal program, p[i] <= i), |q|² may be left out: the score
 2·q·k - |k|² = |q|² - D has its maximum at k = q by a step, BOS is the key 0, and ⊥ is the query 0, which BOS wins.
@@ -23,13 +30,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from .domain import Domain
 from .errors import InputError
-from .forms import Form, offset
+from .forms import Form, offset, scalar
 from .graph import Graph
 from .linear import ONE, Lin
-from .numerics import Exactness
-from .ops import Lookup, Pick, Position
+from .numerics import Dtype, Exactness
+from .ops import Lookup, Pick, Position, Relation, Total, relation_of
 
 Kind: TypeAlias = Literal["digits", "signs", "onehot"]
 Read = Callable[[int, Form], tuple[Lin, ...]]
@@ -37,79 +46,139 @@ CODES = ("auto", "scalar", "digits:r", "binary", "onehot")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One way to write a lookup: a form for each component and the resulting score."""
+class Part:
+    """One compared component: query and key nodes, their form, and the relation between them (empty for equality)."""
 
-    forms: tuple[Form, ...]
-    queries: tuple[int, ...]
-    keys: tuple[int, ...]
-    both_none: tuple[bool, ...]
-    pick: Pick
-    length: int
+    query: int
+    key: int
+    form: Form
+    key_form: Form
+    both_none: bool
+    relation: Relation
+
+    def squares(self) -> int:
+        """Σ max² over the digits."""
+        return sum(hi * hi for _, hi in self.form.intervals())
+
+    def self_score(self) -> int:
+        """S of signs and one-hot."""
+        return self.form.width if self.form.kind == "signs" else 1
+
+    def gap(self) -> int:
+        """The least distance of a mismatch, ⊥ included."""
+        return min(2, self.form.width) if self.form.kind == "signs" else 1
+
+    def distance(self, read: Read, a: int) -> tuple[list[tuple[Lin, Lin]], Lin, Lin]:
+        """-a·D as products of a query and a key expression, one of the query alone, and one of the key alone."""
+        q, k = read(self.query, self.form), read(self.key, self.key_form)
+        if self.form.kind == "digits":
+            q_norm, k_norm = read(self.query, self.form.also("norm"))[0], read(self.key, self.form.also("norm"))[0]
+            if self.both_none:
+                q_norm = q_norm + ONE - read(self.query, self.form.also("flag"))[0]
+            return [(x * (2 * a), y) for x, y in zip(q, k, strict=True)], q_norm * -a, k_norm * -a
+        if self.relation:
+            rows = np.array(self.relation[4:]).reshape(len(q), len(k))
+            q = tuple(Lin.of(term for v in np.flatnonzero(column) for term in q[v].terms) for column in rows.T)
+        return [(x * a, y) for x, y in zip(q, k, strict=True)], Lin(), ONE * -(a * self.self_score())
+
+    def steps(self, a: int) -> int:
+        """Σ max|q_d|·max|k_d| of what `distance` returns."""
+        if self.form.kind == "digits":
+            return 4 * a * self.squares() + 2 * a * self.both_none
+        return a * (self.key_form.width + self.self_score())
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to write a head: its parts, and the score that says why it is exact.
+
+    `bonus` is what a matching key adds, a weighted sum of position, what ranks, and 1; `a` is A of the module's text.
+    """
+
+    parts: tuple[Part, ...]
+    bonus: tuple[tuple[Literal["position", "rank", "one"], int], ...]
+    rank: int | None
+    a: int
     visible: bool
-    label: str
     exact: Exactness
 
-    def build(self, read: Read, position: tuple[Lin, ...]) -> tuple[tuple[Lin, ...], tuple[Lin, ...]]:
+    @property
+    def label(self) -> str:
+        """The first part's form, for people."""
+        return "relation" if self.parts[0].relation else str(self.parts[0].form)
+
+    def build(self, read: Read, position: Lin, rank: Lin) -> tuple[tuple[Lin, ...], tuple[Lin, ...]]:
         """Queries and keys, a pair of expressions for each dimension of the head."""
-        q = [lin for index, form in zip(self.queries, self.forms, strict=True) for lin in read(index, form)]
-        k = [lin for index, form in zip(self.keys, self.forms, strict=True) for lin in read(index, form)]
         if self.visible:
-            norm = read(self.keys[0], self.forms[0].also("norm"))[0]
+            (part,) = self.parts
+            q, k = read(part.query, part.form), read(part.key, part.form)
+            norm = read(part.key, part.form.also("norm"))[0]
             return (*(lin * 2 for lin in q), ONE), (*k, norm * -1)
-        bonus = {"latest": position[0], "earliest": ONE * (self.length + 1) - position[0], "only": ONE}[self.pick]
-        a = weight(self.forms, self.pick, self.length)
-        if self.forms[0].kind != "digits":
-            self_score = sum(_self_score(form) for form in self.forms)
-            return (*(lin * a for lin in q), ONE), (*k, bonus - ONE * (a * self_score))
-        q_norm, k_norm = Lin(), Lin()
-        for index, form, both in zip(self.queries, self.forms, self.both_none, strict=True):
-            q_norm = q_norm + read(index, form.also("norm"))[0]
-            if both:
-                q_norm = q_norm + ONE - read(index, form.also("flag"))[0]
-        for index, form in zip(self.keys, self.forms, strict=True):
-            k_norm = k_norm + read(index, form.also("norm"))[0]
-        return (*(lin * (2 * a) for lin in q), q_norm * -a, ONE), (*k, ONE, bonus - k_norm * a)
+        pairs: list[tuple[Lin, Lin]] = []
+        q_alone, k_alone = Lin(), Lin()
+        for part in self.parts:
+            products, of_query, of_key = part.distance(read, self.a)
+            pairs += products
+            q_alone, k_alone = q_alone + of_query, k_alone + of_key
+        for what, weight in self.bonus:
+            k_alone = k_alone + {"position": position, "rank": rank, "one": ONE}[what] * weight
+        if q_alone.terms:
+            pairs.append((q_alone, ONE))
+        pairs.append((ONE, k_alone))
+        return tuple(q for q, _ in pairs), tuple(k for _, k in pairs)
 
 
-def _self_score(form: Form) -> int:
-    return form.width if form.kind == "signs" else 1
-
-
-def _gap(form: Form) -> int:
-    """The least distance of a mismatch, ⊥ included."""
-    return min(2, form.width) if form.kind == "signs" else 1
-
-
-def weight(forms: tuple[Form, ...], pick: Pick, length: int) -> int:
-    """A = ceil((B + 1)/g), the least integer with A·g >= B + 1, so that a mismatch scores at most -1."""
-    most = 1 if pick == "only" else length
-    return -(-(most + 1) // min(_gap(form) for form in forms))
-
-
-def candidates(graph: Graph, lookup: int, code: str) -> Iterator[Candidate]:
-    """The ways to write a lookup, narrowest first; a pinned code leaves one. Raises InputError on an unknown code."""
-    node = graph.nodes[lookup]
+def candidates(graph: Graph, head: int, code: str, dtype: Dtype) -> Iterator[Candidate]:
+    """The ways to write a lookup or a total, narrowest first; a pinned code leaves one. Raises InputError on an unknown code."""
+    node = graph.nodes[head]
     op = node.op
-    assert isinstance(op, Lookup)
-    queries, keys = node.args[: op.parts], node.args[op.parts :]
+    assert isinstance(op, (Lookup, Total))
+    queries, keys = node.args[: op.parts], node.args[op.parts : 2 * op.parts]
     ends = [(graph.nodes[q].domain, graph.nodes[k].domain) for q, k in zip(queries, keys, strict=True)]
     shifts = [min(offset(a), offset(b)) for a, b in ends]
     tops = [max(1, a.hi - off, b.hi - off) for (a, b), off in zip(ends, shifts, strict=True)]
+    plain = [top for p, top in enumerate(tops) if not relation_of(op.relations, p)]
+    pick = op.pick if isinstance(op, Lookup) else None
     pointer = ends[0][0]
-    visible = op.pick == "only" and isinstance(graph.nodes[keys[0]].op, Position) and pointer.lag is not None and pointer.lag <= 0
+    visible = pick == "only" and isinstance(graph.nodes[keys[0]].op, Position) and pointer.lag is not None and pointer.lag <= 0
     visible = visible and op.mask == "causal" and pointer.lo >= 1
-    both = tuple(a.none and b.none for a, b in ends)
-    for kind, parts in _codes(code, max(tops)):
-        forms = tuple(
-            Form(kind, off, top, min(parts, top.bit_length()) if kind == "digits" else 1) for off, top in zip(shifts, tops, strict=True)
-        )
-        reads_squares = kind == "digits"
-        steps, text = _steps(forms, op.pick, graph.sizes.length, visible and reads_squares, sum(both))
-        what = f"head {node.name} ({op.label()}, code {', '.join(map(str, forms))})"
-        yield Candidate(
-            forms, queries, keys, both, op.pick, graph.sizes.length, visible and reads_squares, str(forms[0]), Exactness(what, text, steps)
-        )
+    rank = node.args[-1] if isinstance(op, Lookup) and op.ranked else None
+    bonus, most, least = _bonus(pick, graph.sizes.length, scalar(graph.nodes[rank].domain).top if rank is not None else 0, dtype)
+    for kind, r in _codes(code, max(plain, default=1)):
+        parts: list[Part] = []
+        for p, (a, b) in enumerate(ends):
+            relation, none = relation_of(op.relations, p), a.none and b.none
+            if relation:
+                form, key_form = Form("onehot", relation[0] - 1, relation[1]), Form("onehot", relation[2] - 1, relation[3])
+            else:
+                form = key_form = Form(kind, shifts[p], tops[p], min(r, tops[p].bit_length()) if kind == "digits" else 1)
+            parts.append(Part(queries[p], keys[p], form, key_form, none, relation))
+        forms = ", ".join("relation" if part.relation else str(part.form) for part in parts)
+        what = f"head {node.name} ({op.label()}, code {forms})"
+        seen = visible and kind == "digits" and not op.relations
+        weight = -(-least // min(part.gap() for part in parts))
+        yield Candidate(tuple(parts), bonus, rank, weight, seen, Exactness(what, *_steps(parts, weight, most, seen)))
+
+
+def _bonus(
+    pick: Pick | None, n: int, top: int, dtype: Dtype
+) -> tuple[tuple[tuple[Literal["position", "rank", "one"], int], ...], int, int]:
+    """What a match adds, the sum of its terms' absolute values, and the least A·g that a mismatch must lose."""
+    match pick:
+        case "latest":
+            return (("position", 1),), n, n + 1
+        case "earliest":
+            return (("one", n + 1), ("position", -1)), 2 * n + 1, n + 1
+        case "only":
+            return (("one", 1),), 1, 2
+        case "largest":
+            most = top * (n + 1) + n
+            return (("rank", n + 1), ("position", 1)), most, most + 1
+        case "smallest":  # (top + 1 - z)·(N + 1) + t
+            most = top * (n + 1) + n
+            return (("one", (top + 1) * (n + 1)), ("rank", -(n + 1)), ("position", 1)), most + (top + 1) * (n + 1), most + 1
+        case None:
+            return (("one", -1),), 1, dtype.rivals - 1
 
 
 def _codes(code: str, top: int) -> list[tuple[Kind, int]]:
@@ -130,18 +199,19 @@ def _codes(code: str, top: int) -> list[tuple[Kind, int]]:
             raise InputError(f"code {code!r} is not known", hint=f"use one of {', '.join(CODES)} with r an integer")
 
 
-def _steps(forms: tuple[Form, ...], pick: Pick, length: int, visible: bool, absent: int) -> tuple[int, str]:
-    """Σ over head dimensions of max|q|·max|k| in grid steps, and how it reads."""
-    squares = sum(hi * hi for form in forms for _, hi in form.intervals())
+def _steps(parts: list[Part], a: int, bonus: int, visible: bool) -> tuple[str, int]:
+    """How the sum over head dimensions of max|q|·max|k| reads, and its value in grid steps."""
     if visible:
-        return 3 * squares, f"3·Σ digit² (Σ digit² = {squares:,})"
-    a = weight(forms, pick, length)
-    bonus = {"latest": length, "earliest": 2 * length + 1, "only": 1}[pick]
-    if forms[0].kind == "digits":
-        return 4 * a * squares + 2 * a * absent + bonus, f"4·A·Σ digit² + bonus (A = {a:,}, Σ digit² = {squares:,})"
-    width = sum(form.width for form in forms)
-    score = sum(_self_score(form) for form in forms)
-    return a * (width + score) + bonus, f"A·(width + S) + bonus (A = {a:,}, width = {width}, S = {score})"
+        squares = parts[0].squares()
+        return f"3·Σ digit² (Σ digit² = {squares:,})", 3 * squares
+    total = sum(part.steps(a) for part in parts) + bonus
+    squares = sum(part.squares() for part in parts if part.form.kind == "digits")
+    wide = [part for part in parts if part.form.kind != "digits"]
+    width, score = sum(part.key_form.width for part in wide), sum(part.self_score() for part in wide)
+    terms = [f"4·A·Σ digit²{' + 2·A' if any(part.both_none for part in parts) else ''}"] if squares else []
+    terms += ["A·(width + S)"] if wide else []
+    facts = [f"A = {a:,}", *([f"Σ digit² = {squares:,}"] if squares else []), *([f"width = {width}, S = {score}"] if wide else [])]
+    return f"{' + '.join(terms)} + bonus ({', '.join(facts)})", total
 
 
 def output_forms(domain: Domain) -> Iterator[Form]:

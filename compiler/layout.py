@@ -4,18 +4,23 @@ The stream only adds, so a place must be zero before it is written: an MLP clear
 hidden unit for a non-negative cell, two for a signed one), possibly while writing the next feature there.
 An attention layer can only write into places that are clean already. As every attention layer is followed by an
 MLP slot, the width is the largest number of cells alive at once, the clique number of the lifetimes' interval graph.
+A total's cell is filled one sublayer before its head adds to it: by the embedding, or by the MLP slot there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .plan import Tally
 from .schedule import Attention, Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The dimensions that hold a feature, from the sublayer that writes it to the last that reads it."""
+    """The dimensions that hold a feature, from the sublayer that writes it to the last that reads it.
+
+    A total's cell is taken (and filled) one sublayer earlier.
+    """
 
     feature: int
     dims: tuple[int, ...]
@@ -25,12 +30,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Places by feature, the width d_model, and the cells each sublayer clears as (dimension, signed)."""
+    """Places by feature, the width d_model, and what each sublayer clears, as (dimension, signed), and fills.
+
+    `fills[s]` are the cells that sublayer s fills for a total, as (dimension, number); 0 is the embedding.
+    """
 
     schedule: Schedule
     d_model: int
     places: tuple[Place, ...]
     clears: tuple[tuple[tuple[int, bool], ...], ...]
+    fills: tuple[tuple[tuple[int, int], ...], ...]
+
+    def blocks(self) -> list[int]:
+        """The number of the block that each sublayer becomes (an empty MLP slot becomes none), after 0 for the embedding."""
+        numbers = [0]
+        for sublayer, cleared, filled in zip(self.schedule.sublayers, self.clears, self.fills[1:], strict=True):
+            numbers.append(numbers[-1] + bool(sublayer.writes or cleared or filled))
+        return numbers
 
     def __str__(self) -> str:
         plan = self.schedule.plan
@@ -42,6 +58,8 @@ class Layout:
         for s, cleared in enumerate(self.clears, 1):
             if cleared:
                 lines.append(f"  sublayer {s} clears {', '.join(str(d) for d, _ in cleared)}")
+        for s, filled in enumerate(self.fills):
+            lines += [f"  sublayer {s} fills {d} with {number:,}" for d, number in filled]
         return "\n".join(lines)
 
 
@@ -51,11 +69,13 @@ def layout(schedule: Schedule) -> Layout:
     born, last = schedule.born(), schedule.last_read()
     width = {f: features[f].form.width for f in born}
     slots = len(schedule.sublayers)
+    totals = {f: recipe.fill for f in born if isinstance(recipe := features[f].recipe, Tally)}
+    taken = {f: born[f] - (f in totals) for f in born}
     is_attention = [False, *(isinstance(s, Attention) for s in schedule.sublayers)]
 
     def alive(f: int, s: int) -> bool:
         # While attention runs, what it reads must stay; an MLP may overwrite what it reads for the last time.
-        return born[f] == s or (born[f] < s and (last[f] >= s if is_attention[s] else last[f] > s))
+        return taken[f] == s or (taken[f] < s and (last[f] >= s if is_attention[s] else last[f] > s))
 
     d_model = max(sum(width[f] for f in born if alive(f, s)) for s in range(slots + 1))
     clean: list[int] = list(range(d_model))
@@ -63,21 +83,30 @@ def layout(schedule: Schedule) -> Layout:
     dirty: list[tuple[int, int, bool]] = []  # (last read, dimension, signed) of cells holding a value
     clears: list[tuple[tuple[int, bool], ...]] = []
     for s in range(slots + 1):
-        births = sorted(f for f in born if born[f] == s)
+        births = sorted(f for f in born if taken[f] == s)
         wanted = sum(width[f] for f in births)
+        fresh: set[int] = set()
         if s and not is_attention[s]:
             if s < slots and is_attention[s + 1]:
-                wanted += sum(width[f] for f in born if born[f] == s + 1)
+                wanted += sum(width[f] for f in born if taken[f] == s + 1)
             dead = sorted(cell for cell in dirty if cell[0] <= s)
             freed = dead[: max(0, wanted - len(clean))]
             dirty = [cell for cell in dirty if cell not in freed]
             clean = sorted([*clean, *(d for _, d, _ in freed)])
             clears.append(tuple(sorted((d, signed) for _, d, signed in freed)))
+            fresh = {d for _, d, _ in freed} & {d for f in totals for d in dims.get(f, ())}
         elif s:
             clears.append(())
         for f in births:
-            dims[f], clean = tuple(clean[: width[f]]), clean[width[f] :]
-            assert len(dims[f]) == width[f], "an attention layer found too few clean cells"
+            # A total's number takes all bits: clearing it and writing units there in one sublayer would not add up exactly.
+            usable = clean if f in totals else [d for d in clean if d not in fresh]
+            lacking = max(0, width[f] - len(usable))
+            assert not lacking or fresh, "an attention layer found too few clean cells"
+            usable = [*usable, *range(d_model, d_model + lacking)]
+            d_model += lacking
+            dims[f] = tuple(usable[: width[f]])
+            clean = [d for d in clean if d not in dims[f]]
             dirty += [(last[f], d, features[f].form.signed) for d in dims[f]]
     places = tuple(Place(f, dims[f], born[f], last[f]) for f in sorted(born))
-    return Layout(schedule, d_model, places, tuple(clears))
+    fills = tuple(tuple((dims[f][0], number) for f, number in totals.items() if taken[f] == s) for s in range(slots + 1))
+    return Layout(schedule, d_model, places, tuple(clears), fills)

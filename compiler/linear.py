@@ -57,8 +57,14 @@ class Lin:
         return lo, hi
 
     def magnitude(self, interval: Callable[[Cell], tuple[int, int]]) -> int:
-        """Σ |coefficient|·max|cell|: no partial sum, in any order, exceeds it."""
-        return sum(abs(k) * max(abs(a) for a in interval(cell)) for cell, k in self.terms)
+        """A bound that no partial sum, in any order, exceeds: Σ |coefficient|·max|cell|.
+
+        Two terms have no partial sums but themselves and the result, so there it is the largest of the three.
+        """
+        most = [abs(k) * max(abs(a) for a in interval(cell)) for cell, k in self.terms]
+        if len(most) == 2:
+            return max(*most, *map(abs, self.range(interval)))
+        return sum(most)
 
 
 ONE = Lin.cell(ONE_FEATURE)

@@ -19,12 +19,17 @@ class Dtype:
     `grid` is the least power of two at which exp(-grid) rounds to zero: float32's smallest number is 2**-149,
     so exp(-x) = 0 for x > 150·ln 2 = 103.98; float64's is 2**-1074, so x > 1075·ln 2 = 745.2. Half-precision
     attention may compute its softmax in float32, hence the same grid there.
+
+    Totals have a finer grid: a match scores one step of `tally` nats below BOS, a mismatch at least `rivals` steps, where
+    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92.
     """
 
     name: str
     mantissa: int
     grid: int
     largest: float
+    tally: int
+    rivals: int
 
     @property
     def limit(self) -> int:
@@ -35,10 +40,10 @@ class Dtype:
 DTYPES = {
     d.name: d
     for d in (
-        Dtype("float64", 53, 1024, 1.7e308),
-        Dtype("float32", 24, 128, 3.4e38),
-        Dtype("float16", 11, 128, 65504.0),
-        Dtype("bfloat16", 8, 128, 3.3e38),
+        Dtype("float64", 53, 1024, 1.7e308, tally=64, rivals=16),
+        Dtype("float32", 24, 128, 3.4e38, tally=32, rivals=4),
+        Dtype("float16", 11, 128, 65504.0, tally=32, rivals=4),
+        Dtype("bfloat16", 8, 128, 3.3e38, tally=32, rivals=4),
     )
 }
 

@@ -46,23 +46,39 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """A total's head: it adds the sum of `source` over the matches to a cell filled with `fill`, which rounds it."""
+
+    head: int
+    source: tuple[Lin, ...]
+    fill: int
+
+
+Recipe: TypeAlias = Embed | Compute | Copy | Tally
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One value in one form. `value` is its node in the graph, or the origin it stands for."""
 
     value: int | Origin
     form: Form
-    recipe: Embed | Compute | Copy
+    recipe: Recipe
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An attention head as a bilinear form: score = grid · Σ q_d k_d, an integer multiple of the grid."""
+    """An attention head as a bilinear form: score = grid · Σ q_d k_d, an integer multiple of the grid.
 
-    lookup: int
+    `node` is the lookup, or a total. All totals with the same queries, keys and mask share a head.
+    """
+
+    node: int
     name: str
     mask: Mask
     code: str
+    grid: int
     query: tuple[Lin, ...]
     key: tuple[Lin, ...]
     exact: Exactness
@@ -87,7 +103,7 @@ class Plan:
                 return set()
             case Compute(units=units):
                 return {f for unit in units for f in unit.pre.features()}
-            case Copy(head=h, source=source):
+            case Copy(head=h, source=source) | Tally(head=h, source=source):
                 head = self.heads[h]
                 return {f for lin in (*source, *head.query, *head.key) for f in lin.features()}
 
@@ -105,6 +121,8 @@ class Plan:
                     how = f"{len(units)} units"
                 case Copy(head=h, source=source):
                     how = f"head {h} reads {', '.join(self.text(lin) for lin in source)}"
+                case Tally(head=h, source=source, fill=fill):
+                    how = f"head {h} adds up {', '.join(self.text(lin) for lin in source)} on {fill:,}"
             lines.append(f"f{i} {feature.name} as {feature.form}: {how}")
         lines.append(f"output: {', '.join(self.text(lin) for lin in self.output)} as {self.output_form}")
         return "\n".join(lines)
@@ -133,7 +151,7 @@ def prune(plan: Plan) -> Plan:
             stack.extend(plan.inputs(f))
     keep = sorted(need)
     recipes = [plan.features[f].recipe for f in keep]
-    heads = sorted({r.head for r in recipes if isinstance(r, Copy)})
+    heads = sorted({r.head for r in recipes if isinstance(r, (Copy, Tally))})
     feature_index = {old: new for new, old in enumerate(keep)}
     head_index = {old: new for new, old in enumerate(heads)}
     return replace(
@@ -161,8 +179,10 @@ def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int,
             return feature
         case Compute(units=units):
             return replace(feature, recipe=Compute(tuple(replace(u, pre=_lin(u.pre, features)) for u in units)))
-        case Copy(head=h, source=source):
-            return replace(feature, recipe=Copy(heads[h], _all(source, features)))
+        case Copy(head=h, source=source) as recipe:
+            return replace(feature, recipe=replace(recipe, head=heads[h], source=_all(source, features)))
+        case Tally(head=h, source=source) as recipe:
+            return replace(feature, recipe=replace(recipe, head=heads[h], source=_all(source, features)))
 
 
 def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
@@ -176,4 +196,4 @@ def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
     return tuple(Unit(z - one * int(t), tuple(int(w) for w in bend[t])) for t in np.flatnonzero(bend.any(axis=1)))
 
 
-__all__ = ["Compute", "Copy", "Embed", "Feature", "Head", "Origin", "Plan", "piecewise", "prune", "scalar"]
+__all__ = ["Compute", "Copy", "Embed", "Feature", "Head", "Origin", "Plan", "Recipe", "Tally", "piecewise", "prune", "scalar"]

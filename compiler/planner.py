@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,8 +14,9 @@ from .graph import Graph, Node
 from .heads import Candidate, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
-from .ops import Const, Fetch, Gadgets, Local, Lookup, Operand, Position, Table, Token
-from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, piecewise, prune
+from .ops import Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
+from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, piecewise, prune
+from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
 
@@ -37,14 +39,14 @@ class _Planner:
         self.heads: list[Head] = []
         self._spans: list[tuple[tuple[int, int], ...]] = []
         self._read: dict[tuple[int | Origin, Form], tuple[Lin, ...]] = {}
-        self._head_of: dict[int, int] = {}
+        self._head_of: dict[tuple[Op, tuple[int, ...]], int] = {}
         self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
         self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
 
     def interval(self, cell: Cell) -> tuple[int, int]:
         return self._spans[cell[0]][cell[1]]
 
-    def _add(self, value: int | Origin, form: Form, recipe: Embed | Compute | Copy, name: str) -> tuple[Lin, ...]:
+    def _add(self, value: int | Origin, form: Form, recipe: Recipe, name: str) -> tuple[Lin, ...]:
         feature = Feature(value, form, recipe, name)
         if not isinstance(recipe, Embed):
             self._check(feature)  # an embedding column may yet turn out unused: it is checked when the plan is done
@@ -95,8 +97,10 @@ class _Planner:
                 return tuple(ONE * c for c in form.code(value))
             case Fetch():
                 source = self.read(node.args[1], form)
-                head = self._head(node.args[0])
+                head = self._head(node.args[0], self.graph.nodes[node.args[0]].args)
                 return self._add(index, form, Copy(head, source), _label(node.name, form))
+            case Total() if form == scalar(node.domain):
+                return self._total(index, node, form)
             case Local() as op if form == scalar(node.domain):
                 if isinstance(op, Table) and (folded := self._gathered(index, node, op, form)):
                     return folded
@@ -225,33 +229,65 @@ class _Planner:
 
     # --- heads and output ------------------------------------------------------------------------------
 
-    def _head(self, lookup: int) -> int:
-        """The head of a lookup, built once, in the first candidate code that is exact."""
-        if lookup in self._head_of:
-            return self._head_of[lookup]
-        node = self.graph.nodes[lookup]
-        assert isinstance(node.op, Lookup)
+    def _head(self, index: int, compared: tuple[int, ...]) -> int:
+        """The head of a lookup or total, built once, in the first candidate code that is exact."""
+        node = self.graph.nodes[index]
+        key = node.op, compared
+        if key in self._head_of:
+            return self._head_of[key]
         refusals: list[tuple[int, ExactnessError]] = []
-        for candidate in candidates(self.graph, lookup, self.code):
+        for candidate in candidates(self.graph, index, self.code, self.dtype):
             try:
                 candidate.exact.require(self.dtype)
-                head = self._built(lookup, node, candidate)
+                head = self._built(index, node, candidate)
             except ExactnessError as error:
                 refusals.append((candidate.exact.steps, error))
                 continue
             self.heads.append(head)
-            self._head_of[lookup] = len(self.heads) - 1
-            return self._head_of[lookup]
+            self._head_of[key] = len(self.heads) - 1
+            return self._head_of[key]
         closest = min(refusals, key=lambda r: r[0])[1]
         raise ExactnessError(closest.fact, node.line, closest.hint)
 
-    def _built(self, lookup: int, node: Node, candidate: Candidate) -> Head:
-        position = self._origin("position", scalar(self._domain("position")), "position")
-        query, key = candidate.build(self.read, position)
+    def _built(self, index: int, node: Node, candidate: Candidate) -> Head:
+        position = self._origin("position", scalar(self._domain("position")), "position")[0]
+        rank = Lin() if candidate.rank is None else self.read(candidate.rank, scalar(self.graph.nodes[candidate.rank].domain))[0]
+        query, key = candidate.build(self.read, position, rank)
         for lin in (*query, *key):
             Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype)
-        assert isinstance(node.op, Lookup)
-        return Head(lookup, node.name, node.op.mask, candidate.label, query, key, candidate.exact)
+        assert isinstance(node.op, (Lookup, Total))
+        grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
+        return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)
+
+    def _total(self, index: int, node: Node, form: Form) -> tuple[Lin, ...]:
+        """A total: its head adds to a filled cell, and one unit takes the filling off again."""
+        try:
+            value = node.args[-1]
+            domain, operand = self.graph.nodes[value].domain, self._operand(value)
+            source = operand.shifted(0)  # the number itself, 0 where it is ⊥
+            largest = 1 if domain.kind == "bool" else max(abs(domain.lo), abs(domain.hi))
+            if math.exp(self.dtype.tally) > self.dtype.largest:
+                fact = f"the total {node.name} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
+                raise ExactnessError(fact, hint="use float32 or float64")
+            exactness(f"the total {node.name}", self._most(node), largest, self.dtype).require(self.dtype)
+            head = self._head(index, node.args[:-1])
+        except ExactnessError as error:
+            raise ExactnessError(error.fact, error.line or node.line, error.hint) from None
+        base = fill(min(0, node.domain.lo), self.dtype)
+        raw = Form("digits", -base, base + node.domain.hi)
+        cell = self._add(index, raw, Tally(head, (source,), base), f"{node.name}+{base}")[0]
+        return self._computed(index, form, [Unit(cell - ONE * (base + form.off), (1,))])
+
+    def _most(self, node: Node) -> int:
+        """How many positions can match: no more than hold one value of a key that is a function of the position."""
+        assert isinstance(node.op, Total)
+        parts, n = node.op.parts, self.graph.sizes.length - (node.op.mask == "strict")
+        for part, key in enumerate(node.args[parts : 2 * parts]):
+            z = self.read(key, scalar(self.graph.nodes[key].domain))[0]
+            if not relation_of(node.op.relations, part) and self._source([z]) == "position":
+                codes = self._evaluate(z, self._sizes["position"])
+                n = min(n, int(np.unique(codes[codes > 0], return_counts=True)[1].max(initial=0)))
+        return n
 
     def output(self) -> tuple[Form, tuple[Lin, ...]]:
         """The output's form, the narrowest whose logits are exact, and its cells."""
@@ -265,7 +301,7 @@ class _Planner:
                 exact.require(self.dtype)
                 return form, self.read(self.graph.output, form)
             except ExactnessError as error:
-                refused = refused or error
+                refused = error
         assert refused is not None
         raise ExactnessError(refused.fact, node.line, refused.hint)
 
@@ -281,5 +317,5 @@ def _label(name: str, form: Form) -> str:
             return f"{name}?"
         case "floor":
             return f"{name}//{form.parts}"
-        case "signs" | "onehot":
+        case "signs" | "onehot" | "fill":
             return f"{name}:{form.kind}"

@@ -9,7 +9,7 @@ import networkx as nx
 
 from .errors import InputError
 from .linear import ONE_FEATURE
-from .plan import Compute, Copy, Embed, Plan
+from .plan import Compute, Copy, Embed, Plan, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def schedule(plan: Plan, heads: int | None = None) -> Schedule:
         ready: dict[int, list[int]] = {}
         for f in sorted(waiting):
             recipe = plan.features[f].recipe
-            if isinstance(recipe, Copy) and needs[f] <= done:
+            if isinstance(recipe, (Copy, Tally)) and needs[f] <= done:
                 ready.setdefault(recipe.head, []).append(f)
         order = sorted(ready, key=lambda h: (-max(rank[f] for f in ready[h]), h))
         uses = [HeadUse(h, tuple(ready[h])) for h in sorted(order[:heads])]
@@ -126,5 +126,5 @@ def _ranks(plan: Plan, needs: list[set[int]]) -> Mapping[int, int]:
     rank: dict[int, int] = {}
     for f in reversed(list(nx.topological_sort(graph))):
         after = max((rank[g] for g in graph.successors(f)), default=0)
-        rank[f] = after + isinstance(plan.features[f].recipe, Copy)
+        rank[f] = after + isinstance(plan.features[f].recipe, (Copy, Tally))
     return rank

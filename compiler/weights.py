@@ -5,6 +5,7 @@ No bias anywhere: row 0 of W_E and of W_pos, which is BOS, is zero, and stays ze
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from .layout import Layout
 from .linear import Lin
 from .ops import Mask
-from .plan import Compute, Copy, Embed
+from .plan import Compute, Copy, Embed, Tally
 from .schedule import Attention, Mlp
 
 Matrix: TypeAlias = npt.NDArray[np.floating]
@@ -93,18 +94,17 @@ class _Emitter:
             if isinstance(feature.recipe, Embed):
                 target = w_e if feature.recipe.source == "token" else w_pos
                 target[1:, list(self.dims[f])] = feature.recipe.table
+        for dim, number in self.layout.fills[0]:
+            w_pos[1:, dim] = number
         blocks: list[AttentionWeights | MlpWeights] = []
-        for sublayer, cleared in zip(self.layout.schedule.sublayers, self.layout.clears, strict=True):
+        for sublayer, cleared, filled in zip(self.layout.schedule.sublayers, self.layout.clears, self.layout.fills[1:], strict=True):
             if isinstance(sublayer, Attention):
                 blocks.append(self.attention(sublayer))
-            elif sublayer.writes or cleared:
-                blocks.append(self.mlp(sublayer, cleared))
+            elif sublayer.writes or cleared or filled:
+                blocks.append(self.mlp(sublayer, cleared, filled))
         return Weights(self.layout, w_e, w_pos, self.unembedding(), tuple(blocks))
 
     def attention(self, layer: Attention) -> AttentionWeights:
-        # The grid 2**g is split evenly, 2**ceil(g/2) into W_Q and 2**floor(g/2) into W_K.
-        bits = self.plan.dtype.grid.bit_length() - 1
-        q_scale, k_scale = 1 << -(-bits // 2), 1 << bits // 2
         uses = sorted(layer.heads, key=lambda use: (self.plan.heads[use.head].mask, use.head))
         widths = [max(len(self.plan.heads[u.head].query), sum(self.plan.features[f].form.width for f in u.writes)) for u in uses]
         shape = (len(uses), self.layout.d_model, max(widths))
@@ -112,20 +112,23 @@ class _Emitter:
         w_o = self.zeros(shape[0], shape[2], shape[1])
         for h, use in enumerate(uses):
             head = self.plan.heads[use.head]
+            # The grid 2**g is split evenly, 2**ceil(g/2) into W_Q and 2**floor(g/2) into W_K.
+            bits = head.grid.bit_length() - 1
+            q_scale, k_scale = 1 << -(-bits // 2), 1 << bits // 2
             for c, (q, k) in enumerate(zip(head.query, head.key, strict=True)):
                 w_q[h, :, c] = self.column(q, q_scale)
                 w_k[h, :, c] = self.column(k, k_scale)
             c = 0
             for f in use.writes:
                 recipe = self.plan.features[f].recipe
-                assert isinstance(recipe, Copy)
+                assert isinstance(recipe, (Copy, Tally))
                 for lin, dim in zip(recipe.source, self.dims[f], strict=True):
                     w_v[h, :, c] = self.column(lin)
-                    w_o[h, c, dim] = 1
+                    w_o[h, c, dim] = math.exp(head.grid) if isinstance(recipe, Tally) else 1
                     c += 1
         return AttentionWeights(w_q, w_k, w_v, w_o, tuple(self.plan.heads[use.head].mask for use in uses))
 
-    def mlp(self, layer: Mlp, cleared: tuple[tuple[int, bool], ...]) -> MlpWeights:
+    def mlp(self, layer: Mlp, cleared: tuple[tuple[int, bool], ...], filled: tuple[tuple[int, int], ...]) -> MlpWeights:
         # A hidden unit is its input column; units with the same input share it and add their outputs.
         units: dict[tuple[tuple[int, int], ...], dict[int, int]] = {}
 
@@ -137,6 +140,8 @@ class _Emitter:
             add(((dim, 1),), dim, -1)
             if signed:
                 add(((dim, -1),), dim, 1)
+        for dim, number in filled:
+            add(((self.dims[0][0], 1),), dim, number)
         for f in layer.writes:
             recipe = self.plan.features[f].recipe
             assert isinstance(recipe, Compute)

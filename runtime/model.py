@@ -14,8 +14,9 @@ from ..compiler.errors import InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..compiler.language import Program
+from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
-from ..compiler.plan import Origin
+from ..compiler.plan import Origin, Tally
 from ..compiler.weights import AttentionWeights, Weights
 from .cost import Cost, cost_of
 from .module import AttentionShape, MlpShape, Shape, Transformer
@@ -201,33 +202,29 @@ def assemble(shape: Shape, tensors: dict[str, torch.Tensor]) -> Transformer:
     return module
 
 
-def _block_of(compiled: Compiled) -> list[int]:
-    """The block number each sublayer became (empty MLP slots became none), preceded by 0 for the embedding."""
-    blocks = [0]
-    for sublayer, cleared in zip(compiled.schedule.sublayers, compiled.layout.clears, strict=True):
-        blocks.append(blocks[-1] + bool(sublayer.writes or cleared))
-    return blocks
-
-
 def _probes(compiled: Compiled) -> tuple[Probe, ...]:
-    blocks = _block_of(compiled)
+    blocks = compiled.layout.blocks()
     found: list[Probe] = []
     for place in compiled.layout.places:
         feature = compiled.plan.features[place.feature]
+        if isinstance(feature.recipe, Tally):
+            filling = Form("fill", 0, feature.recipe.fill)
+            found.append(Probe(f"filling of {feature.name}", "one", filling, place.dims, blocks[place.born - 1]))
         found.append(Probe(feature.name, feature.value, feature.form, place.dims, blocks[place.born]))
     return tuple(found)
 
 
 def _records(compiled: Compiled) -> tuple[HeadRecord, ...]:
-    plan, blocks = compiled.plan, _block_of(compiled)
+    plan, blocks = compiled.plan, compiled.layout.blocks()
     records: list[HeadRecord] = []
     for s, sublayer in enumerate(compiled.schedule.sublayers, 1):
         for use in getattr(sublayer, "heads", ()):
             head = plan.heads[use.head]
-            node = plan.graph.nodes[head.lookup]
+            node = plan.graph.nodes[head.node]
             names = [plan.graph.nodes[a].name for a in node.args]
-            half = len(names) // 2
-            pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:half], names[half:], strict=True))
+            assert isinstance(node.op, (Lookup, Total))
+            parts = node.op.parts
+            pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:parts], names[parts : 2 * parts], strict=True))
             writes = ", ".join(plan.features[f].name for f in use.writes)
             does = f"{node.op.label().removeprefix('lookup ')}: {pairs} -> {writes}"
             records.append(HeadRecord(blocks[s], head.name, does, head.code, head.exact.inequality, head.exact.steps))

@@ -101,9 +101,10 @@ _FIELD: dict[str, Callable[[object], bool]] = {
     "str": lambda v: isinstance(v, str),
     "tuple[int, ...]": _ints,
     "tuple[int | None, ...]": lambda v: _ints(v, none=True),
+    "tuple[Relation, ...]": lambda v: isinstance(v, list) and all(_ints(r) for r in cast("list[object]", v)),
     "Kind": lambda v: v in ("token", "position", "int", "bool"),
     "Mask": lambda v: v in ("causal", "strict", "full"),
-    "Pick": lambda v: v in ("latest", "earliest", "only"),
+    "Pick": lambda v: v in ("latest", "earliest", "only", "largest", "smallest"),
 }
 
 
@@ -194,7 +195,7 @@ def _read_op(row: Reader) -> Op:
         value = fields.value(field)
         if not _FIELD[kind](value):
             raise fields.error(field, f"is {value!r}, not of type {kind}")
-        values[field] = tuple(value) if isinstance(value, list) else value
+        values[field] = tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, list) else value
     return OPS[name](**values)
 
 
@@ -206,7 +207,7 @@ def form_json(form: Form) -> Json:
 def read_form(reader: Reader) -> Form:
     """A form back from JSON."""
     reader.only("kind", "off", "top", "parts")
-    kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot"))
+    kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot", "fill"))
     top = reader.int("top", 1, 2**53)
     parts = reader.int("parts", 1, top if kind == "floor" else 64)
     return Form(kind, reader.int("off", -(2**53), 2**53), top, parts)  # pyright: ignore[reportArgumentType]

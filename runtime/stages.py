@@ -1,7 +1,7 @@
 """Bisection: run a sequence through every stage of a compilation and name the first that goes wrong.
 
 graph and optimised graph run in the interpreter; schedule runs features in exact integers with a hard maximum;
-weights run in NumPy float64 with an explicit softmax; the module runs in torch.
+weights run in NumPy with an explicit softmax; the module runs in torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
 from ..compiler.linear import Lin
-from ..compiler.plan import Compute, Copy, Embed
+from ..compiler.plan import Compute, Copy, Embed, Tally
 from ..compiler.schedule import Schedule
 from ..compiler.weights import Matrix, MlpWeights, Weights
 from .interpreter import Column, interpret_graph
@@ -82,10 +82,14 @@ def run_schedule(schedule: Schedule, ids: Sequence[int]) -> Column:
                 made[f] = np.zeros((n, plan.features[f].form.width), np.int64)
                 for unit in recipe.units:
                     made[f] += np.maximum(value(unit.pre), 0)[:, None] * np.array(unit.out)
-            elif isinstance(recipe, Copy):
+            elif isinstance(recipe, (Copy, Tally)):
                 head = plan.heads[recipe.head]
                 score = sum((np.outer(value(q), value(k)) for q, k in zip(head.query, head.key, strict=True)), np.zeros((n, n), np.int64))
                 score = np.where(visible(head.mask, n), score, np.iinfo(np.int64).min)
+                if isinstance(recipe, Tally):  # a match is one step below BOS
+                    sums = [(score == -1).astype(np.int64) @ value(lin) for lin in recipe.source]
+                    made[f] = np.stack(sums, axis=1) + recipe.fill * codes[0]
+                    continue
                 winner = score.argmax(axis=1)
                 assert ((score == score.max(axis=1, keepdims=True)).sum(axis=1)[1:] == 1).all(), f"head {head.name} has a tie"
                 made[f] = np.stack([value(lin)[winner] for lin in recipe.source], axis=1)
@@ -99,9 +103,9 @@ def _decode(cells: Ints, form: Form) -> Column:
 
 
 def run_weights(weights: Weights, ids: Sequence[int]) -> Column:
-    """The output of the emitted matrices, in NumPy float64."""
+    """The output of the emitted matrices, in NumPy, in their own precision: totals are rounded where they are added."""
     tokens = np.array([0, *(i + 1 for i in ids)])
-    x = weights.W_E[tokens].astype(np.float64) + weights.W_pos[: len(tokens)]
+    x = weights.W_E[tokens] + weights.W_pos[: len(tokens)]
     for block in weights.blocks:
         if isinstance(block, MlpWeights):
             x = x + np.maximum(x @ block.W_in, 0) @ block.W_out

@@ -1,15 +1,21 @@
 """The primitives, one idea a file; `OPS` lists them by name for reading graphs back from files."""
 
 from .arithmetic import Affine, Clip, Exists, Extreme
-from .attend import Fetch, Lookup, Mask, Pick
+from .attend import Fetch, Lookup, Mask, Pick, Relation, related, relation_of
 from .base import Gadgets, Local, Op, Operand, Source
 from .choice import OrElse, Where
 from .compare import AtLeast, Equal
+from .divide import Divide
 from .sources import Const, Position, Token
 from .table import Table
+from .total import Total
 
 OPS: dict[str, type[Op]] = {
-    op.name: op for op in (Token, Position, Const, Lookup, Fetch, Affine, Extreme, Exists, Clip, AtLeast, Equal, Where, OrElse, Table)
+    op.name: op
+    for op in (
+        *(Token, Position, Const, Lookup, Fetch, Total),
+        *(Affine, Extreme, Exists, Clip, Divide, AtLeast, Equal, Where, OrElse, Table),
+    )
 }
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "AtLeast",
     "Clip",
     "Const",
+    "Divide",
     "Equal",
     "Exists",
     "Extreme",
@@ -31,8 +38,12 @@ __all__ = [
     "OrElse",
     "Pick",
     "Position",
+    "Relation",
     "Source",
     "Table",
     "Token",
+    "Total",
     "Where",
+    "related",
+    "relation_of",
 ]

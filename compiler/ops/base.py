@@ -18,9 +18,13 @@ from ..linear import ONE, Cell, Lin, Unit
 
 @dataclass(frozen=True)
 class Op(ABC):
-    """A node's operation. Fields are plain data, so that graphs print, compare and serialise."""
+    """A node's operation. Fields are plain data, so that graphs print, compare and serialise.
+
+    `attends` says that the operation is what an attention layer does: depth counts these.
+    """
 
     name: ClassVar[str]
+    attends: ClassVar[bool] = False
 
     @abstractmethod
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:

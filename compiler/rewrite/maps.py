@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..graph import Builder, Graph, Node
 from ..ops import Affine, Clip, Const, Fetch, Local, Lookup, Position
@@ -116,12 +117,12 @@ def shifted(builder: Builder, lookup: int) -> int | None:
     Components that depend on the position alone move with it. The shifted lookup needs one layer less.
     """
     node = builder.nodes[lookup]
-    if not (isinstance(node.op, Lookup) and node.op.mask == "causal" and node.op.pick != "only"):
+    if not (isinstance(node.op, Lookup) and node.op.mask == "causal" and node.op.pick in ("latest", "earliest")):
         return None
     keys: list[int] = []
     after = None
     moved = 0
-    for key in node.args[node.op.parts :]:
+    for key in node.args[node.op.parts : 2 * node.op.parts]:
         x = step_back(builder, key)
         if x is not None:
             keys.append(x)
@@ -133,7 +134,8 @@ def shifted(builder: Builder, lookup: int) -> int | None:
             return None
     if not moved:
         return None
-    return builder.add(Lookup("strict", node.op.pick, node.op.parts), (*node.args[: node.op.parts], *keys), node.name, node.line)
+    early = replace(node.op, mask="strict")
+    return builder.add(early, (*node.args[: node.op.parts], *keys), node.name, node.line)
 
 
 def position_of(builder: Builder, lookup: int) -> int:
