@@ -5,7 +5,23 @@ from typing import TYPE_CHECKING
 from . import programs
 from .compiler.domain import Alphabet, Domain
 from .compiler.errors import CheckpointError, DomainError, ExactnessError, HeadworkError, InputError, ProgramError
-from .compiler.language import Hit, Match, Program, Value, match, maximum, minimum, previous, program, table, where
+from .compiler.language import (
+    Hit,
+    Mean,
+    Program,
+    Selector,
+    Value,
+    match,
+    maximum,
+    minimum,
+    previous,
+    program,
+    scan,
+    select,
+    table,
+    visible,
+    where,
+)
 from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
@@ -59,13 +75,14 @@ __all__ = [
     "HeadworkError",
     "Hit",
     "InputError",
-    "Match",
+    "Mean",
     "Model",
     "Precision",
     "Program",
     "ProgramError",
     "Refused",
     "Report",
+    "Selector",
     "Value",
     "bounds",
     "bounds_over",
@@ -83,6 +100,9 @@ __all__ = [
     "previous",
     "program",
     "programs",
+    "scan",
+    "select",
     "table",
+    "visible",
     "where",
 ]

@@ -117,8 +117,12 @@ def _ids(symbols: tuple[Symbol, ...]) -> dict[object, int]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a program is built for: context length N, alphabet, and whether positions see only the past."""
+    """What a program is built for: context length N, alphabet, whether positions see only the past, and mantissa bits.
+
+    The mantissa says how much one head may add up; a program that adds up more is spread over several.
+    """
 
     length: int
     alphabet: Alphabet
     causal: bool
+    mantissa: int = 24

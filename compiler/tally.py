@@ -33,6 +33,11 @@ def block(mantissa: int) -> int:
     return m
 
 
+def largest_value(most: int, mantissa: int) -> int:
+    """The greatest m for which totals of `most` matches are exact."""
+    return max(1, (5 * 2**mantissa - 1) // (11 * (most + (1 << EXP_BITS) + 3) * most))
+
+
 def fill(least: int, dtype: Dtype) -> int:
     """What the cell holds before a total of at least `least` <= 0 is added."""
     return 2 ** (dtype.mantissa - 1) - least

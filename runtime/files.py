@@ -141,7 +141,7 @@ def load(directory: str | Path) -> Model:
     reader = Reader(_json(path / PROGRAM), PROGRAM)
     reader.only("alphabet", "graph", "optimised", "output_form", "probes", "heads")
     alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
-    sizes = Sizes(shape.length, alphabet, config.bool("causal"))
+    sizes = Sizes(shape.length, alphabet, config.bool("causal"), DTYPES[dtype].mantissa)
     name = config.str("name")
     output_form = read_form(reader.object("output_form"))
     if output_form.top + 1 != shape.classes:

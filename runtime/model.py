@@ -168,7 +168,7 @@ def compile(
     `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
     inequality where it cannot be exact, InputError for impossible options.
     """
-    compiled = lower(program.build(length, alphabet), dtype, code, heads)
+    compiled = lower(program.build(length, alphabet, dtype), dtype, code, heads)
     return Model(
         graph=compiled.graph,
         optimised=compiled.optimised,

@@ -120,7 +120,7 @@ def _measured(
             raise InputError("no alphabet is given", hint="pass alphabet=, its size or its symbols")
         symbols = alphabet if isinstance(alphabet, int) else len(alphabet)
         return of_cost(subject, length=length, symbols=symbols, dtype=dtype or "float32"), None
-    compiled = lower(subject.build(length, alphabet), dtype or "float32", code or "auto", heads)
+    compiled = lower(subject.build(length, alphabet, dtype or "float32"), dtype or "float32", code or "auto", heads)
     return of_weights(compiled.weights), compiled.graph
 
 

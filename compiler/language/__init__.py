@@ -1,8 +1,27 @@
-"""The language: values with operators, match, previous, where, table; and programs that are built from them."""
+"""The language: values with operators, selectors, previous, where, table; and programs that are built from them."""
 
+from .aggregate import Mean
 from .functions import maximum, minimum, table, where
-from .lookups import Hit, Match, match, previous
+from .lookups import Hit, previous
 from .program import Program, program
+from .scan import scan
+from .select import Selector, match, select, visible
 from .value import Value
 
-__all__ = ["Hit", "Match", "Program", "Value", "match", "maximum", "minimum", "previous", "program", "table", "where"]
+__all__ = [
+    "Hit",
+    "Mean",
+    "Program",
+    "Selector",
+    "Value",
+    "match",
+    "maximum",
+    "minimum",
+    "previous",
+    "program",
+    "scan",
+    "select",
+    "table",
+    "visible",
+    "where",
+]

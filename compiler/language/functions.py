@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..domain import Alphabet, Kind
 from ..errors import DomainError, Location, caller
 from ..ops import Const, Extreme, Table, Token, Where
-from .value import Value, boolean, lift, number, require_value, same_kind, value_of
+from .value import Value, boolean, lift, number, require_value, same_kind, spaces, value_of
 
 MAX_TABLE = 1 << 16  # entries; over several sources each one is a hidden unit
 
@@ -50,11 +50,8 @@ def table(f: Callable[..., object], *values: Value) -> Value:
         hint = "use arithmetic and comparisons, or tables of fewer arguments"
         raise DomainError(f"table() would have {count:,} entries ({sizes}), more than {MAX_TABLE:,}", line, hint)
     alphabet = builder.sizes.alphabet
-    spaces = [
-        [alphabet.symbols[v] if d.kind == "token" else bool(v) if d.kind == "bool" else v for v in range(d.lo, d.hi + 1)] for d in domains
-    ]
     results: list[object] = []
-    for point in itertools.product(*spaces):
+    for point in itertools.product(*map(spaces, values)):
         try:
             results.append(f(*point))
         except Exception as error:

@@ -1,117 +1,87 @@
-"""Attention in the language: previous, match, and the picks of a match."""
+"""What attention finds: hits, and reading a fixed number of places back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
-from ..errors import DomainError, caller
+from ..errors import DomainError, Location, caller
 from ..graph import Builder
-from ..ops import Const, Fetch, Lookup, Pick, Position
-from .functions import choose
-from .value import Value, lift, require_value, same_kind, value_of
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Positions whose key equals this position's query; pick one with latest(), earliest() or unique()."""
-
-    builder: Builder
-    queries: tuple[int, ...]
-    keys: tuple[int, ...]
-    before: bool
-
-    def latest(self) -> Hit:
-        """The last matching position."""
-        return self._pick("latest")
-
-    def earliest(self) -> Hit:
-        """The first matching position."""
-        return self._pick("earliest")
-
-    def unique(self) -> Hit:
-        """The matching position if there is exactly one; ⊥ if there is none or more than one.
-
-        Two heads of one layer: the latest and the earliest match, which agree exactly when the match is unique.
-        """
-        line = caller()
-        last, first = self._pick("latest"), self._pick("earliest")
-        only = last.position == first.position
-        position = choose(only, last.position, None, "unique()", line)
-        return Hit(self.builder, last.lookup, only, position)
-
-    def _pick(self, pick: Pick) -> Hit:
-        mask = "strict" if self.before else "causal" if self.builder.sizes.causal else "full"
-        op = Lookup(mask, pick, len(self.queries))
-        return Hit(self.builder, self.builder.add(op, [*self.queries, *self.keys], "match", caller()), None, None)
+from ..ops import Const, Fetch, Pick, Position
+from .functions import choose, maximum
+from .value import Value, require_value, value_of
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The one position a pick chose, or none."""
+    """The position that a pick chose, or none: the winner among the lookups' own choices.
+
+    `only`, where given, is the condition under which there is a hit at all.
+    """
 
     builder: Builder
-    lookup: int
-    only: Value | None
-    where: Value | None
+    lookups: tuple[int, ...]
+    pick: Pick
+    rank: int | None = None
+    only: Value | None = None
 
     @property
     def position(self) -> Value:
         """The chosen position, ⊥ if there is none."""
-        if self.where is not None:
-            return self.where
-        here = self.builder.add(Position(), [], "position")
-        return value_of(self.builder, Fetch(), [self.lookup, here], caller())
+        line = caller()
+        return self._read(Value(self.builder, self.builder.add(Position(), [], "position")), line)
 
     @property
     def found(self) -> Value:
         """Whether a position was chosen."""
-        if self.only is not None:
-            return self.only.or_else(False)
-        one = self.builder.add(Const("int", 1), [], "one")
-        return value_of(self.builder, Fetch(), [self.lookup, one], caller()).exists
+        line = caller()
+        one = Value(self.builder, self.builder.add(Const("int", 1), [], "one"))
+        some = [value_of(self.builder, Fetch(), [lookup, one.index], line).exists for lookup in self.lookups]
+        found = some[0]
+        for other in some[1:]:
+            found = found | other
+        return found if self.only is None else found & self.only.or_else(False)
 
     def fetch(self, value: Value, default: object = None) -> Value:
         """Read a value at the chosen position; `default` where there is none (⊥ unless given)."""
         line = caller()
         require_value("fetch()", value, self.builder, line)
-        got = value_of(self.builder, Fetch(), [self.lookup, value.index], line)
-        if self.only is not None:
-            got = choose(self.only, got, None, "fetch()", line)
+        got = self._read(value, line)
         return got if default is None else got.or_else(default)
 
+    def where(self, condition: Value) -> Hit:
+        """The same hit, but none where the condition is not true."""
+        return Hit(self.builder, self.lookups, self.pick, self.rank, condition if self.only is None else self.only & condition)
 
-def match(query: object, key: object, before: bool = False) -> Match:
-    """Positions t whose key equals the query here, component by component where tuples are given; ⊥ equals nothing.
+    def _read(self, value: Value, line: Location | None) -> Value:
+        got = self._each(value.index, line)
+        out = got[0]
+        if len(got) > 1:
+            for other, better in zip(got[1:], self._contest(line), strict=True):
+                out = choose(better, other, out, "fetch()", line)
+        return out if self.only is None else choose(self.only, out, None, "fetch()", line)
 
-    `before=True` keeps t < i; otherwise t <= i in a causal program and every t in a bidirectional one.
-    Literals may stand for constant values. Raises DomainError where query and key are not comparable.
-    """
-    line = caller()
-    queries, keys = _tuple(query), _tuple(key)
-    values = [v for v in (*queries, *keys) if isinstance(v, Value)]
-    if not queries and not keys:
-        raise DomainError("match() compares nothing", line, "give at least one query and key")
-    if len(queries) != len(keys):
-        raise DomainError(f"match() compares {len(queries)} query values with {len(keys)} key values", line, "give as many of both")
-    if not values:
-        raise DomainError("match() was given no value of the program", line, "at least one of query and key must be a value")
-    for value in values:
-        require_value("match()", value, values[0].builder, line)
-    pairs: list[tuple[int, int]] = []
-    for q, k in zip(queries, keys, strict=True):
-        like = q if isinstance(q, Value) else k if isinstance(k, Value) else values[0]
-        a, b = lift(q, like, "match()", line), lift(k, like, "match()", line)
-        kinds = {a.domain.kind, b.domain.kind}
-        if kinds == {"token", "position"}:
-            raise DomainError(f"match() compares {a.domain} with {b.domain}", line, "to read the token at a position, use token.at(here)")
-        same_kind("match()", a, b, line)
-        pairs.append((a.index, b.index))
-    return Match(values[0].builder, tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), bool(before))
+    def _each(self, value: int, line: Location | None) -> list[Value]:
+        return [value_of(self.builder, Fetch(), [lookup, value], line) for lookup in self.lookups]
 
-
-def _tuple(x: object) -> tuple[object, ...]:
-    return cast("tuple[object, ...]", x) if isinstance(x, tuple) else (x,)
+    def _contest(self, line: Location | None) -> list[Value]:
+        """Lookup by lookup: whether it beats all before it. By what ranks, then by position."""
+        here = self.builder.add(Position(), [], "position")
+        n = self.builder.sizes.length
+        places = self._each(here, line)
+        if self.pick == "earliest":
+            places = [n + 1 - p for p in places]
+        scores = places
+        if self.rank is not None:
+            domain = self.builder.nodes[self.rank].domain
+            ranks = [r - (domain.lo - 1) if self.pick == "largest" else (domain.hi + 1) - r for r in self._each(self.rank, line)]
+            scores = [r * (n + 1) + p for r, p in zip(ranks, places, strict=True)]
+        best = scores[0].or_else(0)
+        wins: list[Value] = []
+        for score in scores[1:]:
+            new = score.or_else(0)
+            wins.append(new > best)
+            best = maximum(best, new)
+        return wins
 
 
 def previous(value: Value, by: int = 1) -> Value:

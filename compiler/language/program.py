@@ -10,8 +10,10 @@ from typing import overload
 from ..domain import Alphabet, Sizes, Symbol
 from ..errors import InputError, Location, ProgramError
 from ..graph import Builder, Graph
+from ..numerics import dtype_named
 from ..ops import Position, Token
 from .lookups import Hit
+from .select import Selector
 from .value import Value
 
 
@@ -28,8 +30,8 @@ class Program:
     alphabet: int | tuple[Symbol, ...] | None = None
     inputs: tuple[str, ...] = field(default=("token",))
 
-    def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None) -> Graph:
-        """The program's graph, as written, for a context length and an alphabet.
+    def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Graph:
+        """The program's graph, as written, for a context length, an alphabet and an arithmetic.
 
         Raises ProgramError or DomainError with the user's line; InputError for impossible sizes.
         """
@@ -38,12 +40,14 @@ class Program:
             raise InputError(f"program {self.name} was given no alphabet", hint="pass alphabet=, a size or a list of symbols")
         if isinstance(length, bool) or not isinstance(length, int) or length < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"the length is {length!r}", hint="give an integer of at least 1")
-        builder = Builder(self.name, Sizes(length, Alphabet.of(spec), self.causal))
+        builder = Builder(self.name, Sizes(length, Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
         given = {"token": Token(), "position": Position()}
         arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
         result = self.function(**arguments)
         if not isinstance(result, Value):
-            hint = "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)" if isinstance(result, Hit) else "return a value"
+            hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
+            hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
+            hint = hints.get(type(result), "return a value")
             raise ProgramError(f"program {self.name} returned {result!r}", _place(self.function), hint)
         if result.builder is not builder:
             raise ProgramError(f"program {self.name} mixes values of two programs", _place(self.function), "return a value built here")

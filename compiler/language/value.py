@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..domain import Domain, Kind
 from ..errors import DomainError, Location, ProgramError, caller
 from ..graph import Builder
-from ..ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position
+from ..ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position
 
 _ASSIGNED = re.compile(r"^(\w+)\s*=[^=]")
 
@@ -85,6 +85,24 @@ class Value:
 
     def __neg__(self) -> Value:
         return self * -1
+
+    def __floordiv__(self, divisor: int) -> Value:
+        line = caller()
+        _divisor("//", divisor, line)
+        number("//", self, line)
+        return value_of(self.builder, Divide(divisor), [self.index], line)
+
+    def __mod__(self, divisor: int) -> Value:
+        line = caller()
+        _divisor("%", divisor, line)
+        number("%", self, line)
+        quotient = value_of(self.builder, Divide(divisor), [self.index], line)
+        rest = value_of(self.builder, Affine("int", (1, -divisor), 0), [self.index, quotient.index], line)
+        if rest.domain.lo < 0 or rest.domain.hi >= divisor:  # the sum does not know that they belong together
+            zero, last = (self.builder.add(Const("int", v), (), str(v)) for v in (0, divisor - 1))
+            rest = value_of(self.builder, Extreme(True), [rest.index, zero], line)
+            rest = value_of(self.builder, Extreme(False), [rest.index, last], line)
+        return rest
 
     # --- comparisons -------------------------------------------------------------------------------
 
@@ -197,6 +215,18 @@ def same_kind(what: str, a: Value, b: Value, line: Location | None) -> None:
     if len(kinds) == 1 or (kinds != {"token", "position"} and numeric(a) and numeric(b)):
         return
     raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "both sides must be of one kind")
+
+
+def _divisor(what: str, divisor: object, line: Location | None) -> None:
+    if not isinstance(divisor, int) or isinstance(divisor, bool) or divisor < 1:
+        raise DomainError(f"{what} divides by {divisor!r}", line, "divide by an integer constant of at least 1")
+
+
+def spaces(value: Value) -> list[object]:
+    """Every value of a domain as a Python function is given it: tokens as symbols, booleans as bool, numbers as int."""
+    domain, symbols = value.domain, value.builder.sizes.alphabet.symbols
+    inside = range(domain.lo, domain.hi + 1)
+    return [symbols[v] if domain.kind == "token" else bool(v) if domain.kind == "bool" else v for v in inside]
 
 
 def _pair(what: str, a: Value, other: object) -> tuple[Value, Value, Location | None]:

@@ -38,7 +38,8 @@ def here(builder: Builder) -> int:
 def at_query(builder: Builder, lookup: int) -> int | None:
     """The position p if the lookup is `at(p)`, that is, a lookup whose only key is the position; else None."""
     node = builder.nodes[lookup]
-    if isinstance(node.op, Lookup) and node.op.parts == 1 and isinstance(builder.nodes[node.args[1]].op, Position):
+    plain = isinstance(node.op, Lookup) and node.op.parts == 1 and not any(node.op.relations)
+    if isinstance(node.op, Lookup) and plain and isinstance(builder.nodes[node.args[1]].op, Position):
         return node.args[0] if node.op.mask != "strict" else None
     return None
 

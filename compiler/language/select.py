@@ -1,0 +1,337 @@
+"""Selectors: which positions a query selects, what to pick among them, and what to make of them all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from ..domain import Domain
+from ..errors import DomainError, Location, caller
+from ..graph import Builder
+from ..ops import Const, Lookup, Pick, Relation, Table
+from .aggregate import Mean, added_up, most_frequent
+from .conditions import RELATION_WIDTH, Both, Compare, Condition, Either, Nodes, Term
+from .functions import MAX_TABLE, choose, maximum, minimum
+from .lookups import Hit
+from .value import Value, boolean, lift, number, numeric, require_value, same_kind, spaces, value_of
+
+MAX_HEADS = 128
+RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The positions t that this position's query selects. Combine selectors with & | ~; pick one, or aggregate them all."""
+
+    builder: Builder
+    condition: Condition
+
+    # --- combining -------------------------------------------------------------------------------------
+
+    def __and__(self, other: Selector) -> Selector:
+        return Selector(self.builder, Both(self.condition, self._other("&", other)))
+
+    def __or__(self, other: Selector) -> Selector:
+        return Selector(self.builder, Either(self.condition, self._other("|", other)))
+
+    def __invert__(self) -> Selector:
+        """The visible positions that are not selected, those where a value is ⊥ included."""
+        return Selector(self.builder, self.condition.complement())
+
+    def __bool__(self) -> bool:
+        raise DomainError("a selector has no truth of its own", caller(), "use & | ~ instead of and, or, not; .any() is a value")
+
+    def _other(self, what: str, other: object) -> Condition:
+        if not isinstance(other, Selector):
+            raise DomainError(f"{what} combines a selector with {other!r}", caller(), "give another selector")
+        if other.builder is not self.builder:
+            raise DomainError(f"{what} mixes selectors of two programs", caller(), "build both inside one program function")
+        return other.condition
+
+    # --- picking one -----------------------------------------------------------------------------------
+
+    def latest(self) -> Hit:
+        """The last selected position."""
+        return self._pick("latest")
+
+    def earliest(self) -> Hit:
+        """The first selected position."""
+        return self._pick("earliest")
+
+    def largest(self, by: Value) -> Hit:
+        """The selected position with the largest `by`, the latest of equals; positions where it is ⊥ are left out."""
+        return self._ranked("largest", by)
+
+    def smallest(self, by: Value) -> Hit:
+        """The selected position with the smallest `by`, the latest of equals; positions where it is ⊥ are left out."""
+        return self._ranked("smallest", by)
+
+    def unique(self) -> Hit:
+        """The selected position if there is exactly one; ⊥ if there is none or more than one.
+
+        Two picks of one layer: the latest and the earliest, which agree exactly when there is only one.
+        """
+        last, first = self._pick("latest"), self._pick("earliest")
+        return last.where(last.position == first.position)
+
+    def _ranked(self, pick: Pick, by: Value) -> Hit:
+        line = caller()
+        require_value(f"{pick}()", by, self.builder, line)
+        number(f"{pick}()", by, line)
+        chosen, rank = self, by
+        if by.domain.none:
+            chosen, rank = self._where(by.exists, True), by.or_else(by.domain.lo)
+        return chosen._pick(pick, rank.index)
+
+    def _pick(self, pick: Pick, rank: int | None = None) -> Hit:
+        line = caller()
+        terms = self._terms(self.condition.cover(), line)
+        lookups: list[int] = []
+        for term in terms:
+            mask, compared = term.spelled(self.builder)
+            relations = tuple(c.relation for c in compared)
+            op = Lookup(mask, pick, len(compared), relations if any(relations) else ())
+            args = [*(c.query for c in compared), *(c.key for c in compared), *([] if rank is None else [rank])]
+            lookups.append(self.builder.add(op, args, "match", line))
+        return Hit(self.builder, tuple(lookups), pick, rank)
+
+    # --- all of them -----------------------------------------------------------------------------------
+
+    def count(self) -> Value:
+        """How many positions are selected."""
+        line = caller()
+        one = Value(self.builder, self.builder.add(Const("int", 1), [], "one"))
+        total = added_up(self.builder, self._counted(line), one, line)
+        n = self.builder.sizes.length
+        total = minimum(total, n) if total.domain.hi > n else total
+        return maximum(total, 0) if total.domain.lo < 0 else total
+
+    def any(self, value: Value | None = None) -> Value:
+        """Whether a position is selected; with a boolean value, whether it is true at one of them."""
+        chosen = self if value is None else self._where(value, True)
+        return chosen._pick("latest").found if len(chosen.condition.cover()) <= len(chosen.condition.count()) else chosen.count() > 0
+
+    def all(self, value: Value | None = None) -> Value:
+        """Whether every visible position is selected; with a boolean value, whether it is nowhere false among the selected.
+
+        ⊥ where nothing is selected.
+        """
+        line = caller()
+        exception = ~self if value is None else self._where(value, False)
+        return choose(self.any(), ~exception.any(), None, "all()", line)
+
+    def sum(self, value: Value) -> Value:
+        """The sum of a value over the selected positions; ⊥ adds nothing; ⊥ where nothing is selected."""
+        line = caller()
+        return choose(self.count() > 0, self._sum("sum()", value, line), None, "sum()", line)  # the count shares the head
+
+    def mean(self, value: Value) -> Mean:
+        """The mean of a value over the selected positions, exact: a numerator and a denominator. Positions where it is ⊥ do not count."""
+        line = caller()
+        total = self._sum("mean()", value, line)
+        chosen = self._where(value.exists, True) if value.domain.none else self
+        return Mean(total, chosen.count())
+
+    def min(self, value: Value) -> Value:
+        """The smallest value among the selected; ⊥ where there is none."""
+        return self._ranked("smallest", value).fetch(value)
+
+    def max(self, value: Value) -> Value:
+        """The largest value among the selected; ⊥ where there is none."""
+        return self._ranked("largest", value).fetch(value)
+
+    def mode(self, value: Value) -> Value:
+        """The most frequent value among the selected, the first in the order of its domain of equals; ⊥ where there is none."""
+        return self._mode(value)[0]
+
+    def mode_count(self, value: Value) -> Value:
+        """How often the most frequent value occurs among the selected."""
+        return self._mode(value)[1]
+
+    # --- terms -----------------------------------------------------------------------------------------
+
+    def _where(self, value: Value, wanted: bool) -> Selector:
+        line = caller()
+        require_value("any() or all()", value, self.builder, line)
+        boolean("any() or all()", value, line)
+        truth = self.builder.add(Const("bool", int(wanted)), (), str(wanted))
+        return Selector(self.builder, Both(self.condition, Nodes(self.builder).same(truth, value.index)))
+
+    def _sum(self, what: str, value: Value, line: Location | None) -> Value:
+        require_value(what, value, self.builder, line)
+        if value.domain.kind != "bool":
+            number(what, value, line)
+        return added_up(self.builder, self._counted(line), value, line)
+
+    def _mode(self, value: Value) -> tuple[Value, Value]:
+        line = caller()
+        require_value("mode()", value, self.builder, line)
+        return most_frequent(self.builder, self._counted(line), value, line)
+
+    def _counted(self, line: Location | None) -> list[tuple[int, Term]]:
+        count = self.condition.count()
+        self._terms(list(count), line)
+        return [(k, term) for term, k in count.items()]
+
+    def _terms(self, terms: list[Term], line: Location | None) -> list[Term]:
+        if len(terms) > MAX_HEADS:
+            hint = "combine fewer selectors, or compute a value and compare that"
+            raise DomainError(f"the selector takes {len(terms):,} heads, more than {MAX_HEADS}", line, hint)
+        one, two = (self.builder.add(Const("int", v), (), str(v)) for v in (1, 2))
+        return terms or [Term(frozenset([Compare(one, two)]))]  # a head that finds nothing
+
+
+def select(
+    query: object,
+    key: object,
+    relation: str | Callable[[object, object], object] = "==",
+    before: bool = False,
+    within: int | None = None,
+) -> Selector:
+    """The positions t with `query relation key`: the query is this position's value, the key is t's.
+
+    `relation` is ==, !=, <, <=, >, >=, or any function of a query and a key that returns a boolean; it is called once for
+    every pair of values (tokens as symbols). ⊥ stands in no relation. Tuples compare component by component with ==.
+    `before=True` keeps t < i, `within=w` keeps i - w < t <= i; otherwise t <= i in a causal program and every t in a
+    bidirectional one. Order on B-bit values takes B heads, or one of the domain's width where that is less.
+    Raises DomainError where query and key are not comparable, or the relation is none.
+    """
+    line = caller()
+    same = isinstance(relation, str) and relation == "=="
+    pairs = _pairs("select()", query, key, line) if same else [_pair("select()", query, key, line, relation)]
+    return _limited(pairs[0][0].builder, _condition(pairs, relation, line), before, within, line)
+
+
+def match(query: object, key: object, before: bool = False, within: int | None = None) -> Selector:
+    """Positions t whose key equals the query here, component by component where tuples are given; ⊥ equals nothing.
+
+    `before=True` keeps t < i, `within=w` the last w positions; otherwise t <= i in a causal program and every t in a
+    bidirectional one. Literals may stand for constant values. Raises DomainError where query and key are not comparable.
+    """
+    line = caller()
+    pairs = _pairs("match()", query, key, line)
+    return _limited(pairs[0][0].builder, _condition(pairs, "==", line), before, within, line)
+
+
+def visible(like: Value, before: bool = False, within: int | None = None) -> Selector:
+    """Every position that can be seen from here, of the program that a value belongs to."""
+    line = caller()
+    require_value("visible()", like, None, line)
+    one = like.builder.add(Const("int", 1), (), "one")
+    return _limited(like.builder, Nodes(like.builder).same(one, one), before, within, line)
+
+
+def _limited(builder: Builder, condition: Condition, before: bool, within: int | None, line: Location | None) -> Selector:
+    nodes = Nodes(builder)
+    if before:
+        condition = Both(condition, nodes.earlier())
+    if within is not None:
+        if not isinstance(within, int) or isinstance(within, bool) or within < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DomainError(f"within={within!r} is no number of positions", line, "give an integer of at least 1")
+        condition = Both(condition, nodes.within(within))
+    return Selector(builder, condition)
+
+
+def _condition(pairs: list[tuple[Value, Value]], relation: object, line: Location | None) -> Condition:
+    nodes = Nodes(pairs[0][0].builder)
+    if callable(relation):
+        return _predicate(*pairs[0], cast("Callable[[object, object], object]", relation), line)
+    if relation not in RELATIONS:
+        raise DomainError(
+            f"select() knows no relation {relation!r}", line, f"use one of {' '.join(RELATIONS)}, or a function of two values"
+        )
+    if relation == "==":
+        found: Condition = nodes.same(pairs[0][0].index, pairs[0][1].index)
+        for q, k in pairs[1:]:
+            found = Both(found, nodes.same(q.index, k.index))
+        return found
+    ((q, k),) = pairs
+    if relation == "!=":
+        return nodes.different(q.index, k.index)
+    if not (numeric(q) and numeric(k)):
+        raise DomainError(f"{relation} orders {q.domain}, which has no order", line, "use hw.table(f, x) to give symbols a number")
+    less, equal = relation in ("<", "<="), relation in ("<=", ">=")
+    width = q.domain.size + (0 if q.index == k.index else k.domain.size)
+    if width <= RELATION_WIDTH * nodes.bits(q.index, k.index):
+        a, b = (range(d.lo, d.hi + 1) for d in (q.domain, k.domain))
+        held = [int((x < y if less else x > y) or (equal and x == y)) for x in a for y in b]
+        return nodes.related(q.index, k.index, _relation(q.domain, k.domain, held))
+    return nodes.order(q.index, k.index, less, equal)
+
+
+def _relation(q: Domain, k: Domain, held: list[int]) -> Relation:
+    return q.lo, q.size, k.lo, k.size, *held
+
+
+def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: Location | None) -> Condition:
+    """A function as a relation; as an equality of classes where any two of its rows are equal or have nothing in common."""
+    nodes, size = Nodes(q.builder), q.domain.size * k.domain.size
+    if size > MAX_TABLE:
+        sizes = f"{q.domain.size} x {k.domain.size}"
+        raise DomainError(f"select() would call its relation {size:,} times ({sizes}), more than {MAX_TABLE:,}", line, "use == or an order")
+    held: list[int] = []
+    for point in itertools.product(spaces(q), spaces(k)):
+        try:
+            result = f(*point)
+        except Exception as error:
+            called = ", ".join(map(repr, point))
+            fact = f"select() called its relation with ({called}) and it raised {type(error).__name__}: {error}"
+            raise DomainError(fact, line, "return True or False for every pair") from error
+        if not isinstance(result, (bool, int)) or result not in (0, 1):
+            raise DomainError(f"select()'s relation returned {result!r}", line, "return True or False")
+        held.append(int(result))
+    if not size:
+        return nodes.same(q.index, k.index)
+    rows = [tuple(held[r * k.domain.size : (r + 1) * k.domain.size]) for r in range(q.domain.size)]
+    classes = list(dict.fromkeys(row for row in rows if any(row)))
+    if all(sum(column) <= 1 for column in zip(*classes, strict=True)) and classes:
+        of_key = [next((c for c, row in enumerate(classes, 1) if row[j]), None) for j in range(k.domain.size)]
+        of_query = [classes.index(row) + 1 if any(row) else None for row in rows]
+        ends = [
+            value_of(v.builder, Table("int", (v.domain.lo,), (v.domain.size,), tuple(entries), "class"), [v.index], line)
+            for v, entries in ((q, of_query), (k, of_key))
+        ]
+        return nodes.same(ends[0].index, ends[1].index)
+    return nodes.related(q.index, k.index, _relation(q.domain, k.domain, held))
+
+
+def _pair(what: str, query: object, key: object, line: Location | None, relation: object) -> tuple[Value, Value]:
+    """One query and one key, either of which may be a literal; of one kind unless the relation is a function."""
+    if isinstance(query, tuple) or isinstance(key, tuple):
+        raise DomainError(f"{what} compares tuples by {relation!r}", line, "tuples compare with ==; combine selectors with & and |")
+    like = query if isinstance(query, Value) else key if isinstance(key, Value) else None
+    if like is None:
+        raise DomainError(f"{what} was given no value of the program", line, "at least one of query and key must be a value")
+    a, b = lift(query, like, what, line), lift(key, like, what, line)
+    if not callable(relation):
+        same_kind(what, a, b, line)
+    require_value(what, b, a.builder, line)
+    return a, b
+
+
+def _pairs(what: str, query: object, key: object, line: Location | None) -> list[tuple[Value, Value]]:
+    queries, keys = _tuple(query), _tuple(key)
+    values = [v for v in (*queries, *keys) if isinstance(v, Value)]
+    if not queries and not keys:
+        raise DomainError(f"{what} compares nothing", line, "give at least one query and key")
+    if len(queries) != len(keys):
+        raise DomainError(f"{what} compares {len(queries)} query values with {len(keys)} key values", line, "give as many of both")
+    if not values:
+        raise DomainError(f"{what} was given no value of the program", line, "at least one of query and key must be a value")
+    for value in values:
+        require_value(what, value, values[0].builder, line)
+    pairs: list[tuple[Value, Value]] = []
+    for q, k in zip(queries, keys, strict=True):
+        like = q if isinstance(q, Value) else k if isinstance(k, Value) else values[0]
+        a, b = lift(q, like, what, line), lift(k, like, what, line)
+        if {a.domain.kind, b.domain.kind} == {"token", "position"}:
+            raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "to read the token at a position, use token.at(here)")
+        same_kind(what, a, b, line)
+        pairs.append((a, b))
+    return pairs
+
+
+def _tuple(x: object) -> tuple[object, ...]:
+    return cast("tuple[object, ...]", x) if isinstance(x, tuple) else (x,)
