@@ -20,7 +20,7 @@ import numpy as np
 
 from ..compiler.ops import Lookup, Pick, Position
 from .bilinear import LOW, Scores, scores
-from .exact import UNDERFLOW, Ints, Refused, Scaled, add_up
+from .exact import ARITHMETICS, Ints, Refused, Scaled, add_up
 from .stream import Stream
 from .values import Cases, Meanings, Var
 
@@ -65,7 +65,7 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
     assert isinstance(op, Lookup)
     if mask != op.mask:
         raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
-    steps = _exact(stream, w_q, w_k, dtype, what)
+    steps = exact_scores(stream, w_q, w_k, dtype, what)
     q_const, k_const = (_constant(stream, w.ints) for w in (w_q, w_k))
     blocks = _blocks(stream, op, node.args, w_q.ints, w_k.ints, q_const, k_const, what)
     _no_cross_terms(blocks, what)
@@ -74,16 +74,18 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
         _order_margin(blocks, q_const, op.pick, what),
     )
     gap = doubled / 2 * 2.0 ** -(w_q.shift + w_k.shift)
-    if gap < UNDERFLOW[dtype]:
-        raise Refused(f"{what}: the winner leads by {gap:g} nats only, {UNDERFLOW[dtype]:g} are needed")
+    if gap < ARITHMETICS[dtype].underflow:
+        raise Refused(f"{what}: the winner leads by {gap:g} nats only, {ARITHMETICS[dtype].underflow:g} are needed")
     return HeadProof(block, head, node.name, gap, steps)
 
 
-def _exact(stream: Stream, w_q: Scaled, w_k: Scaled, dtype: str, what: str) -> int:
+def exact_scores(stream: Stream, w_q: Scaled, w_k: Scaled, dtype: str, what: str) -> int:
     """Queries, keys and scores are sums that fit the mantissa; returns the score's magnitude in grid steps."""
     for w in (w_q, w_k):
         add_up(stream.magnitude(w.ints), w.shift, dtype, f"{what}: a query or key")
     most = [_largest(stream, w.ints) for w in (w_q, w_k)]
+    for w, largest in zip((w_q, w_k), most, strict=True):
+        add_up(int(largest.max(initial=0)), w.shift, dtype, f"{what}: a query or key", enters=True)
     return add_up(int((most[0].astype(float) * most[1]).sum()), w_q.shift + w_k.shift, dtype, f"{what}: the score")
 
 

@@ -72,6 +72,8 @@ def _square(
 ) -> Scores:
     shared = q.any(axis=0) & k.any(axis=0)
     q, k = q[:, shared], k[:, shared]
+    if absent_k.all():
+        raise Refused(f"{what}: no key has a value")
     values, first, which = np.unique(k_value[~absent_k], return_index=True, return_inverse=True)
     table = k[~absent_k][first]  # the code of each value, (n_values, d)
     if (k[~absent_k] != table[which]).any():
@@ -92,6 +94,11 @@ def _square(
     if (q[~absent_q] % lam).any():
         raise Refused(f"{what}: a query is not a code times the factor")
     b = np.where(absent_q[:, None], 0, q // lam)
+    if sum(int(f) * int(x) ** 2 for f, x in zip(lam, np.abs(np.concatenate([b, k])).max(axis=0), strict=True)) > -LOW // 4:
+        raise Refused(f"{what}: the squares of its codes leave 64 bits")
+    strangers = np.unique(b[~absent_q & ~known], axis=0)
+    if len(np.unique(np.concatenate([table, strangers]), axis=0)) < len(table) + len(strangers):
+        raise Refused(f"{what}: a query that means no key has the code of one")
     delta = _distance(np.concatenate([table, b[~absent_q]]), lam)
     r_q = (lam * b * b).sum(axis=1) + 2 * q_unary
     r_k = (lam * k * k).sum(axis=1) + 2 * k_unary

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiler.errors import InputError
 from ..compiler.ops import Fetch
-from ..runtime.module import AttentionShape
-from .attention import ALONE, HeadProof, prove_head
+from ..runtime.module import Attention
+from .attention import ALONE, HeadProof, exact_scores, prove_head
 from .bilinear import scores
-from .exact import BITS, NONE, Reals, Refused, Scaled, add_up, scaled
+from .exact import ARITHMETICS, NONE, Reals, Refused, Scaled, add_up, raised, require_stored, scaled
+from .hints import check_shapes, claims
 from .mlp import prove_mlp
 from .normal import same_meaning
 from .stream import Cell, Stream
@@ -47,7 +49,7 @@ class Certificate:
         return (
             f"For every sequence of 1..{self.length:,} tokens over {self.alphabet:,} symbols, the output of {self.program} and all "
             f"{self.values} values it writes equal the interpreter's, in {self.dtype}, for any order of summation and any exp "
-            f"whose relative error is below 1/2."
+            f"with exp(0) = 1 that is zero below -{ARITHMETICS[self.dtype].underflow:g}."
         )
 
     def as_dict(self) -> dict[str, object]:
@@ -69,8 +71,8 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     Raises Refused, naming the block, head or value and the reason, where it is wrong or cannot be shown right.
     """
     if dtype is not None:
-        if dtype not in BITS:
-            raise Refused(f"there is no rule for {dtype}", hint=f"dtypes are {', '.join(BITS)}")
+        if dtype not in ARITHMETICS:
+            raise InputError(f"there is no rule for {dtype}", hint=f"dtypes are {', '.join(ARITHMETICS)}")
         model = replace(model, dtype=dtype)
     if not same_meaning(model.graph, model.optimised):
         raise Refused("the optimised graph is not shown to mean what the program means", hint="this is a limit of the checker or a fault")
@@ -79,22 +81,25 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
         if dtype is None and str(tensor.dtype) != f"torch.{model.dtype}":
             raise Refused(f"{name} is {tensor.dtype}, the model is said to be {model.dtype}")
     tensors: dict[str, Reals] = {k: v.detach().cpu().double().numpy() for k, v in model.module.state_dict().items()}
-    stream = Stream(meanings, [None] * model.module.shape.d_model)
-    claims: dict[int, list[Probe]] = {}
-    for probe in model.probes:
-        claims.setdefault(probe.block, []).append(probe)
-    _prove_embedding(stream, tensors["W_E"], tensors["W_pos"], claims.get(0, []))
+    check_shapes(model, tensors)
+    claimed = claims(model)
+    for name, tensor in tensors.items():
+        require_stored(tensor, model.dtype, name)
+    stream = Stream(meanings, [None] * tensors["W_E"].shape[1])
+    _prove_embedding(stream, tensors["W_E"], tensors["W_pos"], claimed[0])
+    stream.require(model.dtype)
     heads: list[HeadProof] = []
     cases, steps = 0, 0
-    for number, shape in enumerate(model.module.shape.blocks, 1):
-        part = {name: scaled(tensors[f"blocks.{number - 1}.{name}"], f"blocks.{number - 1}.{name}") for name in shape.tensors}
-        due = claims.get(number, [])
-        if isinstance(shape, AttentionShape):
-            heads += _prove_attention(stream, part, shape.masks, due, model.dtype, number)
+    for number, block in enumerate(model.module.blocks, 1):
+        part = {name: _scaled(tensors, f"blocks.{number - 1}.{name}") for name, _ in block.named_parameters()}
+        due = claimed[number]
+        if isinstance(block, Attention):
+            heads += _prove_attention(stream, part, block.masks, due, model.dtype, number)
         else:
             cells = [(Cell(meanings.var(p.value), p.form, d, p.name), dim, _node(p)) for p in due for d, dim in enumerate(p.dims)]
             seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
             cases, steps = cases + seen, max(steps, used)
+        stream.require(model.dtype)
     margin, used = _prove_output(stream, model, scaled(tensors["W_U"], "W_U"))
     steps = max([steps, used, *(h.steps for h in heads)])
     gap = min((h.gap for h in heads), default=float("inf"))
@@ -111,6 +116,11 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
         max(0, steps - 1).bit_length(),
         margin,
     )
+
+
+def _scaled(tensors: dict[str, Reals], name: str) -> Scaled:
+    """A block's tensor as integers: what carries codes over whole steps at most, scores over their own grid."""
+    return scaled(tensors[name], name, None if name.endswith(("W_Q", "W_K")) else 0)
 
 
 def _node(probe: Probe) -> int:
@@ -155,13 +165,14 @@ def _prove_attention(
     before = Stream(stream.meanings, list(stream.cells))
     graph, proofs = stream.meanings.graph, []
     pending = {dim: (probe, d) for probe in due for d, dim in enumerate(probe.dims)}
+    live = np.array([c is not None for c in before.cells])
+    _prove_projection(before, part["W_V"], part["W_O"], dtype, f"block {number}")
     for head, mask in enumerate(masks):
         w = {name: Scaled(tensor.ints[head], tensor.shift) for name, tensor in part.items()}
         what = f"block {number}, head {head}"
-        add_up(before.magnitude(w["W_V"].ints), w["W_V"].shift, dtype, f"{what}: a value")
+        add_up(before.magnitude(w["W_V"].ints), w["W_V"].shift, dtype, f"{what}: a value", enters=True)
         effect = w["W_V"].ints @ w["W_O"].ints  # (d_model, d_model): what the winner's stream adds to the query's
-        live = np.array([c is not None for c in before.cells])
-        written = np.flatnonzero(effect[live].any(axis=0)) if live.any() else np.zeros(0, int)
+        written = np.flatnonzero(effect[live].any(axis=0))
         lookup: int | None = None
         for dim in map(int, written):
             if dim not in pending:
@@ -175,23 +186,24 @@ def _prove_attention(
             stream.place(dim, Cell(stream.meanings.var(probe.value), probe.form, d, probe.name))
         if lookup is not None:
             proofs.append(prove_head(before, lookup, mask, w["W_Q"], w["W_K"], dtype, number, head))
-        elif effect[live].any():
-            raise Refused(f"{what} writes what nobody claims")
-        _prove_projection(before, w, dtype, what)
+        else:  # its weights may be anything between 0 and 1, so what it reads must meet zeros; and they must be numbers
+            if (w["W_V"].ints[live].any(axis=0) & w["W_O"].ints.any(axis=1)).any():
+                raise Refused(f"{what} reads for nobody")
+            exact_scores(before, w["W_Q"], w["W_K"], dtype, what)
     if pending:
         dim, (probe, _) = next(iter(pending.items()))
         raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
     return proofs
 
 
-def _prove_projection(before: Stream, w: dict[str, Scaled], dtype: str, what: str) -> None:
-    """The output projection's sums are exact: Σ |v|·|W_O| fits the mantissa."""
-    v = np.zeros(w["W_V"].ints.shape[1])
+def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what: str) -> None:
+    """The output projection's sums over all heads are exact: Σ |v|·|W_O| fits the mantissa, and so the checker's int64."""
+    v = np.zeros(w_v.ints.shape[::2])  # (heads, d_head)
     for d, cell in enumerate(before.cells):
         if cell is not None:
-            v += before.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(w["W_V"].ints[d])
-    total = (v[:, None] * np.abs(w["W_O"].ints)).sum(axis=0)
-    add_up(int(total.max(initial=0)), w["W_V"].shift + w["W_O"].shift, dtype, f"{what}: the output projection")
+            v += before.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(w_v.ints[:, d].astype(np.float64))
+    total = (v[:, :, None] * np.abs(w_o.ints.astype(np.float64))).sum(axis=(0, 1))  # (d_model,)
+    add_up(int(total.max(initial=0)), w_v.shift + w_o.shift, dtype, f"{what}: the output projection")
 
 
 def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
@@ -202,7 +214,7 @@ def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, pr
     cases = meanings.cases(sorted(set(before.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
     got = before.combine(column, cases)[:, 0]
     wanted = Meanings.codes(probe.form, meanings.evaluate(source, cases))[:, d]
-    if shift < 0 or (got != wanted << shift).any():
+    if (got != raised(wanted, shift, name)).any():
         raise Refused(f"{name}: what is read is not the code of {meanings.graph.nodes[source].name}")
 
 
@@ -223,8 +235,9 @@ def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int
     classes = np.arange(form.top + 1, dtype=np.int64) + form.off
     # ⊥ is class 0: as a meaning of its own it is compared like any other value.
     meaning = np.where(values == NONE, form.off, values)
-    found = scores(x, w_u.ints.T, np.zeros(cases.count, np.int64), unary, meaning[:, None], classes[:, None], "the output")
+    # Twice the code against twice the class's code: a multiple of a distance, as the rule of scores wants it.
+    found = scores(2 * x, w_u.ints.T, np.zeros(cases.count, np.int64), 2 * unary, meaning[:, None], classes[:, None], "the output")
     margin = int((found.least - found.rival).min())
     if margin <= 0:
         raise Refused("the output: a wrong class can have the greatest logit")
-    return margin / 2 * 2.0**-w_u.shift, steps
+    return margin / 4 * 2.0**-w_u.shift, steps

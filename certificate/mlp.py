@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from .exact import Ints, Refused, Scaled, add_up
+from .exact import Ints, Reals, Refused, Scaled, add_up, raised
 from .stream import Cell, Stream
 from .values import Cases, Meanings, Var
 
@@ -41,7 +41,7 @@ def prove_mlp(
         cases, got = layer.result(units, dims, support, name)
         values = stream.meanings.evaluate(node, cases)
         for column, (cell, dim) in enumerate(cells):
-            wrong = got[:, column] != Meanings.codes(cell.form, values)[:, cell.dim] << layer.shift
+            wrong = got[:, column] != raised(Meanings.codes(cell.form, values)[:, cell.dim], layer.shift, name)
             if wrong.any():
                 raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
             after[dim] = cell
@@ -52,7 +52,7 @@ def prove_mlp(
         cases, got = layer.result(layer.writers(dim), [dim], {old.var} if old else set(), name)
         if not got.any():
             after[dim] = None
-        elif (wrong := got[:, 0] != stream.column(dim, cases) << layer.shift).any():
+        elif (wrong := got[:, 0] != raised(stream.column(dim, cases), layer.shift, name)).any():
             raise Refused(f"{name} is neither cleared nor kept nor a value", hint=_case(cases, wrong))
     stream.cells = after
     return layer.cases, layer.steps
@@ -71,9 +71,9 @@ class _Layer:
     steps: int = 0
 
     def __post_init__(self) -> None:
-        self.steps = add_up(self.stream.magnitude(self.w_in.ints), self.w_in.shift, self.dtype, f"{self.what}: a hidden unit")
-        if not 0 <= self.shift <= 40:
-            raise Refused(f"{self.what}: its weights are on no useful grid")
+        most = self.stream.magnitude(self.w_in.ints)
+        self.steps = add_up(most, self.w_in.shift, self.dtype, f"{self.what}: a hidden unit")
+        add_up(most, self.w_in.shift, self.dtype, f"{self.what}: a hidden unit", enters=True)
 
     @property
     def shift(self) -> int:
@@ -95,8 +95,8 @@ class _Layer:
         links.add_nodes_from(reads)
         links.add_edges_from((term, ("var", names[v])) for term, variables in reads.items() for v in variables - {"one"})
         total: Ints = np.zeros((1, len(dims)), np.int64)
-        largest: Ints = np.zeros((1, len(dims)), np.int64)
-        found: tuple[Cases, Ints, Ints] | None = None
+        largest: Reals = np.zeros((1, len(dims)))
+        found: tuple[Cases, Ints, Reals] | None = None
         for group in nx.connected_components(links):
             part: dict[str, list[Var]] = {kind: [v for k, v in group if k == kind] for kind in ("var", "unit", "old")}
             cases, got, size = self._part(part["var"], [int(u) for u in part["unit"]], dims, {int(d) for d in part["old"]}, what)
@@ -112,21 +112,21 @@ class _Layer:
         self.steps = max(self.steps, add_up(int((largest + size).max(initial=0)), self.shift, self.dtype, what))
         return cases, total + got
 
-    def _part(self, variables: list[Var], units: list[int], dims: list[int], old: set[int], what: str) -> tuple[Cases, Ints, Ints]:
+    def _part(self, variables: list[Var], units: list[int], dims: list[int], old: set[int], what: str) -> tuple[Cases, Ints, Reals]:
         """What some units and old contents add up to, and the sum of absolute values, for every case of their variables."""
         cases = self.stream.meanings.cases(sorted(variables, key=str), what)
         if cases.count * max(1, len(units)) > MAX_WORK:
             raise Refused(f"{what} has {cases.count:,} cases of {len(units):,} units, too many to enumerate")
         zero = np.zeros(cases.count, np.int64)
-        total = np.stack([self.stream.column(d, cases) << self.shift if d in old else zero for d in dims], axis=1)
-        largest = np.abs(total)
+        total = np.stack([raised(self.stream.column(d, cases), self.shift, what) if d in old else zero for d in dims], axis=1)
+        largest = np.abs(total).astype(np.float64)  # int64 may overflow; this then is beyond 2**53, and refused
         step = max(1, CHUNK // max(1, cases.count))
         for start in range(0, len(units), step):
             some = units[start : start + step]
             hidden = np.maximum(self.stream.combine(self.w_in.ints[:, some], cases), 0)  # (cases, units)
             out = self.w_out.ints[some][:, dims]
             total = total + hidden @ out
-            largest = largest + hidden @ np.abs(out)
+            largest = largest + hidden.astype(np.float64) @ np.abs(out).astype(np.float64)
         return cases, total, largest
 
 

@@ -157,14 +157,15 @@ class Normal:
     def clip(self, term: int, lo: int, hi: int, inside: bool) -> int:
         """A value cut to a range, unless it cannot leave it."""
         key = self.pool.keys[term]
-        if inside or term in self.pool.inside or (key[0] == "local" and key[1] == Clip(lo, hi)):
+        within = term in self.pool.inside and lo <= 1 and hi >= self.graph.sizes.length
+        if inside or within or (key[0] == "local" and key[1] == Clip(lo, hi)):
             return term
         return self.pool.intern(("local", Clip(lo, hi), HERE, term))
 
     def position(self, path: int) -> int:
         """The position at the end of a path."""
         key = self.pool.keys[path]
-        if path == HERE or key[2] != "go":
+        if path == HERE or key[2] != "go" or key[4] != HERE:  # with a frame, the position may be there and not be seen
             return self.pool.intern(("position", path))
         return self.clip(cast(int, key[3]), 1, self.graph.sizes.length, False)
 
@@ -176,7 +177,8 @@ class Normal:
         op = node.op
         assert isinstance(op, Lookup)
         queries, keys = node.args[: op.parts], node.args[op.parts :]
-        if op.parts == 1 and op.mask != "strict" and self.term(keys[0], HERE) == self.position(HERE):
+        everything = "causal" if self.graph.sizes.causal else "full"
+        if op.parts == 1 and op.mask == everything and self.term(keys[0], HERE) == self.position(HERE):
             return self.go(path, queries[0])
         q_terms = tuple(self.term(q, HERE) for q in queries)
         k_terms = tuple(self.term(k, HERE) for k in keys)

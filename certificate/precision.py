@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from .certify import certify
-from .exact import BITS, Refused
+from .exact import ARITHMETICS, Refused
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
@@ -42,7 +42,7 @@ def precision(model: Model) -> Precision:
     """
     own = certify(model)
     verdicts: dict[str, str] = {}
-    for name in BITS:
+    for name in ARITHMETICS:
         try:
             certify(model, name)
             verdicts[name] = "certified"

@@ -13,6 +13,8 @@ from ..compiler.graph import Graph, Node
 from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Lookup, OrElse, Position, Table, Token, Where
 from .exact import NONE, Ints, Refused
 
+LARGEST = 2**53  # so that columns of int64 cannot overflow
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -33,8 +35,27 @@ def ranges(graph: Graph) -> list[Range]:
     """The range of every node. A lookup's range is that of the position it chooses."""
     found: list[Range] = []
     for node in graph.nodes:
-        found.append(_range(node, [found[a] for a in node.args], graph))
+        args = [found[a] for a in node.args]
+        made = _range(node, args, graph)
+        if max(abs(made.lo), abs(made.hi), _reach(node, args)) > LARGEST:
+            raise Refused(f"{node.name} computes with numbers beyond 2**53", node.line)
+        found.append(made)
     return found
+
+
+def _reach(node: Node, args: list[Range]) -> int:
+    """The greatest number met on the way to the node's value."""
+    match node.op:
+        case Affine(coefficients=coefficients, constant=constant):
+            return abs(constant) + sum(abs(c) * max(abs(a.lo), abs(a.hi)) for c, a in zip(coefficients, args, strict=True))
+        case AtLeast(threshold=number) | Clip(lo=number) if abs(number) > LARGEST:
+            return abs(number)
+        case Clip(hi=number):
+            return abs(number)
+        case Table(starts=starts):
+            return max(map(abs, starts), default=0)
+        case _:
+            return 0
 
 
 def _range(node: Node, args: list[Range], graph: Graph) -> Range:
@@ -77,8 +98,9 @@ def _range(node: Node, args: list[Range], graph: Graph) -> Range:
             real = [a for a in some if a.lo <= a.hi] or some
             none = none if isinstance(node.op, Where) else all(a.none for a in args)
             return Range(min(a.lo for a in real), max(a.hi for a in real), none, lag)
-        case Table(entries=entries):
+        case Table(starts=starts, shape=shape, entries=entries):
             values = [e for e in entries if e is not None]
-            return Range(min(values, default=1), max(values, default=0), none or len(values) < len(entries))
+            covered = all(s <= a.lo and a.hi < s + size for a, s, size in zip(args, starts, shape, strict=True))
+            return Range(min(values, default=1), max(values, default=0), none or len(values) < len(entries) or not covered)
         case _:
             raise Refused(f"no rule for the operation {node.op.name}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..compiler.forms import Form
-from .exact import Ints, Refused
+from .exact import Ints, Refused, add_up
 from .values import Cases, Meanings, Var
 
 
@@ -75,8 +75,14 @@ class Stream:
         total = np.zeros(rows.shape[1], np.float64)
         for d, cell in enumerate(self.cells):
             if cell is not None and rows[d].any():
-                total += self.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(rows[d])
+                total += self.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(rows[d].astype(np.float64))
         return int(total.max(initial=0))
+
+    def require(self, dtype: str) -> None:
+        """Every number that can be there may enter a product as it is."""
+        for cell in self.cells:
+            if cell is not None:
+                add_up(self.meanings.largest(cell.var, cell.form, cell.dim), 0, dtype, f"value {cell.name}", enters=True)
 
     def place(self, dim: int, cell: Cell) -> None:
         """Say what a dimension holds from now on. Refuses to overwrite."""
