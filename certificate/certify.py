@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.errors import InputError
-from ..compiler.ops import Fetch
+from ..compiler.ops import Fetch, Total
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
 from .bilinear import scores
@@ -22,7 +22,8 @@ from .hints import check_shapes, claims
 from .mlp import prove_mlp
 from .normal import same_meaning
 from .stream import Cell, Stream
-from .values import Meanings
+from .total import EXP_BITS, Sum, prove_total
+from .values import Meanings, Var
 
 if TYPE_CHECKING:
     from ..runtime.model import Model, Probe
@@ -49,8 +50,14 @@ class Certificate:
         return (
             f"For every sequence of 1..{self.length:,} tokens over {self.alphabet:,} symbols, the output of {self.program} and all "
             f"{self.values} values it writes equal the interpreter's, in {self.dtype}, for any order of summation and any exp "
-            f"with exp(0) = 1 that is zero below -{ARITHMETICS[self.dtype].underflow:g}."
+            f"with exp(0) = 1 that is zero below -{ARITHMETICS[self.dtype].underflow:g}{self._exp}."
         )
+
+    @property
+    def _exp(self) -> str:
+        """What totals ask of exp besides."""
+        totals = any(h.error for h in self.heads)
+        return f" and off by a relative 2^{EXP_BITS - ARITHMETICS[self.dtype].sums} at most" if totals else ""
 
     def as_dict(self) -> dict[str, object]:
         """The certificate as JSON-ready values."""
@@ -59,7 +66,8 @@ class Certificate:
     def __str__(self) -> str:
         lines = [f"certified: {self.program} in {self.dtype}", f"  {self.statement}"]
         for h in self.heads:
-            lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): winners lead by {h.gap:g} nats; scores to {h.steps:,} steps")
+            what = f"sums are within {h.error:.3g} of their integer, 1/2 is allowed" if h.error else f"winners lead by {h.gap:g} nats"
+            lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): {what}; sums to {h.steps:,} steps")
         lines.append(f"  MLPs enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used")
         lines.append(f"  logits: the right class leads by at least {self.logit_margin:g}")
         return "\n".join(lines)
@@ -91,12 +99,13 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     heads: list[HeadProof] = []
     cases, steps = 0, 0
     for number, block in enumerate(model.module.blocks, 1):
-        part = {name: _scaled(tensors, f"blocks.{number - 1}.{name}") for name, _ in block.named_parameters()}
-        due = claimed[number]
+        part, due = {name: tensors[f"blocks.{number - 1}.{name}"] for name, _ in block.named_parameters()}, claimed[number]
+        totals = _set_aside(stream, part, due) if isinstance(block, Attention) else []
+        part = {name: _scaled(tensor, f"blocks.{number - 1}.{name}") for name, tensor in part.items()}
         if isinstance(block, Attention):
-            heads += _prove_attention(stream, part, block.masks, due, model.dtype, number)
+            heads += _prove_attention(stream, part, totals, block.masks, due, model.dtype, number)
         else:
-            cells = [(Cell(meanings.var(p.value), p.form, d, p.name), dim, _node(p)) for p in due for d, dim in enumerate(p.dims)]
+            cells = [(Cell(_written(meanings, p), p.form, d, p.name), dim) for p in due for d, dim in enumerate(p.dims)]
             seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
             cases, steps = cases + seen, max(steps, used)
         stream.require(model.dtype)
@@ -118,9 +127,14 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     )
 
 
-def _scaled(tensors: dict[str, Reals], name: str) -> Scaled:
+def _scaled(tensor: Reals, name: str) -> Scaled:
     """A block's tensor as integers: what carries codes over whole steps at most, scores over their own grid."""
-    return scaled(tensors[name], name, None if name.endswith(("W_Q", "W_K")) else 0)
+    return scaled(tensor, name, None if name.endswith(("W_Q", "W_K")) else 0)
+
+
+def _written(meanings: Meanings, probe: Probe) -> Var:
+    """The variable that a block is said to write: a node's, or the constant 1 that fills a total's cell."""
+    return "one" if probe.value == "one" and probe.form.kind == "fill" else meanings.var(_node(probe))
 
 
 def _node(probe: Probe) -> int:
@@ -159,9 +173,18 @@ def _prove_embedding(stream: Stream, w_e: Reals, w_pos: Reals, claims: Sequence[
 
 
 def _prove_attention(
-    stream: Stream, part: dict[str, Scaled], masks: Sequence[str], due: Sequence[Probe], dtype: str, number: int
+    stream: Stream,
+    part: dict[str, Scaled],
+    totals: Sequence[list[Sum]],
+    masks: Sequence[str],
+    due: Sequence[Probe],
+    dtype: str,
+    number: int,
 ) -> list[HeadProof]:
-    """Every head attends as the lookup of the values it writes, and writes exactly those, into zero dimensions."""
+    """Every head attends as the lookup of the values it writes, and writes exactly those, into zero dimensions.
+
+    Or it adds up the totals it is said to write, and nothing else.
+    """
     before = Stream(stream.meanings, list(stream.cells))
     graph, proofs = stream.meanings.graph, []
     pending = {dim: (probe, d) for probe in due for d, dim in enumerate(probe.dims)}
@@ -174,6 +197,15 @@ def _prove_attention(
         effect = w["W_V"].ints @ w["W_O"].ints  # (d_model, d_model): what the winner's stream adds to the query's
         written = np.flatnonzero(effect[live].any(axis=0))
         lookup: int | None = None
+        if totals[head]:
+            if len(written):
+                raise Refused(f"{what} adds up and writes dimension {written[0]} besides")
+            for dim, *_ in totals[head]:
+                pending.pop(dim)
+            proofs.append(prove_total(before, totals[head], mask, w, dtype, number, head))
+            for dim, cell, *_ in totals[head]:
+                stream.cells[dim] = cell
+            continue
         for dim in map(int, written):
             if dim not in pending:
                 raise Refused(f"{what} writes dimension {dim}, where no value of it belongs")
@@ -194,6 +226,23 @@ def _prove_attention(
         dim, (probe, _) = next(iter(pending.items()))
         raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
     return proofs
+
+
+def _set_aside(stream: Stream, part: dict[str, Reals], due: Sequence[Probe]) -> list[list[Sum]]:
+    """Take the entries of W_O that totals go through out of it, by head: totals have a rule of their own."""
+    w_o = part["W_O"] = part["W_O"].copy()  # (heads, d_head, d_model)
+    totals: list[list[Sum]] = [[] for _ in w_o]
+    for probe in due:
+        if isinstance(stream.meanings.graph.nodes[_node(probe)].op, Total):
+            for d, dim in enumerate(probe.dims):
+                places = np.argwhere(w_o[:, :, dim])
+                if len(places) != 1:
+                    raise Refused(f"total {probe.name} reaches dimension {dim} by {len(places)} entries of W_O, not by one")
+                head, channel = map(int, places[0])
+                cell = Cell(stream.meanings.var(probe.value), probe.form, d, probe.name)
+                totals[head].append((dim, cell, channel, float(w_o[head, channel, dim])))
+                w_o[head, channel, dim] = 0
+    return totals
 
 
 def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what: str) -> None:
