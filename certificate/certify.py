@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.errors import InputError
-from ..compiler.ops import Fetch, Total
+from ..compiler.ops import Fetch
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
 from .bilinear import scores
@@ -22,7 +22,7 @@ from .hints import check_shapes, claims
 from .mlp import prove_mlp
 from .normal import same_meaning
 from .stream import Cell, Stream
-from .total import EXP_BITS, Sum, prove_total
+from .total import EXP_BITS, Path, prove_rounding, prove_totals, totals_of
 from .values import Meanings, Var
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     cases, steps = 0, 0
     for number, block in enumerate(model.module.blocks, 1):
         part, due = {name: tensors[f"blocks.{number - 1}.{name}"] for name, _ in block.named_parameters()}, claimed[number]
-        totals = _set_aside(stream, part, due) if isinstance(block, Attention) else []
+        paths = _set_aside(stream, part, due) if isinstance(block, Attention) else []
         part = {name: _scaled(tensor, f"blocks.{number - 1}.{name}") for name, tensor in part.items()}
         if isinstance(block, Attention):
-            heads += _prove_attention(stream, part, totals, block.masks, due, model.dtype, number)
+            heads += _prove_attention(stream, part, paths, block.masks, due, model.dtype, number)
         else:
             cells = [(Cell(_written(meanings, p), p.form, d, p.name), dim) for p in due for d, dim in enumerate(p.dims)]
             seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
@@ -175,7 +175,7 @@ def _prove_embedding(stream: Stream, w_e: Reals, w_pos: Reals, claims: Sequence[
 def _prove_attention(
     stream: Stream,
     part: dict[str, Scaled],
-    totals: Sequence[list[Sum]],
+    paths: Sequence[list[Path]],
     masks: Sequence[str],
     due: Sequence[Probe],
     dtype: str,
@@ -187,6 +187,7 @@ def _prove_attention(
     """
     before = Stream(stream.meanings, list(stream.cells))
     graph, proofs = stream.meanings.graph, []
+    added: list[tuple[int, int, int, float]] = []
     pending = {dim: (probe, d) for probe in due for d, dim in enumerate(probe.dims)}
     live = np.array([c is not None for c in before.cells])
     _prove_projection(before, part["W_V"], part["W_O"], dtype, f"block {number}")
@@ -197,14 +198,12 @@ def _prove_attention(
         effect = w["W_V"].ints @ w["W_O"].ints  # (d_model, d_model): what the winner's stream adds to the query's
         written = np.flatnonzero(effect[live].any(axis=0))
         lookup: int | None = None
-        if totals[head]:
+        if paths[head]:
             if len(written):
                 raise Refused(f"{what} adds up and writes dimension {written[0]} besides")
-            for dim, *_ in totals[head]:
-                pending.pop(dim)
-            proofs.append(prove_total(before, totals[head], mask, w, dtype, number, head))
-            for dim, cell, *_ in totals[head]:
-                stream.cells[dim] = cell
+            proof, sums = prove_totals(before, paths[head], mask, w, dtype, number, head)
+            proofs.append(proof)
+            added += sums
             continue
         for dim in map(int, written):
             if dim not in pending:
@@ -222,27 +221,33 @@ def _prove_attention(
             if (w["W_V"].ints[live].any(axis=0) & w["W_O"].ints.any(axis=1)).any():
                 raise Refused(f"{what} reads for nobody")
             exact_scores(before, w["W_Q"], w["W_K"], dtype, what)
+    for dim, (probe, d) in list(pending.items()):
+        totals = totals_of(stream.meanings, graph.nodes[_node(probe)], _node(probe))
+        if totals is not None:
+            name, cell = f"block {number}, {probe.name}", Cell(stream.meanings.var(probe.value), probe.form, d, probe.name)
+            if sorted(totals) != sorted((c, total) for at, c, total, _ in added if at == dim):
+                raise Refused(f"{name}: its heads do not add up each of its {len(totals)} totals once")
+            largest = prove_rounding(before, dim, cell, sum(error for at, *_, error in added if at == dim), dtype, name)
+            proofs = [replace(p, steps=max(p.steps, largest)) if p.error else p for p in proofs]
+            stream.cells[dim] = cell
+            del pending[dim]
     if pending:
         dim, (probe, _) = next(iter(pending.items()))
         raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
     return proofs
 
 
-def _set_aside(stream: Stream, part: dict[str, Reals], due: Sequence[Probe]) -> list[list[Sum]]:
+def _set_aside(stream: Stream, part: dict[str, Reals], due: Sequence[Probe]) -> list[list[Path]]:
     """Take the entries of W_O that totals go through out of it, by head: totals have a rule of their own."""
     w_o = part["W_O"] = part["W_O"].copy()  # (heads, d_head, d_model)
-    totals: list[list[Sum]] = [[] for _ in w_o]
+    paths: list[list[Path]] = [[] for _ in w_o]
     for probe in due:
-        if isinstance(stream.meanings.graph.nodes[_node(probe)].op, Total):
-            for d, dim in enumerate(probe.dims):
-                places = np.argwhere(w_o[:, :, dim])
-                if len(places) != 1:
-                    raise Refused(f"total {probe.name} reaches dimension {dim} by {len(places)} entries of W_O, not by one")
-                head, channel = map(int, places[0])
-                cell = Cell(stream.meanings.var(probe.value), probe.form, d, probe.name)
-                totals[head].append((dim, cell, channel, float(w_o[head, channel, dim])))
-                w_o[head, channel, dim] = 0
-    return totals
+        totals = totals_of(stream.meanings, stream.meanings.graph.nodes[_node(probe)], _node(probe))
+        for dim in probe.dims if totals is not None else ():
+            for head, channel in np.argwhere(w_o[:, :, dim]):
+                paths[head].append(Path(dim, int(channel), float(w_o[head, channel, dim]), tuple(totals or ())))
+            w_o[:, :, dim] = 0
+    return paths
 
 
 def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what: str) -> None:

@@ -92,8 +92,6 @@ class Normal:
                 terms = tuple(self.term(a, HERE) for a in args)
                 return intern(("total", path, op, terms, path))
             case Affine():
-                if op.coefficients == (1,) and op.constant == 0 and self.graph.nodes[args[0]].domain.kind == op.kind:
-                    return self.term(args[0], path)
                 return self.affine(op, tuple(self.term(a, path) for a in args))
             case Clip(lo=lo, hi=hi):
                 inside = self.ranges[args[0]]
@@ -146,7 +144,9 @@ class Normal:
         return self._guards[term]
 
     def affine(self, op: Affine, args: tuple[int, ...]) -> int:
-        """A sum; a sum of one sum is merged."""
+        """A sum; a sum of one sum is merged, and one that changes nothing is what it sums."""
+        if op.coefficients == (1,) and op.constant == 0:
+            return args[0]
         if len(args) == 1:
             key = self.pool.keys[args[0]]
             if key[0] == "local" and isinstance(key[1], Affine) and (op.kind != "bool" or key[1].kind == "bool"):

@@ -1,13 +1,17 @@
-"""The rule for totals: every match weighs the same, and what the head adds lies closer than 1/2 to the exact sum.
+"""The rule for totals: every match weighs the same, and what heads add to a cell lies closer than 1/2 to the exact sum.
 
 Write D for the nats by which a match scores below BOS, w for its weight e^-D, t for the mantissa bits. Shown for each head:
 
 1. every match scores exactly -D, every other key at most the point below which exp is zero, and BOS 0;
 2. M·w < 2^-(t+1), where M is the most keys that can match: all weights but BOS's add up to less than half a step of
    the number 1, so in any order the softmax's sum is 1, and p = w up to the error of exp, at most 2^(8-t) of it;
-3. one dimension of the head holds the value v, exactly, and W_O multiplies it by s;
-4. |s·e^-D - 1| + 2^(8-t) + (M + 3)·2^-t = x <= 0.18, and 1.1·x·M·max|v| < 1/2: products, the sum of at most M numbers in any
-   order and the product with s are rounded M + 3 times at most, and e^x - 1 <= 1.1·x;
+3. one dimension of the head holds the value v, exactly, and W_O multiplies it by s.
+
+Then the head adds c·Σ v up to an error of 1.1·x·|c|·M·max|v|, x = |s·e^-D/c - 1| + 2^(8-t) + (M/2 + 4)·2^-t <= 0.18: a sum of M
+numbers in any order makes partial sums that add up to less than (M/2 + 1)·M·max|v|, each off by 2^-t of itself, three more
+products are rounded, and e^x - 1 <= 1.1·x. Shown for each cell:
+
+4. the errors of its heads add up to less than 1/2 (their sum is rounded once more: that is in the 4 above);
 5. the cell held F, and F + S lies in [2^(t-1), 2^t] for every total S, where numbers have a spacing of 1: adding what is
    closer than 1/2 to S gives F + S (IEEE 754, round to nearest).
 """
@@ -16,10 +20,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiler.ops import Total, relation_of
+from ..compiler.graph import Node
+from ..compiler.ops import Affine, Total, relation_of
 from .attention import HeadProof, compare, constant, exact_scores
 from .bilinear import LOW
 from .exact import ARITHMETICS, NONE, Refused, Scaled
@@ -27,55 +33,105 @@ from .stream import Cell, Stream
 from .values import Meanings
 
 EXP_BITS = 8
-Sum = tuple[int, Cell, int, float]  # dimension, what it is said to hold, dimension of the head, entry of W_O
 
 
-def prove_total(stream: Stream, sums: Sequence[Sum], mask: str, w: dict[str, Scaled], dtype: str, block: int, head: int) -> HeadProof:
-    """Show that a head adds up the totals it is said to write. Raises Refused."""
-    meanings = stream.meanings
-    first = meanings.graph.nodes[meanings.node(sums[0][1].var)]
-    op, what = first.op, f"block {block}, head {head} ({first.name})"
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An entry of W_O by which a head adds to a cell: the cell's dimension, the head's, the entry, and the totals it may be."""
+
+    dim: int
+    channel: int
+    scale: float
+    totals: tuple[tuple[int, int], ...]
+
+
+def totals_of(meanings: Meanings, node: Node, index: int) -> list[tuple[int, int]] | None:
+    """The totals that make up a node, with their coefficients; None if it is no sum of totals."""
+    if isinstance(node.op, Total):
+        return [(1, index)]
+    if isinstance(node.op, Affine) and node.args and all(isinstance(meanings.graph.nodes[a].op, Total) for a in node.args):
+        return list(zip(node.op.coefficients, node.args, strict=True))
+    return None
+
+
+def prove_totals(
+    stream: Stream, paths: Sequence[Path], mask: str, w: dict[str, Scaled], dtype: str, block: int, head: int
+) -> tuple[HeadProof, list[tuple[int, int, int, float]]]:
+    """Show what a head adds to its cells: for each path the dimension, the total with its coefficient, and the error.
+
+    Raises Refused.
+    """
+    what = f"block {block}, head {head}"
+    reason = Refused(f"{what} adds to a cell that is no sum of totals")
+    for _, candidate in paths[0].totals:
+        try:
+            return _prove(stream, candidate, paths, mask, w, dtype, what, block, head)
+        except Refused as refusal:
+            reason = refusal
+    raise reason
+
+
+def _prove(
+    stream: Stream, candidate: int, paths: Sequence[Path], mask: str, w: dict[str, Scaled], dtype: str, what: str, block: int, head: int
+) -> tuple[HeadProof, list[tuple[int, int, int, float]]]:
+    """The same, given one of the totals whose keys the head matches."""
+    graph, rule = stream.meanings.graph, ARITHMETICS[dtype]
+    first, t = graph.nodes[candidate], ARITHMETICS[dtype].sums
+    op, what = first.op, f"{what} ({first.name})"
     assert isinstance(op, Total)
     if mask != op.mask:
         raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
     steps = exact_scores(stream, w["W_Q"], w["W_K"], dtype, what)
     depth, clear = _depths(stream, op, first.args, w, what)
-    rule, t = ARITHMETICS[dtype], ARITHMETICS[dtype].sums
     if clear < rule.underflow:
         raise Refused(f"{what}: a key that does not match scores {-clear:g} nats, {-rule.underflow:g} are needed")
-    most = _most(meanings, op, first.args, what)
+    most = _most(stream.meanings, op, first.args, what)
+    if depth is None:  # no key can match: BOS has all the weight, and nothing is added
+        return HeadProof(block, head, first.name, clear, steps), [
+            (path.dim, *_which(stream, path, first, None, what), 0.0) for path in paths
+        ]
     if not most * math.exp(-depth) * 1.01 < 2.0 ** -(t + 1):
         raise Refused(f"{what}: {most:,} matches of weight e^-{depth:g} do not vanish beside BOS")
-    error = 0.0
-    for dim, cell, channel, scale in sums:
-        node = meanings.graph.nodes[meanings.node(cell.var)]
-        if node.op != op or node.args[:-1] != first.args[:-1]:
-            raise Refused(f"{what} adds up {node.name} and {first.name}, which match different keys")
-        largest = _value(stream, w["W_V"], channel, node.args[-1], mask, f"{what}, total {node.name}")
-        x = abs(scale * math.exp(-depth) - 1) + 2.0 ** (EXP_BITS - t) + (most + 3) * 2.0**-t + 2.0**-50
-        error = max(error, 1.1 * x * most * largest)
-        if not (x <= 0.18 and error < 0.5):
-            raise Refused(f"{what}, total {node.name}: the sum may be {error:.3g} off before it is rounded, 1/2 or more")
-        steps = max(steps, _filling(stream, dim, cell, dtype, f"{what}, total {node.name}"))
-    return HeadProof(block, head, first.name, min(depth, clear), steps, error)
+    found: list[tuple[int, int, int, float]] = []
+    for path in paths:
+        c, total = _which(stream, path, first, depth, what)
+        largest = _value(stream, w["W_V"], path.channel, graph.nodes[total].args[-1], mask, f"{what}, total {graph.nodes[total].name}")
+        x = abs(path.scale * math.exp(-depth) / c - 1) + 2.0 ** (EXP_BITS - t) + (most / 2 + 4) * 2.0**-t + 2.0**-50
+        if x > 0.18:
+            raise Refused(f"{what}: W_O multiplies a sum by {path.scale:g}, not by about {c * math.exp(depth):g}")
+        found.append((path.dim, c, total, 1.1 * x * abs(c) * most * largest))
+    return HeadProof(block, head, first.name, min(depth, clear), steps, max(error for *_, error in found)), found
 
 
-def _depths(stream: Stream, op: Total, args: Sequence[int], w: dict[str, Scaled], what: str) -> tuple[float, float]:
-    """How far below BOS a match scores, always the same, and any other key at least; in nats."""
+def _which(stream: Stream, path: Path, first: Node, depth: float | None, what: str) -> tuple[int, int]:
+    """The total, among those a path may be, that matches the head's keys and has about the path's factor."""
+    for c, total in path.totals:
+        node = stream.meanings.graph.nodes[total]
+        near = depth is None or abs(path.scale * math.exp(-depth) / c - 1) <= 0.18
+        if node.op == first.op and node.args[:-1] == first.args[:-1] and near:
+            return c, total
+    raise Refused(f"{what} adds to dimension {path.dim}, whose totals match other keys")
+
+
+def _depths(stream: Stream, op: Total, args: Sequence[int], w: dict[str, Scaled], what: str) -> tuple[float | None, float]:
+    """How far below BOS a match scores, always the same (None if no key can match), and any other key at least; in nats."""
     w_q, w_k = w["W_Q"], w["W_K"]
     blocks = compare(stream, op, args, w_q.ints, w_k.ints, what)
     base = 2 * int(constant(stream, w_q.ints) @ constant(stream, w_k.ints))
-    low, high = base, base
+    low, high, possible = base, base, True
     for b in blocks:
         matched = b.scores.least != -LOW
-        low += int(b.scores.least[matched].min(initial=-LOW)) if matched.any() else 0
-        high += int(b.scores.greatest[matched].max(initial=LOW)) if matched.any() else 0
-    if low != high:
+        possible &= bool(matched.any())
+        low += int(b.scores.least[matched].min()) if possible else 0
+        high += int(b.scores.greatest[matched].max()) if possible else 0
+    if possible and low != high:
         raise Refused(f"{what}: matches score from {low / 2:g} to {high / 2:g} steps, not alike")
     compared = [b.scores for b in blocks if b.parts]
     rest = base + sum(int(b.scores.greatest.max()) for b in blocks if not b.parts)
     rival = rest + max((int(s.rival.max()) + sum(int(o.any.max()) for o in compared if o is not s) for s in compared), default=LOW)
     nats = 2.0 ** -(w_q.shift + w_k.shift) / 2
+    if not possible:
+        return None, -rival * nats
     if low >= 0:
         raise Refused(f"{what}: a match scores {low * nats:g} nats, not below BOS")
     return -low * nats, -rival * nats
@@ -104,14 +160,22 @@ def _value(stream: Stream, w_v: Scaled, channel: int, value: int, mask: str, wha
     return int(np.abs(wanted).max(initial=0))
 
 
-def _filling(stream: Stream, dim: int, cell: Cell, dtype: str, what: str) -> int:
-    """The cell is filled so that every total lies where numbers have a spacing of 1. Returns the largest number there."""
+def prove_rounding(stream: Stream, dim: int, cell: Cell, errors: float, dtype: str, what: str) -> int:
+    """A cell is filled so that every total lies where numbers have a spacing of 1, and errors are below 1/2.
+
+    Returns the largest number there. Raises Refused.
+    """
+    if not errors < 0.5:
+        raise Refused(f"{what}: the sum may be {errors:.3g} off before it is rounded, 1/2 or more")
     held, form, t = stream.cells[dim], cell.form, ARITHMETICS[dtype].sums
     if held is None or held.var != "one" or held.form.kind != "fill":
         raise Refused(f"{what}: dimension {dim} is not filled beforehand")
+    node = stream.meanings.graph.nodes[stream.meanings.node(cell.var)]
     base, span = held.form.top, stream.meanings.ranges[stream.meanings.node(cell.var)]
-    if form.kind != "digits" or form.parts != 1 or form.off != -base or form.top < base + span.hi:
+    added = node.op.constant if isinstance(node.op, Affine) else 0  # the heads add all but the constant of a sum
+    least, most = base + span.lo - added, base + span.hi - added
+    if form.kind != "digits" or form.parts != 1 or form.off != added - base or form.top < most:
         raise Refused(f"{what}: its cell is said to hold {form} from {form.off}, where {base} was filled in")
-    if not (2 ** (t - 1) <= base + span.lo and base + span.hi <= 2**t):
-        raise Refused(f"{what}: its cell holds {base + span.lo:,} to {base + span.hi:,}, where {dtype} numbers have no spacing of 1")
-    return base + span.hi
+    if not (2 ** (t - 1) <= least and most <= 2**t):
+        raise Refused(f"{what}: its cell holds {least:,} to {most:,}, where {dtype} numbers have no spacing of 1")
+    return most
