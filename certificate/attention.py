@@ -22,6 +22,7 @@ from ..compiler.ops import Lookup, Pick, Position, Total, relation_of
 from .bilinear import LOW, Scores, scores
 from .exact import ARITHMETICS, Ints, Refused, Scaled, add_up
 from .stream import Stream
+from .sums import either_way
 from .values import Cases, Meanings, Var
 
 ALONE = Cases((), {"one": np.ones(1, np.int64)}, 1)
@@ -73,27 +74,38 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
     assert isinstance(op, Lookup)
     if mask != op.mask:
         raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
-    steps = exact_scores(stream, w_q, w_k, dtype, what)
-    q_const, k_const = (constant(stream, w.ints) for w in (w_q, w_k))
-    blocks = compare(stream, op, node.args, w_q.ints, w_k.ints, what)
-    doubled = min(
-        _winner_margin(blocks, 2 * int(q_const @ k_const), _always_found(stream.meanings, op, node.args), what),
-        _order_margin(blocks, q_const, op.pick, what),
-    )
+    steps = exact_scores(stream, w_q, w_k, node.args, dtype, what)
+
+    def margin(stream: Stream, both: Ints) -> int:
+        q, k = np.split(both, 2, axis=1)
+        q_const, k_const = constant(stream, q), constant(stream, k)
+        blocks = compare(stream, op, node.args, q, k, what)
+        found = _always_found(stream.meanings, op, node.args)
+        return min(_winner_margin(blocks, 2 * int(q_const @ k_const), found, what), _order_margin(blocks, q_const, op.pick, what))
+
+    doubled = either_way(margin, stream, np.concatenate([w_q.ints, w_k.ints], axis=1), node.args)
     gap = doubled / 2 * 2.0 ** -(w_q.shift + w_k.shift)
     if gap < ARITHMETICS[dtype].underflow:
         raise Refused(f"{what}: the winner leads by {gap:g} nats only, {ARITHMETICS[dtype].underflow:g} are needed")
     return HeadProof(block, head, node.name, gap, steps)
 
 
-def exact_scores(stream: Stream, w_q: Scaled, w_k: Scaled, dtype: str, what: str) -> int:
-    """Queries, keys and scores are sums that fit the mantissa; returns the score's magnitude in grid steps."""
+def exact_scores(stream: Stream, w_q: Scaled, w_k: Scaled, nodes: Sequence[int], dtype: str, what: str) -> int:
+    """Queries, keys and scores are sums that fit the mantissa; returns the score's magnitude in grid steps.
+
+    `nodes` are what is compared: sums that they are computed from may count as variables.
+    """
     for w in (w_q, w_k):
         add_up(stream.magnitude(w.ints), w.shift, dtype, f"{what}: a query or key")
-    most = [_largest(stream, w.ints) for w in (w_q, w_k)]
-    for w, largest in zip((w_q, w_k), most, strict=True):
-        add_up(int(largest.max(initial=0)), w.shift, dtype, f"{what}: a query or key", enters=True)
-    return add_up(int((most[0].astype(float) * most[1]).sum()), w_q.shift + w_k.shift, dtype, f"{what}: the score")
+
+    def score(stream: Stream, both: Ints) -> int:
+        most = _largest(stream, both)
+        q, k = np.split(most, 2)
+        for w, largest in ((w_q, q), (w_k, k)):
+            add_up(int(largest.max(initial=0)), w.shift, dtype, f"{what}: a query or key", enters=True)
+        return add_up(int((q.astype(float) * k).sum()), w_q.shift + w_k.shift, dtype, f"{what}: the score")
+
+    return either_way(score, stream, np.concatenate([w_q.ints, w_k.ints], axis=1), nodes)
 
 
 def _largest(stream: Stream, rows: Ints) -> Ints:

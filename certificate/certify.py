@@ -17,11 +17,12 @@ from ..compiler.ops import Fetch
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
 from .bilinear import scores
-from .exact import ARITHMETICS, NONE, Reals, Refused, Scaled, add_up, raised, require_stored, scaled
+from .exact import ARITHMETICS, NONE, Ints, Reals, Refused, Scaled, add_up, raised, require_stored, scaled
 from .hints import check_shapes, claims
 from .mlp import prove_mlp
 from .normal import same_meaning
 from .stream import Cell, Stream
+from .sums import either_way
 from .total import EXP_BITS, Path, prove_rounding, prove_totals, totals_of
 from .values import Meanings, Var
 
@@ -220,7 +221,7 @@ def _prove_attention(
         else:  # its weights may be anything between 0 and 1, so what it reads must meet zeros; and they must be numbers
             if (w["W_V"].ints[live].any(axis=0) & w["W_O"].ints.any(axis=1)).any():
                 raise Refused(f"{what} reads for nobody")
-            exact_scores(before, w["W_Q"], w["W_K"], dtype, what)
+            exact_scores(before, w["W_Q"], w["W_K"], (), dtype, what)
     for dim, (probe, d) in list(pending.items()):
         totals = totals_of(stream.meanings, graph.nodes[_node(probe)], _node(probe))
         if totals is not None:
@@ -260,28 +261,37 @@ def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what
     add_up(int(total.max(initial=0)), w_v.shift + w_o.shift, dtype, f"{what}: the output projection")
 
 
-def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
+def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
     """What the head adds to one dimension is the code of the fetched value, whatever position it comes from."""
-    meanings = before.meanings
     name = f"{what}, value {probe.name}"
-    variables = before.support(source, before.reads(column), name) | before.reads(column)
-    cases = meanings.cases(sorted(set(before.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
-    got = before.combine(column, cases)[:, 0]
-    wanted = Meanings.codes(probe.form, meanings.evaluate(source, cases))[:, d]
-    if (got != raised(wanted, shift, name)).any():
-        raise Refused(f"{name}: what is read is not the code of {meanings.graph.nodes[source].name}")
+
+    def compare(stream: Stream, column: Ints) -> None:
+        variables = stream.support(source, stream.reads(column), name) | stream.reads(column)
+        cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
+        got = stream.combine(column, cases)[:, 0]
+        wanted = Meanings.codes(probe.form, stream.meanings.evaluate(source, cases))[:, d]
+        if (got != raised(wanted, shift, name)).any():
+            raise Refused(f"{name}: what is read is not the code of {stream.meanings.graph.nodes[source].name}")
+
+    either_way(compare, before, column, [source])
 
 
 def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int]:
     """The right class has the greatest logit, by a margin, for every value of the output, and logits are exact."""
+    steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
+    margin = either_way(lambda stream, rows: _margin(stream, model, rows), stream, w_u.ints, [model.optimised.output])
+    return margin / 4 * 2.0**-w_u.shift, steps
+
+
+def _margin(stream: Stream, model: Model, w_u: Ints) -> int:
+    """Four times the least lead of the right class's logit, in steps of W_U's grid."""
     meanings, form = stream.meanings, model.output_form
     node = model.optimised.output
-    variables = stream.support(node, stream.reads(w_u.ints), "the output") | stream.reads(w_u.ints)
+    variables = stream.support(node, stream.reads(w_u), "the output") | stream.reads(w_u)
     cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), "the output")
-    steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
     keep = np.array([c is not None and c.var == "one" for c in stream.cells])
-    unary = stream.combine(np.where(keep[:, None], w_u.ints, 0), ALONE)[0]  # (classes,)
-    live = w_u.ints.any(axis=1) & ~keep
+    unary = stream.combine(np.where(keep[:, None], w_u, 0), ALONE)[0]  # (classes,)
+    live = w_u.any(axis=1) & ~keep
     x = np.stack([stream.column(d, cases) if live[d] else np.zeros(cases.count, np.int64) for d in range(len(live))], axis=1)
     values = meanings.evaluate(node, cases)
     if ((values != NONE) & ((values - form.off < 1) | (values - form.off > form.top))).any():
@@ -290,8 +300,8 @@ def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int
     # ⊥ is class 0: as a meaning of its own it is compared like any other value.
     meaning = np.where(values == NONE, form.off, values)
     # Twice the code against twice the class's code: a multiple of a distance, as the rule of scores wants it.
-    found = scores(2 * x, w_u.ints.T, np.zeros(cases.count, np.int64), 2 * unary, meaning[:, None], classes[:, None], "the output")
+    found = scores(2 * x, w_u.T, np.zeros(cases.count, np.int64), 2 * unary, meaning[:, None], classes[:, None], "the output")
     margin = int((found.least - found.rival).min())
     if margin <= 0:
         raise Refused("the output: a wrong class can have the greatest logit")
-    return margin / 4 * 2.0**-w_u.shift, steps
+    return margin

@@ -10,13 +10,15 @@ result is a number of the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import networkx as nx
 import numpy as np
 
 from .exact import Ints, Reals, Refused, Scaled, add_up, raised
 from .stream import Cell, Stream
+from .sums import either_way
 from .values import Cases, Meanings, Var
 
 MAX_WORK = 1 << 29
@@ -30,24 +32,18 @@ def prove_mlp(stream: Stream, w_in: Scaled, w_out: Scaled, claims: Sequence[tupl
     """
     what = f"block {block} (MLP)"
     layer = _Layer(stream, w_in, w_out, dtype, what)
+    layer.require_units()
     after = list(stream.cells)
     claimed: dict[tuple[Var, tuple[int, ...]], list[tuple[Cell, int]]] = {}
     for cell, dim in claims:
         claimed.setdefault((cell.var, layer.writers(dim)), []).append((cell, dim))
     done: set[int] = set()
     for (var, units), cells in claimed.items():
-        name, dims = f"{what}, value {cells[0][0].name}", [dim for _, dim in cells]
-        support: set[Var] = {var}
-        if var != "one":
-            support = stream.support(stream.meanings.node(var), stream.reads(w_in.ints[:, list(units)]), name)
-        cases, got = layer.result(units, dims, support, name)
-        values = cases.columns[var] if var == "one" else stream.meanings.evaluate(stream.meanings.node(var), cases)
-        for column, (cell, dim) in enumerate(cells):
-            wrong = got[:, column] != raised(Meanings.codes(cell.form, values)[:, cell.dim], layer.shift, name)
-            if wrong.any():
-                raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
+        nodes = [var] if isinstance(var, int) else []
+        either_way(partial(layer.compare, var, units, cells), stream, w_in.ints, nodes)
+        for cell, dim in cells:
             after[dim] = cell
-        done.update(dims)
+            done.add(dim)
     for dim in sorted(set(map(int, np.flatnonzero(w_out.ints.any(axis=0)))) - done):
         name = f"{what}, dimension {dim}"
         old = stream.cells[dim]
@@ -72,10 +68,26 @@ class _Layer:
     cases: int = 0
     steps: int = 0
 
-    def __post_init__(self) -> None:
+    def require_units(self) -> None:
+        """Every hidden unit is an exact sum, and may enter the next product."""
         most = self.stream.magnitude(self.w_in.ints)
         self.steps = add_up(most, self.w_in.shift, self.dtype, f"{self.what}: a hidden unit")
         add_up(most, self.w_in.shift, self.dtype, f"{self.what}: a hidden unit", enters=True)
+
+    def compare(self, var: Var, units: Sequence[int], cells: Sequence[tuple[Cell, int]], stream: Stream, rows: Ints) -> None:
+        """Show that units on a stream, by the weights `rows`, leave a value's code in its cells."""
+        layer = replace(self, stream=stream, w_in=Scaled(rows, self.w_in.shift))
+        name, dims = f"{self.what}, value {cells[0][0].name}", [dim for _, dim in cells]
+        support: set[Var] = {var}
+        if isinstance(var, int):
+            support = stream.support(var, stream.reads(rows[:, list(units)]), name)
+        cases, got = layer.result(units, dims, support, name)
+        values = stream.meanings.evaluate(var, cases) if isinstance(var, int) else cases.columns[var]
+        for column, (cell, dim) in enumerate(cells):
+            wrong = got[:, column] != raised(Meanings.codes(cell.form, values)[:, cell.dim], self.shift, name)
+            if wrong.any():
+                raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
+        self.cases, self.steps = layer.cases, layer.steps
 
     @property
     def shift(self) -> int:

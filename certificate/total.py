@@ -28,8 +28,9 @@ from ..compiler.graph import Node
 from ..compiler.ops import Affine, Total, relation_of
 from .attention import HeadProof, compare, constant, exact_scores
 from .bilinear import LOW
-from .exact import ARITHMETICS, NONE, Refused, Scaled
+from .exact import ARITHMETICS, NONE, Ints, Refused, Scaled, raised
 from .stream import Cell, Stream
+from .sums import either_way
 from .values import Meanings
 
 EXP_BITS = 8
@@ -81,7 +82,7 @@ def _prove(
     assert isinstance(op, Total)
     if mask != op.mask:
         raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
-    steps = exact_scores(stream, w["W_Q"], w["W_K"], dtype, what)
+    steps = exact_scores(stream, w["W_Q"], w["W_K"], first.args[:-1], dtype, what)
     depth, clear = _depths(stream, op, first.args, w, what)
     if clear < rule.underflow:
         raise Refused(f"{what}: a key that does not match scores {-clear:g} nats, {-rule.underflow:g} are needed")
@@ -115,9 +116,19 @@ def _which(stream: Stream, path: Path, first: Node, depth: float | None, what: s
 
 def _depths(stream: Stream, op: Total, args: Sequence[int], w: dict[str, Scaled], what: str) -> tuple[float | None, float]:
     """How far below BOS a match scores, always the same (None if no key can match), and any other key at least; in nats."""
-    w_q, w_k = w["W_Q"], w["W_K"]
-    blocks = compare(stream, op, args, w_q.ints, w_k.ints, what)
-    base = 2 * int(constant(stream, w_q.ints) @ constant(stream, w_k.ints))
+    nats = 2.0 ** -(w["W_Q"].shift + w["W_K"].shift) / 2
+    both = np.concatenate([w["W_Q"].ints, w["W_K"].ints], axis=1)
+    match, rival = either_way(lambda stream, both: _scores(stream, op, args, both, what), stream, both, args[:-1])
+    if match is not None and match >= 0:
+        raise Refused(f"{what}: a match scores {match * nats:g} nats, not below BOS")
+    return None if match is None else -match * nats, -rival * nats
+
+
+def _scores(stream: Stream, op: Total, args: Sequence[int], both: Ints, what: str) -> tuple[int | None, int]:
+    """Twice the score of every match (None if no key can match) and of the best of the others."""
+    q, k = np.split(both, 2, axis=1)
+    blocks = compare(stream, op, args, q, k, what)
+    base = 2 * int(constant(stream, q) @ constant(stream, k))
     low, high, possible = base, base, True
     for b in blocks:
         matched = b.scores.least != -LOW
@@ -129,12 +140,7 @@ def _depths(stream: Stream, op: Total, args: Sequence[int], w: dict[str, Scaled]
     compared = [b.scores for b in blocks if b.parts]
     rest = base + sum(int(b.scores.greatest.max()) for b in blocks if not b.parts)
     rival = rest + max((int(s.rival.max()) + sum(int(o.any.max()) for o in compared if o is not s) for s in compared), default=LOW)
-    nats = 2.0 ** -(w_q.shift + w_k.shift) / 2
-    if not possible:
-        return None, -rival * nats
-    if low >= 0:
-        raise Refused(f"{what}: a match scores {low * nats:g} nats, not below BOS")
-    return -low * nats, -rival * nats
+    return low if possible else None, rival
 
 
 def _most(meanings: Meanings, op: Total, args: Sequence[int], what: str) -> int:
@@ -149,15 +155,18 @@ def _most(meanings: Meanings, op: Total, args: Sequence[int], what: str) -> int:
 
 def _value(stream: Stream, w_v: Scaled, channel: int, value: int, mask: str, what: str) -> int:
     """A dimension of the head holds the value as a number, 0 for ⊥, exactly. Returns its greatest size."""
-    column = w_v.ints[:, [channel]]
-    variables = stream.support(value, stream.reads(column), what) | stream.reads(column)
-    cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what, cut=int(mask == "strict"))
-    got = stream.combine(column, cases)[:, 0]
-    wanted = stream.meanings.evaluate(value, cases)
-    wanted = np.where(wanted == NONE, 0, wanted)
-    if w_v.shift < 0 or w_v.shift > 30 or (got != wanted << w_v.shift).any():
-        raise Refused(f"{what}: what is added up is not the value {stream.meanings.graph.nodes[value].name}")
-    return int(np.abs(wanted).max(initial=0))
+
+    def largest(stream: Stream, column: Ints) -> int:
+        variables = stream.support(value, stream.reads(column), what) | stream.reads(column)
+        cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what, cut=int(mask == "strict"))
+        got = stream.combine(column, cases)[:, 0]
+        wanted = stream.meanings.evaluate(value, cases)
+        wanted = np.where(wanted == NONE, 0, wanted)
+        if (got != raised(wanted, w_v.shift, what)).any():
+            raise Refused(f"{what}: what is added up is not the value {stream.meanings.graph.nodes[value].name}")
+        return int(np.abs(wanted).max(initial=0))
+
+    return either_way(largest, stream, w_v.ints[:, [channel]], [value])
 
 
 def prove_rounding(stream: Stream, dim: int, cell: Cell, errors: float, dtype: str, what: str) -> int:
