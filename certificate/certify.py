@@ -190,9 +190,11 @@ def _prove_attention(
             if (w["W_V"].ints[live].any(axis=0) & w["W_O"].ints.any(axis=1)).any():
                 raise Refused(f"{what} reads for nobody")
             exact_scores(before, w["W_Q"], w["W_K"], dtype, what)
-    if pending:
-        dim, (probe, _) = next(iter(pending.items()))
-        raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
+    for dim, (probe, d) in pending.items():
+        var = stream.meanings.var(probe.value)
+        if stream.meanings.largest(var, probe.form, d):
+            raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
+        stream.place(dim, Cell(var, probe.form, d, probe.name))  # its code is zero there whatever the value
     return proofs
 
 
