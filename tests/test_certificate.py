@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import headwork as hw
 from headwork import programs
+from headwork.runtime.longest import longest
 
 from . import generate, mutate
 
@@ -145,3 +146,54 @@ def test_certified_random_programs_are_right_on_every_input() -> None:
         certified += 1
         assert hw.check(model, exhaustive=model.length, samples=0).ok, numbers
     assert certified >= 108  # the others are refused with a reason: a limit of the checker, docs/certificate.md
+
+
+# --- precision -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "dtype", "alphabet"),
+    [
+        ("khop", "scalar", "float32", 4),
+        ("khop", "digits:2", "float16", 3),
+        ("previous", "scalar", "float16", 4),
+        ("previous", "digits:2", "bfloat16", 2),
+        ("induction", "binary", "float16", 4),
+        ("compose", "scalar", "float32", None),
+    ],
+)
+def test_the_longest_sequence_is_where_compiling_ends(name: str, code: str, dtype: str, alphabet: int | None) -> None:
+    """Found from the inequalities at a short length; the compiler accepts N and refuses N + 1, and N is certified."""
+    program = programs.get(name)
+    found = longest(hw.compile(program, length=4, alphabet=alphabet, code=code, dtype=dtype))
+    limit = hw.compile(program, length=found.length, alphabet=alphabet, code=code, dtype=dtype)
+    with pytest.raises(hw.ExactnessError) as error:
+        hw.compile(program, length=found.length + 1, alphabet=alphabet, code=code, dtype=dtype)
+    assert found.because.split(" = ")[-1] == error.value.fact.split(" = ")[-1]
+    assert found.length == min(n for _, n in found.heads)
+    assert hw.certify(limit).length == found.length
+
+
+def test_precision_says_which_arithmetics_do() -> None:
+    model = hw.compile(programs.get("khop", k=3), length=10, alphabet=2)
+    needed = hw.precision(model)
+    assert needed.bits == max(bits for *_, bits in needed.heads) <= 11
+    assert needed.arithmetics["float32"] == needed.arithmetics["float16"] == "certified"
+    assert "746 are needed" in needed.arithmetics["float64"] and "bfloat16" in needed.arithmetics["bfloat16"]
+    assert "exact to length 2,364; at 2,365" in str(needed)
+    assert hw.precision(hw.compile(programs.get("khop", k=3), length=10, alphabet=2, dtype="float64")).bits == needed.bits
+
+
+def test_tf32_rounds_what_enters_a_product_and_adds_up_in_float32() -> None:
+    """Two digits and their squares up to 2**11 enter as they are, though scores need more than 11 bits; greater ones do not."""
+    previous = programs.get("previous")
+    sums = hw.precision(hw.compile(previous, length=1000, alphabet=4, code="digits:2"))
+    assert sums.bits > 11 and sums.arithmetics["tf32"] == "certified" and sums.arithmetics["float16"] != "certified"
+    beyond = hw.precision(hw.compile(previous, length=1300, alphabet=4, code="digits:2"))
+    assert beyond.arithmetics["float32"] == "certified" and "tf32" in beyond.arithmetics["tf32"]
+
+
+def test_a_table_over_positions_has_no_longest_sequence() -> None:
+    program = hw.program(name="odd")(lambda token, position: hw.table(lambda p: p % 2 == 1, position))
+    needed = hw.precision(hw.compile(program, length=8, alphabet=2))
+    assert "made for length 8" in str(needed)
