@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .runtime.model import Model, compile
     from .runtime.stages import diagnose
     from .theory.bounds import bounds, one_layer
+    from .theory.frontier import Frontier, frontier
     from .theory.over import bounds_over
 
 _LATE = {
@@ -31,6 +32,8 @@ _LATE = {
     "check": "runtime.check",
     "compile": "runtime.model",
     "diagnose": "runtime.stages",
+    "Frontier": "theory.frontier",
+    "frontier": "theory.frontier",
     "load": "runtime.files",
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
@@ -56,6 +59,7 @@ __all__ = [
     "Domain",
     "DomainError",
     "ExactnessError",
+    "Frontier",
     "HeadworkError",
     "Hit",
     "InputError",
@@ -73,6 +77,7 @@ __all__ = [
     "check",
     "compile",
     "diagnose",
+    "frontier",
     "interpret",
     "load",
     "match",

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .cli_input import parse_alphabet, parse_lengths, read_sequences
-from .cli_programs import Source, find
+from .cli_programs import Source, blame, find
 from .compiler.domain import Symbol
 from .compiler.errors import HeadworkError, InputError
 
@@ -279,6 +279,34 @@ def bounds(
     else:
         say(report.markdown() if as_markdown else str(report))
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def frontier(
+    program: Wanted,
+    settings: Settings = None,
+    length: Annotated[int, typer.Option(metavar="N", min=1, help="The longest sequence.")] = 256,
+    alphabet: AlphabetOption = None,
+    heads: Heads = None,
+    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a program in every code and dtype, certify each, and say which of them nothing else beats."""
+    from .display import progress, say, say_json
+    from .theory.frontier import frontier as frontier_of
+
+    source = find(program, settings or ())
+    if isinstance(source, Path):
+        raise InputError(f"{program} is compiled already", hint="frontier takes a library program or path/to/file.py:name")
+    symbols = parse_alphabet(alphabet)
+    with progress(f"compiling {source.program.name}") as step, blame(source.file):
+        found = frontier_of(source.program, length=length, alphabet=symbols, heads=heads, progress=step)
+    if picture is not None:
+        found.plot(picture)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        say(str(found) + (f"\ndrawn in {picture}" if picture else ""))
 
 
 @app.command()
