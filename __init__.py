@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .theory.bounds import bounds, one_layer
     from .theory.frontier import Frontier, frontier
     from .theory.over import bounds_over
+    from .theory.search import search_one_layer
 
 _LATE = {
     "Certificate": "certificate.certify",
@@ -39,6 +40,7 @@ _LATE = {
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
     "Refused": "certificate.exact",
+    "search_one_layer": "theory.search",
 }
 
 
@@ -88,6 +90,7 @@ __all__ = [
     "previous",
     "program",
     "programs",
+    "search_one_layer",
     "table",
     "where",
 ]

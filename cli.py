@@ -258,14 +258,19 @@ def bounds(
     every: Annotated[bool, typer.Option("--all", help="Also the rows about other families.")] = False,
     over: Annotated[list[str] | None, typer.Option(metavar="NAME=A..B", help="Fit the costs over a parameter's range; repeatable.")] = None,
     shape: Annotated[str | None, typer.Option("--one-layer", metavar="h=1,m=8,p=24", help="Judge one layer of this shape instead.")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="With --one-layer, induction, N <= 8: decide it by z3, and find the heads needed.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long z3 may think about one number of heads.")] = 30.0,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
 ) -> None:
     """Hold a program against the theory: upper and lower bounds; exit code 1 where an exact one is contradicted."""
-    from .cli_bounds import one_model, one_shape, sizes_of, whole_family
+    from .cli_bounds import decided, one_model, one_shape, sizes_of, whole_family
     from .display import progress, say, say_json
 
     source = find(program, settings or ())
+    verdicts = decided(program, shape, length, seconds) if search else []
     if shape is not None:
         report = one_shape(source, shape, length, alphabet, family, given or ())
     elif over:
@@ -275,9 +280,13 @@ def bounds(
         model = _model(source, *sizes_of(source, length, alphabet), dtype, code, heads)
         report = one_model(model, source, family, form, given or (), every)
     if as_json:
-        say_json(report.as_dict())
+        say_json({**report.as_dict(), **({"search": [v.as_dict() for v in verdicts]} if verdicts else {})})
     else:
         say(report.markdown() if as_markdown else str(report))
+        if verdicts:
+            from .theory.search import text
+
+            say(f"\n{text(verdicts)}")
     raise typer.Exit(0 if report.ok else 1)
 
 

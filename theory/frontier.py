@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..certificate.certify import certify
@@ -72,11 +72,11 @@ class Frontier:
         return {**sizes, "points": rows, "refused": refused}
 
     def __str__(self) -> str:
-        rows = [
-            (p.code, ", ".join(p.dtypes), *(f"{x:,}" for x in (p.layers, p.heads, p.d_model, p.p, p.bits, p.parameters)))
-            + (f"{p.bits / self.least_bits:.1f}" if self.least_bits else "", "best" if p.best else "")
-            for p in self.points
-        ]
+        rows: list[tuple[str, ...]] = []
+        for p in self.points:
+            numbers = (f"{x:,}" for x in (p.layers, p.heads, p.d_model, p.p, p.bits, p.parameters))
+            over = f"{p.bits / self.least_bits:.1f}" if self.least_bits else ""
+            rows.append((p.code, ", ".join(p.dtypes), *numbers, over, "best" if p.best else ""))
         lines = [f"{self.name}: N = {self.length:,}, |Σ| = {self.symbols:,}; every row is certified", "", columns(HEADINGS, rows), ""]
         lines.append("theorem (arXiv 2402.09268): m = O(1), p = Θ(log N)")
         lines.append(f"least m·p of a pointer and a symbol: log2 N + log2 |Σ| = {self.least_bits:.1f}")
@@ -100,7 +100,7 @@ class Frontier:
         for best, marker, label in ((True, "o", "on the frontier"), (False, "x", "beaten")):
             some = [p for p in self.points if p.best == best]
             axes.scatter([p.d_model for p in some], [p.p for p in some], marker=marker, label=label, zorder=3)
-        for point in self.points:
+        for point in [p for p in self.points if p.best]:
             axes.annotate(point.code, (point.d_model, point.p), xytext=(4, 5), textcoords="offset points", fontsize=8)
         span = [1, max([*widths, self.least_bits])]
         axes.plot(span, [self.least_bits / m for m in span], "--", color="gray", label=f"m·p = log2 N + log2 |Σ| = {self.least_bits:.1f}")
@@ -134,7 +134,7 @@ def frontier(
     graph = optimise(program.build(length, alphabet))
     top = max(length, len(graph.sizes.alphabet))
     codes = ["scalar", *(f"digits:{r}" for r in range(2, max(3, top.bit_length() - 1))), "binary", "onehot"]
-    found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    found: dict[tuple[str, tuple[int, int, int, int, int]], list[str]] = {}
     refused: list[tuple[str, str, str]] = []
     for done, (code, dtype) in enumerate(pairs := [(c, d) for c in codes for d in DTYPES]):
         if progress:
@@ -153,7 +153,7 @@ def frontier(
         key = cost.attention_layers, max(cost.heads, default=0), cost.d_model, p, cost.parameters
         found.setdefault((code, key), []).append(dtype)
     points = [Point(code, tuple(dtypes), *key) for (code, key), dtypes in found.items()]
-    marked = [Point(p.code, p.dtypes, *p.costs(), best=not any(_beats(q, p) for q in points)) for p in points]
+    marked = [replace(p, best=not any(_beats(q, p) for q in points)) for p in points]
     return Frontier(graph.name, length, len(graph.sizes.alphabet), tuple(marked), tuple(refused))
 
 
