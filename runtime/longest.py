@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..compiler.domain import Sizes
 from ..compiler.errors import ExactnessError, InputError
 from ..compiler.graph import Builder, Graph
 from ..compiler.heads import candidates, output_forms
 from ..compiler.numerics import dtype_named
-from ..compiler.ops import Clip, Lookup, Table
+from ..compiler.ops import Clip, Divide, Lookup, Table, Total
 from ..compiler.planner import plan
 from ..compiler.rewrite import optimise
 
@@ -42,7 +41,7 @@ def longest(model: Model) -> Longest:
 
     Every head's inequality (`Σ max|q|·max|k| <= 2^t`, a formula in N, see compiler/heads.py) and the output's grow with
     N, so each is solved by bisection on its formula; nothing is compiled. The sums inside MLPs are evaluated at the
-    result. Raises InputError for a program whose tables or constants were made for this length.
+    result. Raises InputError for a program whose tables, constants, digits or totals were made for this length.
     """
     dtype = dtype_named(model.dtype)
     codes = {r.name: _option(r.code) for r in model.records}
@@ -53,7 +52,7 @@ def longest(model: Model) -> Longest:
         for index, node in enumerate(graph.nodes):
             if isinstance(node.op, Lookup) and node.name in codes and only in ("", node.name):
                 try:
-                    next(candidates(graph, index, codes[node.name])).exact.require(dtype)
+                    next(candidates(graph, index, codes[node.name], dtype)).exact.require(dtype)
                 except ExactnessError as error:
                     return error.fact
         squares = [sum(hi * hi for _, hi in form.intervals()) for form in output_forms(graph.nodes[graph.output].domain)]
@@ -71,9 +70,11 @@ def longest(model: Model) -> Longest:
 def at_length(graph: Graph, length: int) -> Graph:
     """A program as written, for another length: cutting to 1..N becomes cutting to 1..length."""
     old = graph.sizes.length
-    builder = Builder(graph.name, Sizes(length, graph.sizes.alphabet, graph.sizes.causal))
+    builder = Builder(graph.name, replace(graph.sizes, length=length))
     made: list[int] = []
     for node in graph.nodes:
+        if isinstance(node.op, (Total, Divide)) or (isinstance(node.op, Lookup) and (node.op.ranked or any(node.op.relations))):
+            raise InputError(f"{node.name} was made for length {old:,}", node.line, "its heads, digits and bounds change with the length")
         op = replace(node.op, hi=length) if isinstance(node.op, Clip) and node.op.hi == old else node.op
         made.append(builder.add(op, [made[a] for a in node.args], node.name, node.line))
         spans = [builder.nodes[made[a]].domain for a in node.args]
