@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from ..compiler.ops import Lookup, Pick, Position, Total, relation_of
-from .bilinear import LOW, Scores, scores
+from ..compiler.ops import Lookup, Pick, Position, Relation, Total, relation_of
+from .bilinear import LOW, Scores, matches, scores
 from .exact import ARITHMETICS, Ints, Refused, Scaled, add_up
 from .stream import Stream
 from .sums import either_way
@@ -64,6 +64,7 @@ class Block:
     key: Side
     scores: Scores
     rank: Ints | None
+    relations: tuple[Relation, ...]
 
 
 def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled, dtype: str, block: int, head: int) -> HeadProof:
@@ -159,7 +160,7 @@ def compare(stream: Stream, op: Lookup | Total, args: Sequence[int], w_q: Ints, 
         unary = query.vectors @ k_const, key.vectors @ q_const
         relations = tuple(relation_of(op.relations, c) for c in parts)
         found = scores(query.vectors, key.vectors, *unary, query.values, key.values, what, relations)
-        blocks.append(Block(parts, query, key, found, rank))
+        blocks.append(Block(parts, query, key, found, rank, relations))
     _no_cross_terms(blocks, what)
     return blocks
 
@@ -224,6 +225,8 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
             spread += int((b.scores.greatest - b.scores.least)[known].max(initial=0))
     t, r = home.key.cases.columns["position"], 2 * (home.key.vectors @ q_const)
     rank = np.zeros_like(t) if home.rank is None else home.rank * (1 if pick == "largest" else -1)
+    if any(home.relations):  # a query may match keys of several meanings: each query's keys are put in order
+        return _lead_by_query(home, r, rank, pick, what) - spread
     if home.parts:
         kept = (home.key.values != np.iinfo(np.int64).min).all(axis=1)
         _, classes = np.unique(home.key.values[kept], axis=0, return_inverse=True)
@@ -247,3 +250,22 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
         raise Refused(f"{what}: the order of matches depends on more than their position")
     lead = (r[1:] - r[:-1])[same] * (-1 if pick == "earliest" else 1)
     return int(lead.min(initial=-LOW)) - spread
+
+
+def _lead_by_query(home: Block, r: Ints, rank: Ints, pick: Pick, what: str) -> int:
+    """Twice the least lead of a match over the next in order, query by query."""
+    t = home.key.cases.columns["position"]
+    order = np.lexsort((t, rank))
+    if pick == "earliest":
+        order = order[::-1]
+    scores = (2 * (home.query.vectors @ home.key.vectors.T) + r[None, :])[:, order]
+    matched = matches(home.query.values, home.key.values, home.relations)[:, order]
+    lead = -LOW
+    for score, match in zip(scores, matched, strict=True):
+        place = np.stack([t[order][match], rank[order][match]], axis=1)
+        if (place[1:] == place[:-1]).all(axis=1).any():
+            raise Refused(f"{what}: the order of matches depends on more than their position")
+        lead = min(lead, int(np.diff(score[match]).min(initial=-LOW)))
+    if lead < -LOW and pick == "only":
+        raise Refused(f"{what}: several positions can match, and nothing says which to pick")
+    return lead

@@ -57,10 +57,7 @@ def scores(
     absent_q, absent_k = (q_values == NONE).any(axis=1), (k_values == NONE).any(axis=1)
     if len(q) * len(k) <= MAX_PAIRS:
         total = 2 * (q @ k.T + q_unary[:, None] + k_unary[None, :])
-        match = np.ones(total.shape, bool)
-        for c in range(q_values.shape[1]):
-            match &= _related(relations[c] if relations else (), q_values[:, c], k_values[:, c])
-        match &= ~absent_q[:, None] & ~absent_k[None, :]
+        match = matches(q_values, k_values, relations)
         return Scores(
             np.where(match, total, -LOW).min(axis=1, initial=-LOW),
             np.where(match, total, LOW).max(axis=1, initial=LOW),
@@ -72,6 +69,14 @@ def scores(
     if q_values.shape[1] != 1:
         raise Refused(f"{what}: a comparison of several values at once has {len(q)} x {len(k)} cases, too many to enumerate")
     return _square(q, k, q_unary, k_unary, q_values[:, 0], k_values[:, 0], absent_q, absent_k, what)
+
+
+def matches(q_values: Ints, k_values: Ints, relations: Sequence[Relation]) -> np.ndarray:
+    """Which query cases match which key cases, in every component; ⊥ matches nothing. Shape: (n_u, n_w)."""
+    found = ~(q_values == NONE).any(axis=1)[:, None] & ~(k_values == NONE).any(axis=1)[None, :]
+    for c in range(q_values.shape[1]):
+        found &= _related(relations[c] if relations else (), q_values[:, c], k_values[:, c])
+    return found
 
 
 def _related(relation: Relation, q: Ints, k: Ints) -> np.ndarray:

@@ -10,7 +10,7 @@ in fetches and totals. Nodes stand in topological order and refer to earlier one
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .domain import Domain, Sizes
 from .errors import Location
@@ -30,12 +30,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A whole program for given sizes; `output` is the index of the value it returns."""
+    """A whole program for given sizes; `output` is the index of the value it returns.
+
+    `notes` say which lowerings the language chose where there were several, and what the others would cost.
+    """
 
     name: str
     sizes: Sizes
     nodes: tuple[Node, ...]
     output: int
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def depths(self) -> list[int]:
         """Attention layers each node needs: fetches and totals on the longest path to it (a lookup counts with its fetch)."""
@@ -77,6 +81,7 @@ class Builder:
         self.name, self.sizes = name, sizes
         self.nodes: list[Node] = []
         self.depth: list[int] = []
+        self.notes: dict[str, None] = {}
         self._known: dict[tuple[Op, tuple[int, ...]], int] = {}
 
     def add(self, op: Op, args: Sequence[int] = (), name: str = "", line: Location | None = None) -> int:
@@ -89,6 +94,10 @@ class Builder:
             self._known[key] = len(self.nodes) - 1
         return self._known[key]
 
+    def note(self, text: str, line: Location | None) -> None:
+        """Record a choice between lowerings, once."""
+        self.notes[f"{line}: {text}" if line else text] = None
+
     def finish(self, output: int) -> Graph:
         """The graph of what the output needs, nothing else, every name made unique."""
         keep = sorted(reachable(self.nodes, [output]))
@@ -100,7 +109,7 @@ class Builder:
             used[node.name] = count = used.get(node.name, 0) + 1
             name = node.name if count == 1 else f"{node.name}.{count}"
             nodes.append(Node(node.op, tuple(index[a] for a in node.args), node.domain, name, node.line))
-        return Graph(self.name, self.sizes, tuple(nodes), index[output])
+        return Graph(self.name, self.sizes, tuple(nodes), index[output], tuple(self.notes))
 
 
 def reachable(nodes: Sequence[Node], roots: Iterable[int]) -> set[int]:

@@ -51,6 +51,7 @@ class Tally:
 
     parts: tuple[tuple[int, Lin, int], ...]
     fill: int
+    exact: Exactness
 
 
 Recipe: TypeAlias = Embed | Compute | Copy | Tally
@@ -193,8 +194,8 @@ def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int,
             return replace(feature, recipe=Compute(tuple(replace(u, pre=_lin(u.pre, features)) for u in units)))
         case Copy(head=h, source=source) as recipe:
             return replace(feature, recipe=replace(recipe, head=heads[h], source=_all(source, features)))
-        case Tally(parts=parts, fill=fill):
-            return replace(feature, recipe=Tally(tuple((heads[h], _lin(lin, features), c) for h, lin, c in parts), fill))
+        case Tally(parts=parts) as recipe:
+            return replace(feature, recipe=replace(recipe, parts=tuple((heads[h], _lin(lin, features), c) for h, lin, c in parts)))
 
 
 def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:

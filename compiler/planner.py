@@ -288,7 +288,7 @@ class _Planner:
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"the total {node.name} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
-            exactness(f"the total {node.name}", self._bounds(terms)).require(self.dtype)
+            exact = exactness(f"the total {node.name}", self._bounds(terms)).require(self.dtype)
             parts: list[tuple[int, Lin, int]] = []
             for coefficient, total in terms:
                 args = self.graph.nodes[total].args
@@ -299,7 +299,7 @@ class _Planner:
         low, high = node.domain.lo - constant, node.domain.hi - constant
         base = fill(min(0, low), self.dtype)
         raw = Form("digits", constant - base, base + max(0, high))
-        cell = self._add(index, raw, Tally(tuple(parts), base), f"{node.name}+{base}")[0]
+        cell = self._add(index, raw, Tally(tuple(parts), base, exact), f"Σ {node.name}")[0]
         return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,))])
 
     def _most(self, node: Node) -> int:

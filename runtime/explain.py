@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..compiler.numerics import dtype_named
+from ..compiler.ops import Total
 from .module import AttentionShape
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def explain(model: Model) -> str:
         "",
         f"scores are multiples of {dtype.grid}; a winner leads by at least {dtype.grid}, where exp rounds to 0;",
         f"sums of at most {dtype.limit:,} steps are exact in any order",
+        *(["in a head that adds up, a match scores -" + f"{dtype.tally}, and its weight is taken up in W_O"] if _adds_up(model) else []),
+        *(["", "choices", *(f"  {note}" for note in model.graph.notes)] if model.graph.notes else []),
         "",
         "embedding  " + _values(model, 0),
     ]
@@ -38,6 +41,10 @@ def explain(model: Model) -> str:
         else:
             lines.append(f"block {b:<3}  MLP of {block.d_mlp} units: {_values(model, b) or 'clears what is dead'}")
     return "\n".join(lines)
+
+
+def _adds_up(model: Model) -> bool:
+    return any(isinstance(node.op, Total) for node in model.optimised.nodes)
 
 
 def _values(model: Model, block: int) -> str:

@@ -228,4 +228,12 @@ def _records(compiled: Compiled) -> tuple[HeadRecord, ...]:
             writes = ", ".join(plan.features[f].name for f in use.writes)
             does = f"{node.op.label().removeprefix('lookup ')}: {pairs} -> {writes}"
             records.append(HeadRecord(blocks[s], head.name, does, head.code, head.exact.inequality, head.exact.steps))
+        for f in sublayer.writes:
+            recipe = plan.features[f].recipe
+            if isinstance(recipe, Tally):
+                name, exact = plan.features[f].name, recipe.exact
+                does = f"{len(recipe.parts)} heads add to {recipe.fill:,}" if len(recipe.parts) > 1 else f"a head adds to {recipe.fill:,}"
+                records.append(
+                    HeadRecord(blocks[s], name, f"{does}, where numbers have a spacing of 1", "a sum", exact.inequality, exact.steps)
+                )
     return tuple(records)

@@ -230,6 +230,10 @@ def _limited(builder: Builder, condition: Condition, before: bool, within: int |
     if within is not None:
         if not isinstance(within, int) or isinstance(within, bool) or within < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DomainError(f"within={within!r} is no number of positions", line, "give an integer of at least 1")
+        n = builder.sizes.length
+        ways = [f"a head for each of {within:,} places", f"a head for each of {n.bit_length()} bits of the position"]
+        by_bits = within > n.bit_length()
+        builder.note(f"within={within} by {ways[by_bits]} (instead of {ways[not by_bits]})", line)
         condition = Both(condition, nodes.within(within))
     return Selector(builder, condition)
 
@@ -254,7 +258,11 @@ def _condition(pairs: list[tuple[Value, Value]], relation: object, line: Locatio
         raise DomainError(f"{relation} orders {q.domain}, which has no order", line, "use hw.table(f, x) to give symbols a number")
     less, equal = relation in ("<", "<="), relation in ("<=", ">=")
     width = q.domain.size + (0 if q.index == k.index else k.domain.size)
-    if width <= RELATION_WIDTH * nodes.bits(q.index, k.index):
+    bits = nodes.bits(q.index, k.index)
+    ways = [f"1 head of a table, {width:,} dimensions", f"{bits} heads, one a bit, about {RELATION_WIDTH * bits} dimensions"]
+    as_table = width <= RELATION_WIDTH * bits
+    q.builder.note(f"{relation} by {ways[not as_table]} (instead of {ways[as_table]})", line)
+    if as_table:
         a, b = (range(d.lo, d.hi + 1) for d in (q.domain, k.domain))
         held = [int((x < y if less else x > y) or (equal and x == y)) for x in a for y in b]
         return nodes.related(q.index, k.index, _relation(q.domain, k.domain, held))
@@ -286,7 +294,10 @@ def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: 
         return nodes.same(q.index, k.index)
     rows = [tuple(held[r * k.domain.size : (r + 1) * k.domain.size]) for r in range(q.domain.size)]
     classes = list(dict.fromkeys(row for row in rows if any(row)))
-    if all(sum(column) <= 1 for column in zip(*classes, strict=True)) and classes:
+    equality = bool(classes) and all(sum(column) <= 1 for column in zip(*classes, strict=True))
+    ways = ["1 head that compares classes", f"1 head of a table, {q.domain.size + k.domain.size:,} dimensions"]
+    q.builder.note(f"a relation by {ways[0] + f' (instead of {ways[1]})' if equality else ways[1]}", line)
+    if equality:
         of_key = [next((c for c, row in enumerate(classes, 1) if row[j]), None) for j in range(k.domain.size)]
         of_query = [classes.index(row) + 1 if any(row) else None for row in rows]
         ends = [
