@@ -202,7 +202,9 @@ def _prove_attention(
         if paths[head]:
             if len(written):
                 raise Refused(f"{what} adds up and writes dimension {written[0]} besides")
-            proof, sums = prove_totals(before, paths[head], mask, w, dtype, number, head)
+            taken = {(dim, total) for dim, _, total, _ in added}
+            free = [replace(p, totals=tuple(t for t in p.totals if (p.dim, t[1]) not in taken)) for p in paths[head]]
+            proof, sums = prove_totals(before, free, mask, w, dtype, number, head)
             proofs.append(proof)
             added += sums
             continue

@@ -15,7 +15,7 @@ Rules, each with its condition:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 from ..compiler.graph import Graph
@@ -152,6 +152,7 @@ class Normal:
 
     def affine(self, op: Affine, args: tuple[int, ...]) -> int:
         """A sum; a sum of one sum is merged, and one that changes nothing is what it sums."""
+        op = replace(op, kind="bool" if op.kind == "bool" else "int")  # a position and a number are the same number
         if op.coefficients == (1,) and op.constant == 0:
             return args[0]
         if len(args) == 1:

@@ -12,7 +12,7 @@ from . import generate
 CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(
     numbers=st.lists(st.integers(0, 999), max_size=60),
     causal=st.booleans(),
@@ -25,7 +25,12 @@ CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 def test_random_programs_compile_exactly(
     numbers: list[int], causal: bool, n: int, v: int, code: str, dtype: str, heads: int | None
 ) -> None:
-    model = hw.compile(generate.program(numbers, causal), length=n, alphabet=v, code=code, dtype=dtype, heads=heads)
+    program = generate.program(numbers, causal)
+    try:
+        model = hw.compile(program, length=n, alphabet=v, code=code, dtype=dtype, heads=heads)
+    except hw.ExactnessError as error:
+        assert " is not exact in " in str(error)  # it says what, and by which inequality
+        return
     report = hw.check(model, samples=16)
     assert report.ok, f"{report}\n{model.stage('optimised')}\n{model.stage('plan')}"
     cost = model.cost
