@@ -225,3 +225,39 @@ def test_scans_combine_every_prefix_in_logarithmic_depth(heads: int) -> None:
             wanted.append(so_far)
         assert model.run(x) == wanted
         assert hw.check(model, samples=8, exhaustive=0).ok
+
+
+def test_what_selects_itself_is_never_empty() -> None:
+    """Sums and modes over selections that hold this position are never ⊥, so that nothing downstream has to ask."""
+    bodies: list[tuple[Callable[[hw.Value], hw.Value], bool]] = [
+        (lambda t: hw.visible(t).sum(t), False),
+        (lambda t: hw.match(t, t).mode(t), False),
+        (lambda t: hw.match(t, t, before=True).sum(t), True),
+        (lambda t: hw.match(t, shifted(t)).sum(t), True),
+        (lambda t: hw.match(shifted(t), shifted(t)).sum(t), True),
+        (lambda t: hw.select(t, t, "<").mode(t), True),
+        (lambda t: hw.visible(t).mode(shifted(t)), True),
+    ]
+    for body, none in bodies:
+        graph = hw.program(name="p")(lambda token, body=body: body(token)).build(6, 3)
+        assert graph.nodes[graph.output].domain.none is none
+        found = [hw.interpret(graph, x) for x in sequences(3, 6, 40, seed=9)]
+        assert any(None in row for row in found) is none
+
+
+@pytest.mark.parametrize(("divisor", "length"), [(1, 6), (2, 40), (7, 512), (100, 512)])
+def test_division_of_wide_values_goes_in_two_levels(divisor: int, length: int) -> None:
+    """2·sqrt(S) steps in place of S, on a value that runs from below zero; and the whole is exact where one level would not be."""
+
+    def total(token: hw.Value) -> hw.Value:
+        return hw.visible(token).sum(token - 30)
+
+    rng = random.Random(11)
+    inputs = [[rng.randrange(90) for _ in range(length)], [0] * length, [89] * length]
+    for name, body in (("quotient", lambda t: total(t) // divisor), ("rest", lambda t: total(t) % divisor)):
+        model = hw.compile(hw.program(name=name)(lambda token, body=body: body(token)), length=length, alphabet=90)
+        assert max(model.cost.d_mlp, default=0) < max(10, 6 * (90 * length / divisor) ** 0.5)
+        for x in inputs:
+            sums = [sum(v - 30 for v in x[: i + 1]) for i in range(length)]
+            assert model.run(x) == [s // divisor if name == "quotient" else s % divisor for s in sums]
+        assert hw.check(model, samples=2, exhaustive=0, inputs=inputs).ok

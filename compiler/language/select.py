@@ -125,7 +125,8 @@ class Selector:
     def sum(self, value: Value) -> Value:
         """The sum of a value over the selected positions; ⊥ adds nothing; ⊥ where nothing is selected."""
         line = caller()
-        return choose(self.count() > 0, self._sum("sum()", value, line), None, "sum()", line)  # the count shares the head
+        total = self._sum("sum()", value, line)
+        return total if self._never_empty() else choose(self.count() > 0, total, None, "sum()", line)  # the count shares the head
 
     def mean(self, value: Value) -> Mean:
         """The mean of a value over the selected positions, exact: a numerator and a denominator. Positions where it is ⊥ do not count."""
@@ -168,7 +169,15 @@ class Selector:
     def _mode(self, value: Value) -> tuple[Value, Value]:
         line = caller()
         require_value("mode()", value, self.builder, line)
-        return most_frequent(self.builder, self._counted(line), value, line)
+        return most_frequent(self.builder, self._counted(line), value, self._never_empty() and not value.domain.none, line)
+
+    def _never_empty(self) -> bool:
+        """Whether it is plain that every position selects itself: a term compares values with themselves, none of them ⊥."""
+        nodes = self.builder.nodes
+        return any(
+            not term.before and all(c.query == c.key and not c.relation and not nodes[c.key].domain.none for c in term.compared)
+            for term in self.condition.cover()
+        )
 
     def _counted(self, line: Location | None) -> list[tuple[int, Term]]:
         count = self.condition.count()
