@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from ..compiler.ops import Lookup, Pick, Position
+from ..compiler.ops import Lookup, Pick, Position, Total, relation_of
 from .bilinear import LOW, Scores, scores
 from .exact import ARITHMETICS, Ints, Refused, Scaled, add_up
 from .stream import Stream
+from .sums import either_way
 from .values import Cases, Meanings, Var
 
 ALONE = Cases((), {"one": np.ones(1, np.int64)}, 1)
@@ -29,13 +30,17 @@ ALONE = Cases((), {"one": np.ones(1, np.int64)}, 1)
 
 @dataclass(frozen=True, slots=True)
 class HeadProof:
-    """What was shown of a head: the gap in nats, and the largest sum of a score in grid steps."""
+    """What was shown of a head: the gap in nats, and the largest sum of a score in grid steps.
+
+    `error` is, for totals, how far a sum may be from its integer before it is rounded; below 1/2.
+    """
 
     block: int
     head: int
     lookup: str
     gap: float
     steps: int
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,16 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Components that share variables. A block without components is the bonus: what the key's position adds."""
+    """Components that share variables. A block without components is the bonus: what the key's position adds.
+
+    `rank` is, in the block of the position, what a lookup ranks by in every case of the key.
+    """
 
     parts: tuple[int, ...]
     query: Side
     key: Side
     scores: Scores
+    rank: Ints | None
 
 
 def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled, dtype: str, block: int, head: int) -> HeadProof:
@@ -65,40 +74,50 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
     assert isinstance(op, Lookup)
     if mask != op.mask:
         raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
-    steps = exact_scores(stream, w_q, w_k, dtype, what)
-    q_const, k_const = (_constant(stream, w.ints) for w in (w_q, w_k))
-    blocks = _blocks(stream, op, node.args, w_q.ints, w_k.ints, q_const, k_const, what)
-    _no_cross_terms(blocks, what)
-    doubled = min(
-        _winner_margin(blocks, 2 * int(q_const @ k_const), _always_found(stream.meanings, op, node.args), what),
-        _order_margin(blocks, q_const, op.pick, what),
-    )
+    steps = exact_scores(stream, w_q, w_k, node.args, dtype, what)
+
+    def margin(stream: Stream, both: Ints) -> int:
+        q, k = np.split(both, 2, axis=1)
+        q_const, k_const = constant(stream, q), constant(stream, k)
+        blocks = compare(stream, op, node.args, q, k, what)
+        found = _always_found(stream.meanings, op, node.args)
+        return min(_winner_margin(blocks, 2 * int(q_const @ k_const), found, what), _order_margin(blocks, q_const, op.pick, what))
+
+    doubled = either_way(margin, stream, np.concatenate([w_q.ints, w_k.ints], axis=1), node.args)
     gap = doubled / 2 * 2.0 ** -(w_q.shift + w_k.shift)
     if gap < ARITHMETICS[dtype].underflow:
         raise Refused(f"{what}: the winner leads by {gap:g} nats only, {ARITHMETICS[dtype].underflow:g} are needed")
     return HeadProof(block, head, node.name, gap, steps)
 
 
-def exact_scores(stream: Stream, w_q: Scaled, w_k: Scaled, dtype: str, what: str) -> int:
-    """Queries, keys and scores are sums that fit the mantissa; returns the score's magnitude in grid steps."""
+def exact_scores(stream: Stream, w_q: Scaled, w_k: Scaled, nodes: Sequence[int], dtype: str, what: str) -> int:
+    """Queries, keys and scores are sums that fit the mantissa; returns the score's magnitude in grid steps.
+
+    `nodes` are what is compared: sums that they are computed from may count as variables.
+    """
     for w in (w_q, w_k):
         add_up(stream.magnitude(w.ints), w.shift, dtype, f"{what}: a query or key")
-    most = [_largest(stream, w.ints) for w in (w_q, w_k)]
-    for w, largest in zip((w_q, w_k), most, strict=True):
-        add_up(int(largest.max(initial=0)), w.shift, dtype, f"{what}: a query or key", enters=True)
-    return add_up(int((most[0].astype(float) * most[1]).sum()), w_q.shift + w_k.shift, dtype, f"{what}: the score")
+
+    def score(stream: Stream, both: Ints) -> int:
+        most = _largest(stream, both)
+        q, k = np.split(most, 2)
+        for w, largest in ((w_q, q), (w_k, k)):
+            add_up(int(largest.max(initial=0)), w.shift, dtype, f"{what}: a query or key", enters=True)
+        return add_up(int((q.astype(float) * k).sum()), w_q.shift + w_k.shift, dtype, f"{what}: the score")
+
+    return either_way(score, stream, np.concatenate([w_q.ints, w_k.ints], axis=1), nodes)
 
 
 def _largest(stream: Stream, rows: Ints) -> Ints:
     """The largest |entry| of a query or key vector, each variable at its worst. Shape: (d_model, e) -> (e,)."""
-    total = np.abs(_constant(stream, rows))
+    total = np.abs(constant(stream, rows))
     for var in stream.reads(rows) - {"one"}:
         cases = stream.meanings.cases([var], "a variable")
         total = total + np.abs(_variable_part(stream, rows, {var}, cases)).max(axis=0)
     return total
 
 
-def _constant(stream: Stream, rows: Ints) -> Ints:
+def constant(stream: Stream, rows: Ints) -> Ints:
     """What the constant 1 contributes to a query or key vector. Shape: (d_model, e) -> (e,)."""
     return _variable_part(stream, rows, {"one"}, ALONE)[0]
 
@@ -108,17 +127,23 @@ def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases
     return stream.combine(np.where(keep[:, None], rows, 0), cases)
 
 
-def _blocks(stream: Stream, op: Lookup, args: Sequence[int], w_q: Ints, w_k: Ints, q_const: Ints, k_const: Ints, what: str) -> list[Block]:
-    """The components of the lookup, grouped so that no variable is in two groups; the bonus if position is in none."""
+def compare(stream: Stream, op: Lookup | Total, args: Sequence[int], w_q: Ints, w_k: Ints, what: str) -> list[Block]:
+    """The components of a lookup or total, grouped so that no variable is in two groups, and their scores.
+
+    The bonus, what the key's position (and what ranks) adds, is a group of its own if no component reads it too.
+    """
+    q_const, k_const = constant(stream, w_q), constant(stream, w_k)
+    ranks = [args[-1]] if isinstance(op, Lookup) and op.ranked else []
     links: nx.Graph[tuple[str, Var]] = nx.Graph()
     names: dict[str, dict[Var, Var]] = {}
     links.add_nodes_from(("part", c) for c in range(op.parts))
     links.add_node(("k", "position"))
-    for side, nodes, rows in (("q", args[: op.parts], w_q), ("k", args[op.parts :], w_k)):
+    for side, nodes, rows in (("q", args[: op.parts], w_q), ("k", [*args[op.parts : 2 * op.parts], *ranks], w_k)):
         read = stream.reads(rows) - {"one"}
         supports = [stream.support(node, read, what) for node in nodes]
         names[side] = stream.unify(read.union(*supports, {"position"} if side == "k" else set()))
-        links.add_edges_from((("part", c), (side, names[side][v])) for c, support in enumerate(supports) for v in support)
+        links.add_edges_from((("part", c), (side, names[side][v])) for c, support in enumerate(supports[: op.parts]) for v in support)
+        links.add_edges_from((("k", "position"), (side, names[side][v])) for support in supports[op.parts :] for v in support)
         for var in read:
             if (side, names[side][var]) not in links:
                 raise Refused(f"{what} reads {_name(stream, var)}, which the program does not compare there")
@@ -128,9 +153,14 @@ def _blocks(stream: Stream, op: Lookup, args: Sequence[int], w_q: Ints, w_k: Int
         q_vars: set[Var] = {v for kind, v in group if kind == "q"}
         k_vars: set[Var] = {v for kind, v in group if kind == "k"}
         query = _side(stream, q_vars, names["q"], [args[c] for c in parts], w_q, 0, what)
-        key = _side(stream, k_vars, names["k"], [args[op.parts + c] for c in parts], w_k, int(op.mask == "strict"), what)
+        cut = int(op.mask == "strict")
+        key = _side(stream, k_vars, names["k"], [args[op.parts + c] for c in parts], w_k, cut, what)
+        rank = stream.meanings.evaluate(ranks[0], key.cases) if ranks and "position" in k_vars else None
         unary = query.vectors @ k_const, key.vectors @ q_const
-        blocks.append(Block(parts, query, key, scores(query.vectors, key.vectors, *unary, query.values, key.values, what)))
+        relations = tuple(relation_of(op.relations, c) for c in parts)
+        found = scores(query.vectors, key.vectors, *unary, query.values, key.values, what, relations)
+        blocks.append(Block(parts, query, key, found, rank))
+    _no_cross_terms(blocks, what)
     return blocks
 
 
@@ -156,7 +186,7 @@ def _no_cross_terms(blocks: list[Block], what: str) -> None:
 
 def _always_found(meanings: Meanings, op: Lookup, args: Sequence[int]) -> bool:
     """Whether the lookup is a pointer into 1..i of a causal program, so that a query that is not ⊥ has its match."""
-    if op.parts != 1 or op.mask != "causal" or not isinstance(meanings.graph.nodes[args[1]].op, Position):
+    if op.parts != 1 or any(op.relations) or op.mask != "causal" or not isinstance(meanings.graph.nodes[args[1]].op, Position):
         return False
     pointer = meanings.ranges[args[0]]
     return pointer.lag is not None and pointer.lag <= 0 and pointer.lo >= 1
@@ -193,26 +223,27 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
             known = b.scores.least != -LOW
             spread += int((b.scores.greatest - b.scores.least)[known].max(initial=0))
     t, r = home.key.cases.columns["position"], 2 * (home.key.vectors @ q_const)
+    rank = np.zeros_like(t) if home.rank is None else home.rank * (1 if pick == "largest" else -1)
     if home.parts:
         kept = (home.key.values != np.iinfo(np.int64).min).all(axis=1)
         _, classes = np.unique(home.key.values[kept], axis=0, return_inverse=True)
-        t, r, classes = t[kept], r[kept], classes.reshape(-1)
+        t, r, rank, classes = t[kept], r[kept], rank[kept], classes.reshape(-1)
         shared = home.query.vectors.any(axis=0) & home.key.vectors.any(axis=0)
         codes = home.key.vectors[kept][:, shared]
-        order = np.lexsort((t, classes))
-        t, r, classes, codes = t[order], r[order], classes[order], codes[order]
+        order = np.lexsort((t, rank, classes))
+        t, r, rank, classes, codes = t[order], r[order], rank[order], classes[order], codes[order]
         same = classes[1:] == classes[:-1]
         if not same.any():
             return -LOW  # every value stands at one position only: there is nothing to break
         if (codes[1:] != codes[:-1])[same].any():
             raise Refused(f"{what}: keys that mean the same have different codes")
     else:
-        order = np.argsort(t, kind="stable")
-        t, r = t[order], r[order]
+        order = np.lexsort((t, rank))
+        t, r, rank = t[order], r[order], rank[order]
         same = np.ones(max(0, len(t) - 1), bool)
     if pick == "only":
         raise Refused(f"{what}: several positions can match, and nothing says which to pick")
-    if (t[1:] == t[:-1])[same].any():
+    if ((t[1:] == t[:-1]) & (rank[1:] == rank[:-1]))[same].any():
         raise Refused(f"{what}: the order of matches depends on more than their position")
-    lead = (r[1:] - r[:-1])[same] * (1 if pick == "latest" else -1)
+    lead = (r[1:] - r[:-1])[same] * (-1 if pick == "earliest" else 1)
     return int(lead.min(initial=-LOW)) - spread

@@ -16,10 +16,12 @@ norms have one parity and λ is constant. ⊥ on either side is enumerated: one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..compiler.ops import Relation
 from .exact import NONE, Ints, Refused
 
 MAX_PAIRS = 1 << 22
@@ -44,17 +46,20 @@ class Scores:
         return np.maximum(self.greatest, self.rival)
 
 
-def scores(q: Ints, k: Ints, q_unary: Ints, k_unary: Ints, q_values: Ints, k_values: Ints, what: str) -> Scores:
+def scores(
+    q: Ints, k: Ints, q_unary: Ints, k_unary: Ints, q_values: Ints, k_values: Ints, what: str, relations: Sequence[Relation] = ()
+) -> Scores:
     """The score ranges of a block.
 
     Shapes: q (n_u, e), k (n_w, e), unary terms (n_u,) and (n_w,), values (n_u, c) and (n_w, c) with NONE for ⊥.
+    Component c matches by `relations[c]`, or by equality where that is empty or not given.
     """
     absent_q, absent_k = (q_values == NONE).any(axis=1), (k_values == NONE).any(axis=1)
     if len(q) * len(k) <= MAX_PAIRS:
         total = 2 * (q @ k.T + q_unary[:, None] + k_unary[None, :])
         match = np.ones(total.shape, bool)
         for c in range(q_values.shape[1]):
-            match &= q_values[:, c, None] == k_values[None, :, c]
+            match &= _related(relations[c] if relations else (), q_values[:, c], k_values[:, c])
         match &= ~absent_q[:, None] & ~absent_k[None, :]
         return Scores(
             np.where(match, total, -LOW).min(axis=1, initial=-LOW),
@@ -62,9 +67,22 @@ def scores(q: Ints, k: Ints, q_unary: Ints, k_unary: Ints, q_values: Ints, k_val
             np.where(match, LOW, total).max(axis=1, initial=LOW),
             absent_q,
         )
+    if any(relations):
+        raise Refused(f"{what}: a relation has {len(q):,} x {len(k):,} cases, too many to enumerate")
     if q_values.shape[1] != 1:
         raise Refused(f"{what}: a comparison of several values at once has {len(q)} x {len(k)} cases, too many to enumerate")
     return _square(q, k, q_unary, k_unary, q_values[:, 0], k_values[:, 0], absent_q, absent_k, what)
+
+
+def _related(relation: Relation, q: Ints, k: Ints) -> np.ndarray:
+    """Which queries match which keys. Shapes: (n_u,), (n_w,) -> (n_u, n_w)."""
+    if not relation:
+        return q[:, None] == k[None, :]
+    q_lo, rows, k_lo, columns = relation[:4]
+    table = np.zeros((rows + 1, columns + 1), bool)  # the last row and column are for what lies outside
+    table[:rows, :columns] = np.array(relation[4:]).reshape(rows, columns) == 1
+    row, column = (np.where((v >= lo) & (v < lo + size), v - lo, size) for v, lo, size in ((q, q_lo, rows), (k, k_lo, columns)))
+    return table[row[:, None], column[None, :]]
 
 
 def _square(

@@ -17,12 +17,14 @@ from ..compiler.ops import Fetch
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
 from .bilinear import scores
-from .exact import ARITHMETICS, NONE, Reals, Refused, Scaled, add_up, raised, require_stored, scaled
+from .exact import ARITHMETICS, NONE, Ints, Reals, Refused, Scaled, add_up, raised, require_stored, scaled
 from .hints import check_shapes, claims
 from .mlp import prove_mlp
 from .normal import same_meaning
 from .stream import Cell, Stream
-from .values import Meanings
+from .sums import either_way
+from .total import EXP_BITS, Path, prove_rounding, prove_totals, totals_of
+from .values import Meanings, Var
 
 if TYPE_CHECKING:
     from ..runtime.model import Model, Probe
@@ -49,8 +51,14 @@ class Certificate:
         return (
             f"For every sequence of 1..{self.length:,} tokens over {self.alphabet:,} symbols, the output of {self.program} and all "
             f"{self.values} values it writes equal the interpreter's, in {self.dtype}, for any order of summation and any exp "
-            f"with exp(0) = 1 that is zero below -{ARITHMETICS[self.dtype].underflow:g}."
+            f"with exp(0) = 1 that is zero below -{ARITHMETICS[self.dtype].underflow:g}{self._exp}."
         )
+
+    @property
+    def _exp(self) -> str:
+        """What totals ask of exp besides."""
+        totals = any(h.error for h in self.heads)
+        return f" and off by a relative 2^{EXP_BITS - ARITHMETICS[self.dtype].sums} at most" if totals else ""
 
     def as_dict(self) -> dict[str, object]:
         """The certificate as JSON-ready values."""
@@ -59,7 +67,8 @@ class Certificate:
     def __str__(self) -> str:
         lines = [f"certified: {self.program} in {self.dtype}", f"  {self.statement}"]
         for h in self.heads:
-            lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): winners lead by {h.gap:g} nats; scores to {h.steps:,} steps")
+            what = f"sums are within {h.error:.3g} of their integer, 1/2 is allowed" if h.error else f"winners lead by {h.gap:g} nats"
+            lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): {what}; sums to {h.steps:,} steps")
         lines.append(f"  MLPs enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used")
         lines.append(f"  logits: the right class leads by at least {self.logit_margin:g}")
         return "\n".join(lines)
@@ -91,12 +100,13 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     heads: list[HeadProof] = []
     cases, steps = 0, 0
     for number, block in enumerate(model.module.blocks, 1):
-        part = {name: _scaled(tensors, f"blocks.{number - 1}.{name}") for name, _ in block.named_parameters()}
-        due = claimed[number]
+        part, due = {name: tensors[f"blocks.{number - 1}.{name}"] for name, _ in block.named_parameters()}, claimed[number]
+        paths = _set_aside(stream, part, due) if isinstance(block, Attention) else []
+        part = {name: _scaled(tensor, f"blocks.{number - 1}.{name}") for name, tensor in part.items()}
         if isinstance(block, Attention):
-            heads += _prove_attention(stream, part, block.masks, due, model.dtype, number)
+            heads += _prove_attention(stream, part, paths, block.masks, due, model.dtype, number)
         else:
-            cells = [(Cell(meanings.var(p.value), p.form, d, p.name), dim, _node(p)) for p in due for d, dim in enumerate(p.dims)]
+            cells = [(Cell(_written(meanings, p), p.form, d, p.name), dim) for p in due for d, dim in enumerate(p.dims)]
             seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
             cases, steps = cases + seen, max(steps, used)
         stream.require(model.dtype)
@@ -118,9 +128,14 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     )
 
 
-def _scaled(tensors: dict[str, Reals], name: str) -> Scaled:
+def _scaled(tensor: Reals, name: str) -> Scaled:
     """A block's tensor as integers: what carries codes over whole steps at most, scores over their own grid."""
-    return scaled(tensors[name], name, None if name.endswith(("W_Q", "W_K")) else 0)
+    return scaled(tensor, name, None if name.endswith(("W_Q", "W_K")) else 0)
+
+
+def _written(meanings: Meanings, probe: Probe) -> Var:
+    """The variable that a block is said to write: a node's, or the constant 1 that fills a total's cell."""
+    return "one" if probe.value == "one" and probe.form.kind == "fill" else meanings.var(_node(probe))
 
 
 def _node(probe: Probe) -> int:
@@ -159,11 +174,21 @@ def _prove_embedding(stream: Stream, w_e: Reals, w_pos: Reals, claims: Sequence[
 
 
 def _prove_attention(
-    stream: Stream, part: dict[str, Scaled], masks: Sequence[str], due: Sequence[Probe], dtype: str, number: int
+    stream: Stream,
+    part: dict[str, Scaled],
+    paths: Sequence[list[Path]],
+    masks: Sequence[str],
+    due: Sequence[Probe],
+    dtype: str,
+    number: int,
 ) -> list[HeadProof]:
-    """Every head attends as the lookup of the values it writes, and writes exactly those, into zero dimensions."""
+    """Every head attends as the lookup of the values it writes, and writes exactly those, into zero dimensions.
+
+    Or it adds up the totals it is said to write, and nothing else.
+    """
     before = Stream(stream.meanings, list(stream.cells))
     graph, proofs = stream.meanings.graph, []
+    added: list[tuple[int, int, int, float]] = []
     pending = {dim: (probe, d) for probe in due for d, dim in enumerate(probe.dims)}
     live = np.array([c is not None for c in before.cells])
     _prove_projection(before, part["W_V"], part["W_O"], dtype, f"block {number}")
@@ -174,6 +199,13 @@ def _prove_attention(
         effect = w["W_V"].ints @ w["W_O"].ints  # (d_model, d_model): what the winner's stream adds to the query's
         written = np.flatnonzero(effect[live].any(axis=0))
         lookup: int | None = None
+        if paths[head]:
+            if len(written):
+                raise Refused(f"{what} adds up and writes dimension {written[0]} besides")
+            proof, sums = prove_totals(before, paths[head], mask, w, dtype, number, head)
+            proofs.append(proof)
+            added += sums
+            continue
         for dim in map(int, written):
             if dim not in pending:
                 raise Refused(f"{what} writes dimension {dim}, where no value of it belongs")
@@ -189,11 +221,34 @@ def _prove_attention(
         else:  # its weights may be anything between 0 and 1, so what it reads must meet zeros; and they must be numbers
             if (w["W_V"].ints[live].any(axis=0) & w["W_O"].ints.any(axis=1)).any():
                 raise Refused(f"{what} reads for nobody")
-            exact_scores(before, w["W_Q"], w["W_K"], dtype, what)
+            exact_scores(before, w["W_Q"], w["W_K"], (), dtype, what)
+    for dim, (probe, d) in list(pending.items()):
+        totals = totals_of(stream.meanings, graph.nodes[_node(probe)], _node(probe))
+        if totals is not None:
+            name, cell = f"block {number}, {probe.name}", Cell(stream.meanings.var(probe.value), probe.form, d, probe.name)
+            if sorted(totals) != sorted((c, total) for at, c, total, _ in added if at == dim):
+                raise Refused(f"{name}: its heads do not add up each of its {len(totals)} totals once")
+            largest = prove_rounding(before, dim, cell, sum(error for at, *_, error in added if at == dim), dtype, name)
+            proofs = [replace(p, steps=max(p.steps, largest)) if p.error else p for p in proofs]
+            stream.cells[dim] = cell
+            del pending[dim]
     if pending:
         dim, (probe, _) = next(iter(pending.items()))
         raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
     return proofs
+
+
+def _set_aside(stream: Stream, part: dict[str, Reals], due: Sequence[Probe]) -> list[list[Path]]:
+    """Take the entries of W_O that totals go through out of it, by head: totals have a rule of their own."""
+    w_o = part["W_O"] = part["W_O"].copy()  # (heads, d_head, d_model)
+    paths: list[list[Path]] = [[] for _ in w_o]
+    for probe in due:
+        totals = totals_of(stream.meanings, stream.meanings.graph.nodes[_node(probe)], _node(probe))
+        for dim in probe.dims if totals is not None else ():
+            for head, channel in np.argwhere(w_o[:, :, dim]):
+                paths[head].append(Path(dim, int(channel), float(w_o[head, channel, dim]), tuple(totals or ())))
+            w_o[:, :, dim] = 0
+    return paths
 
 
 def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what: str) -> None:
@@ -206,28 +261,37 @@ def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what
     add_up(int(total.max(initial=0)), w_v.shift + w_o.shift, dtype, f"{what}: the output projection")
 
 
-def _prove_value(before: Stream, column: np.ndarray, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
+def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
     """What the head adds to one dimension is the code of the fetched value, whatever position it comes from."""
-    meanings = before.meanings
     name = f"{what}, value {probe.name}"
-    variables = before.support(source, before.reads(column), name) | before.reads(column)
-    cases = meanings.cases(sorted(set(before.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
-    got = before.combine(column, cases)[:, 0]
-    wanted = Meanings.codes(probe.form, meanings.evaluate(source, cases))[:, d]
-    if (got != raised(wanted, shift, name)).any():
-        raise Refused(f"{name}: what is read is not the code of {meanings.graph.nodes[source].name}")
+
+    def compare(stream: Stream, column: Ints) -> None:
+        variables = stream.support(source, stream.reads(column), name) | stream.reads(column)
+        cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
+        got = stream.combine(column, cases)[:, 0]
+        wanted = Meanings.codes(probe.form, stream.meanings.evaluate(source, cases))[:, d]
+        if (got != raised(wanted, shift, name)).any():
+            raise Refused(f"{name}: what is read is not the code of {stream.meanings.graph.nodes[source].name}")
+
+    either_way(compare, before, column, [source])
 
 
 def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int]:
     """The right class has the greatest logit, by a margin, for every value of the output, and logits are exact."""
+    steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
+    margin = either_way(lambda stream, rows: _margin(stream, model, rows), stream, w_u.ints, [model.optimised.output])
+    return margin / 4 * 2.0**-w_u.shift, steps
+
+
+def _margin(stream: Stream, model: Model, w_u: Ints) -> int:
+    """Four times the least lead of the right class's logit, in steps of W_U's grid."""
     meanings, form = stream.meanings, model.output_form
     node = model.optimised.output
-    variables = stream.support(node, stream.reads(w_u.ints), "the output") | stream.reads(w_u.ints)
+    variables = stream.support(node, stream.reads(w_u), "the output") | stream.reads(w_u)
     cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), "the output")
-    steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
     keep = np.array([c is not None and c.var == "one" for c in stream.cells])
-    unary = stream.combine(np.where(keep[:, None], w_u.ints, 0), ALONE)[0]  # (classes,)
-    live = w_u.ints.any(axis=1) & ~keep
+    unary = stream.combine(np.where(keep[:, None], w_u, 0), ALONE)[0]  # (classes,)
+    live = w_u.any(axis=1) & ~keep
     x = np.stack([stream.column(d, cases) if live[d] else np.zeros(cases.count, np.int64) for d in range(len(live))], axis=1)
     values = meanings.evaluate(node, cases)
     if ((values != NONE) & ((values - form.off < 1) | (values - form.off > form.top))).any():
@@ -236,8 +300,8 @@ def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int
     # ⊥ is class 0: as a meaning of its own it is compared like any other value.
     meaning = np.where(values == NONE, form.off, values)
     # Twice the code against twice the class's code: a multiple of a distance, as the rule of scores wants it.
-    found = scores(2 * x, w_u.ints.T, np.zeros(cases.count, np.int64), 2 * unary, meaning[:, None], classes[:, None], "the output")
+    found = scores(2 * x, w_u.T, np.zeros(cases.count, np.int64), 2 * unary, meaning[:, None], classes[:, None], "the output")
     margin = int((found.least - found.rival).min())
     if margin <= 0:
         raise Refused("the output: a wrong class can have the greatest logit")
-    return margin / 4 * 2.0**-w_u.shift, steps
+    return margin

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..runtime.model import Model, Probe
 
 MAX_PARTS = 53
-KINDS = ("digits", "norm", "flag", "floor", "signs", "onehot")
+KINDS = ("digits", "norm", "flag", "floor", "signs", "onehot", "fill")
 
 
 def claims(model: Model) -> dict[int, list[Probe]]:

@@ -1,51 +1,49 @@
 """The rule for an MLP: every dimension it touches ends as a claimed code, as zero, or as it was, in every case.
 
-What a block leaves in a dimension is a sum: the old content and the hidden units that write there. Terms that share no
-variable add independently, so the variables fall into parts. The part that determines the claimed value is compared
-with its meaning, case by case, in integers; every other part must be constant (a cleared cell is constantly zero).
+What a block leaves in a dimension is the old content and the hidden units that write there. Terms that share no variable
+add independently, so the variables fall into parts. The part that determines the claimed value is compared with its
+meaning, case by case, in integers; every other part must be constant (a cleared cell is constantly zero). The block's
+output is a sum of units, exact by the rule of rounding; adding it to the stream is one more rounding, exact where the
+result is a number of the arithmetic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import networkx as nx
 import numpy as np
 
 from .exact import Ints, Reals, Refused, Scaled, add_up, raised
 from .stream import Cell, Stream
+from .sums import either_way
 from .values import Cases, Meanings, Var
 
 MAX_WORK = 1 << 29
 CHUNK = 1 << 22
 
 
-def prove_mlp(
-    stream: Stream, w_in: Scaled, w_out: Scaled, claims: Sequence[tuple[Cell, int, int]], dtype: str, block: int
-) -> tuple[int, int]:
-    """Show what an MLP block does to the stream, and update the stream; `claims` are (cell, dimension, node).
+def prove_mlp(stream: Stream, w_in: Scaled, w_out: Scaled, claims: Sequence[tuple[Cell, int]], dtype: str, block: int) -> tuple[int, int]:
+    """Show what an MLP block does to the stream, and update the stream; `claims` are (cell, dimension).
 
     Returns the number of cases looked at and the largest sum in steps. Raises Refused.
     """
     what = f"block {block} (MLP)"
     layer = _Layer(stream, w_in, w_out, dtype, what)
+    layer.require_units()
     after = list(stream.cells)
-    claimed: dict[tuple[int, tuple[int, ...]], list[tuple[Cell, int]]] = {}
-    for cell, dim, node in claims:
-        claimed.setdefault((node, layer.writers(dim)), []).append((cell, dim))
+    claimed: dict[tuple[Var, tuple[int, ...]], list[tuple[Cell, int]]] = {}
+    for cell, dim in claims:
+        claimed.setdefault((cell.var, layer.writers(dim)), []).append((cell, dim))
     done: set[int] = set()
-    for (node, units), cells in claimed.items():
-        name, dims = f"{what}, value {cells[0][0].name}", [dim for _, dim in cells]
-        support = stream.support(node, stream.reads(w_in.ints[:, list(units)]), name)
-        cases, got = layer.result(units, dims, support, name)
-        values = stream.meanings.evaluate(node, cases)
-        for column, (cell, dim) in enumerate(cells):
-            wrong = got[:, column] != raised(Meanings.codes(cell.form, values)[:, cell.dim], layer.shift, name)
-            if wrong.any():
-                raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
+    for (var, units), cells in claimed.items():
+        nodes = [var] if isinstance(var, int) else []
+        either_way(partial(layer.compare, var, units, cells), stream, w_in.ints, nodes)
+        for cell, dim in cells:
             after[dim] = cell
-        done.update(dims)
+            done.add(dim)
     for dim in sorted(set(map(int, np.flatnonzero(w_out.ints.any(axis=0)))) - done):
         name = f"{what}, dimension {dim}"
         old = stream.cells[dim]
@@ -70,10 +68,26 @@ class _Layer:
     cases: int = 0
     steps: int = 0
 
-    def __post_init__(self) -> None:
+    def require_units(self) -> None:
+        """Every hidden unit is an exact sum, and may enter the next product."""
         most = self.stream.magnitude(self.w_in.ints)
         self.steps = add_up(most, self.w_in.shift, self.dtype, f"{self.what}: a hidden unit")
         add_up(most, self.w_in.shift, self.dtype, f"{self.what}: a hidden unit", enters=True)
+
+    def compare(self, var: Var, units: Sequence[int], cells: Sequence[tuple[Cell, int]], stream: Stream, rows: Ints) -> None:
+        """Show that units on a stream, by the weights `rows`, leave a value's code in its cells."""
+        layer = replace(self, stream=stream, w_in=Scaled(rows, self.w_in.shift))
+        name, dims = f"{self.what}, value {cells[0][0].name}", [dim for _, dim in cells]
+        support: set[Var] = {var}
+        if isinstance(var, int):
+            support = stream.support(var, stream.reads(rows[:, list(units)]), name)
+        cases, got = layer.result(units, dims, support, name)
+        values = stream.meanings.evaluate(var, cases) if isinstance(var, int) else cases.columns[var]
+        for column, (cell, dim) in enumerate(cells):
+            wrong = got[:, column] != raised(Meanings.codes(cell.form, values)[:, cell.dim], self.shift, name)
+            if wrong.any():
+                raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
+        self.cases, self.steps = layer.cases, layer.steps
 
     @property
     def shift(self) -> int:
@@ -109,17 +123,19 @@ class _Layer:
         assert found is not None
         cases, got, size = found
         self.cases += cases.count
-        self.steps = max(self.steps, add_up(int((largest + size).max(initial=0)), self.shift, self.dtype, what))
-        return cases, total + got
+        after = total + got
+        for most in (largest + size, np.abs(after)):  # what the block adds, and the stream after that one addition
+            self.steps = max(self.steps, add_up(int(most.max(initial=0)), self.shift, self.dtype, what))
+        return cases, after
 
     def _part(self, variables: list[Var], units: list[int], dims: list[int], old: set[int], what: str) -> tuple[Cases, Ints, Reals]:
-        """What some units and old contents add up to, and the sum of absolute values, for every case of their variables."""
+        """What some units and old contents add up to, and the units' sum of absolute values, for every case of their variables."""
         cases = self.stream.meanings.cases(sorted(variables, key=str), what)
         if cases.count * max(1, len(units)) > MAX_WORK:
             raise Refused(f"{what} has {cases.count:,} cases of {len(units):,} units, too many to enumerate")
         zero = np.zeros(cases.count, np.int64)
         total = np.stack([raised(self.stream.column(d, cases), self.shift, what) if d in old else zero for d in dims], axis=1)
-        largest = np.abs(total).astype(np.float64)  # int64 may overflow; this then is beyond 2**53, and refused
+        largest = np.zeros(total.shape)  # int64 may overflow below; this then is beyond 2**53, and refused
         step = max(1, CHUNK // max(1, cases.count))
         for start in range(0, len(units), step):
             some = units[start : start + step]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from ..compiler.graph import Graph
-from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Local, Lookup, OrElse, Position, Token, Where
+from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Local, Lookup, OrElse, Position, Token, Total, Where
 from .exact import Refused
 from .ranges import Range, ranges
 
@@ -88,9 +88,10 @@ class Normal:
                 return self.position(path)
             case Const():
                 return intern(("const", op, path))
+            case Total():
+                terms = tuple(self.term(a, HERE) for a in args)
+                return intern(("total", path, op, terms, path))
             case Affine():
-                if op.coefficients == (1,) and op.constant == 0 and self.graph.nodes[args[0]].domain.kind == op.kind:
-                    return self.term(args[0], path)
                 return self.affine(op, tuple(self.term(a, path) for a in args))
             case Clip(lo=lo, hi=hi):
                 inside = self.ranges[args[0]]
@@ -143,7 +144,9 @@ class Normal:
         return self._guards[term]
 
     def affine(self, op: Affine, args: tuple[int, ...]) -> int:
-        """A sum; a sum of one sum is merged."""
+        """A sum; a sum of one sum is merged, and one that changes nothing is what it sums."""
+        if op.coefficients == (1,) and op.constant == 0:
+            return args[0]
         if len(args) == 1:
             key = self.pool.keys[args[0]]
             if key[0] == "local" and isinstance(key[1], Affine) and (op.kind != "bool" or key[1].kind == "bool"):
@@ -176,21 +179,22 @@ class Normal:
         node = self.graph.nodes[lookup]
         op = node.op
         assert isinstance(op, Lookup)
-        queries, keys = node.args[: op.parts], node.args[op.parts :]
+        queries, keys = node.args[: op.parts], node.args[op.parts : 2 * op.parts]
+        ranks = tuple(self.term(a, HERE) for a in node.args[2 * op.parts :])
         everything = "causal" if self.graph.sizes.causal else "full"
-        if op.parts == 1 and op.mask == everything and self.term(keys[0], HERE) == self.position(HERE):
+        if op.parts == 1 and not any(op.relations) and op.mask == everything and self.term(keys[0], HERE) == self.position(HERE):
             return self.go(path, queries[0])
         q_terms = tuple(self.term(q, HERE) for q in queries)
         k_terms = tuple(self.term(k, HERE) for k in keys)
-        if op.mask == "causal" and op.pick != "only":
+        if op.mask == "causal" and op.pick in ("latest", "earliest"):
             earlier = [self.earlier(k) for k in k_terms]
             if all(e is not None for e, _ in earlier) and any(moved for _, moved in earlier):
-                strict: Key = ("strict", op.pick, q_terms, tuple(e for e, _ in earlier))
+                strict: Key = ("strict", op.pick, op.relations, q_terms, tuple(e for e, _ in earlier))
                 path = self.pool.intern(("path", path, "lookup", strict, "found"))
                 after = self.affine(Affine("position", (1,), 1), (self.position(path),))
                 self.pool.inside.add(after)  # one step forward from an earlier position
                 return self._jump(path, after, HERE)
-        return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, q_terms, k_terms), "found"))
+        return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, op.relations, q_terms, k_terms, *ranks), "found"))
 
     def go(self, path: int, position: int) -> int:
         """The path that goes on to a computed position: along the position's own path where it is one."""

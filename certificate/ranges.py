@@ -10,7 +10,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..compiler.graph import Graph, Node
-from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Lookup, OrElse, Position, Table, Token, Where
+from ..compiler.ops import (
+    Affine,
+    AtLeast,
+    Clip,
+    Const,
+    Divide,
+    Equal,
+    Exists,
+    Extreme,
+    Fetch,
+    Lookup,
+    OrElse,
+    Position,
+    Table,
+    Token,
+    Total,
+    Where,
+)
 from .exact import NONE, Ints, Refused
 
 LARGEST = 2**53  # so that columns of int64 cannot overflow
@@ -75,6 +92,13 @@ def _range(node: Node, args: list[Range], graph: Graph) -> Range:
             where, value = args
             lag = None if value.lag is None or where.lag is None else value.lag + where.lag  # v <= t + lag, t <= i + lag
             return Range(value.lo, value.hi if lag is None else min(value.hi, n + lag), True, lag)
+        case Total(mask=mask):
+            (value, most) = args[-1], n - (mask == "strict")
+            lo, hi = (min(0, value.lo), max(0, value.hi)) if value.lo <= value.hi else (0, 0)
+            return Range(most * lo, most * hi, False)
+        case Divide(divisor=divisor):
+            (a,) = args
+            return Range(a.lo // divisor, a.hi // divisor, none) if a.lo <= a.hi else Range(1, 0, True)
         case Affine(coefficients=coefficients, constant=constant):
             ends = [sorted((c * a.lo, c * a.hi)) for c, a in zip(coefficients, args, strict=True)]
             lag = args[0].lag

@@ -71,12 +71,21 @@ class Stream:
         return total
 
     def magnitude(self, rows: Ints) -> int:
-        """The largest Σ_d |stream_d · rows[d, e]| over e: no partial sum exceeds it. Shape: rows (d_model, e)."""
-        total = np.zeros(rows.shape[1], np.float64)
+        """A bound over e that no partial sum of Σ_d stream_d · rows[d, e] exceeds. Shape: rows (d_model, e).
+
+        It is the sum of the absolute values; of two terms alone, whose only partial sums are themselves and the result,
+        the largest of the three.
+        """
+        total, pair = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+        low, high, terms = np.zeros(rows.shape[1]), np.zeros(rows.shape[1]), np.zeros(rows.shape[1], np.int64)
         for d, cell in enumerate(self.cells):
             if cell is not None and rows[d].any():
-                total += self.meanings.largest(cell.var, cell.form, cell.dim) * np.abs(rows[d].astype(np.float64))
-        return int(total.max(initial=0))
+                row, ends = rows[d].astype(np.float64), self.meanings.span(cell.var, cell.form, cell.dim)
+                size = max(map(abs, ends)) * np.abs(row)
+                total, pair, terms = total + size, np.maximum(pair, size), terms + (row != 0)
+                low, high = low + np.minimum(ends[0] * row, ends[1] * row), high + np.maximum(ends[0] * row, ends[1] * row)
+        pair = np.maximum(pair, np.maximum(np.abs(low), np.abs(high)))
+        return int(np.where(terms <= 2, pair, total).max(initial=0))
 
     def require(self, dtype: str) -> None:
         """Every number that can be there may enter a product as it is."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
-from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Local, OrElse, Position, Table, Token, Where
+from ..compiler.ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Local, OrElse, Position, Table, Token, Where
 from .exact import NONE, Ints, Refused
 from .ranges import Range, ranges
 
@@ -35,7 +35,7 @@ class Meanings:
         self.graph = graph
         self.ranges: list[Range] = ranges(graph)
         self._domains: dict[tuple[Var, int], Ints] = {}
-        self._largest: dict[tuple[Var, Form], Ints] = {}
+        self._spans: dict[tuple[Var, Form], Ints] = {}
         self._sources: dict[int, Var | None] = {}
 
     def var(self, value: int | str) -> Var:
@@ -116,11 +116,17 @@ class Meanings:
         assert isinstance(op, Local)
         return meaning(op, [self.evaluate(a, cases) for a in args])
 
+    def span(self, var: Var, form: Form, dim: int) -> tuple[int, int]:
+        """The least and greatest number that dimension `dim` of a variable's code can hold."""
+        if (var, form) not in self._spans:
+            codes = self.codes(form, self.domain(var))
+            self._spans[var, form] = np.stack([codes.min(axis=0), codes.max(axis=0)], axis=1)
+        lo, hi = self._spans[var, form][dim]
+        return int(lo), int(hi)
+
     def largest(self, var: Var, form: Form, dim: int) -> int:
         """The largest absolute number that dimension `dim` of a variable's code can hold."""
-        if (var, form) not in self._largest:
-            self._largest[var, form] = np.abs(self.codes(form, self.domain(var))).max(axis=0)
-        return int(self._largest[var, form][dim])
+        return max(map(abs, self.span(var, form, dim)))
 
     @staticmethod
     def codes(form: Form, values: Ints) -> Ints:
@@ -144,6 +150,8 @@ def meaning(op: Local, args: Sequence[Ints]) -> Ints:
             found = (args[0] == args[1]).astype(np.int64)
         case Clip(lo=lo, hi=hi):
             found = np.where((args[0] >= lo) & (args[0] <= hi), args[0], NONE)
+        case Divide(divisor=divisor):
+            found = np.where(absent, 0, args[0]) // divisor
         case Exists():
             return (~absent).astype(np.int64)
         case OrElse():

@@ -98,8 +98,8 @@ def layout(schedule: Schedule) -> Layout:
         elif s:
             clears.append(())
         for f in births:
-            # A total's number takes all bits: clearing it and writing units there in one sublayer would not add up exactly.
-            usable = clean if f in totals else [d for d in clean if d not in fresh]
+            # A total's number takes all bits: to clear it and write there in one sublayer would not add up exactly.
+            usable = [d for d in clean if d not in fresh]
             lacking = max(0, width[f] - len(usable))
             assert not lacking or fresh, "an attention layer found too few clean cells"
             usable = [*usable, *range(d_model, d_model + lacking)]

@@ -42,7 +42,7 @@ def lower(graph: Graph, dtype: str = "float32", code: str = "auto", heads: int |
     layer. Raises ExactnessError where the program cannot be exact, InputError for an unknown dtype or code.
     """
     optimised = optimise(graph)
-    planned = plan(optimised, dtype_named(dtype), code)
+    planned = plan(optimised, dtype_named(dtype), code, limited=heads is not None)
     scheduled = schedule(planned, heads)
     placed = layout(scheduled)
     return Compiled(graph, optimised, planned, scheduled, placed, emit(placed))

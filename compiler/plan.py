@@ -47,10 +47,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A total's head: it adds the sum of `source` over the matches to a cell filled with `fill`, which rounds it."""
+    """A sum of totals: each (head, source, coefficient) adds to one cell filled with `fill`, which rounds what they add."""
 
-    head: int
-    source: tuple[Lin, ...]
+    parts: tuple[tuple[int, Lin, int], ...]
     fill: int
 
 
@@ -103,9 +102,10 @@ class Plan:
                 return set()
             case Compute(units=units):
                 return {f for unit in units for f in unit.pre.features()}
-            case Copy(head=h, source=source) | Tally(head=h, source=source):
-                head = self.heads[h]
-                return {f for lin in (*source, *head.query, *head.key) for f in lin.features()}
+            case Copy(head=h, source=source):
+                return {f for lin in (*source, *self.heads[h].query, *self.heads[h].key) for f in lin.features()}
+            case Tally(parts=parts):
+                return {f for h, lin, _ in parts for x in (lin, *self.heads[h].query, *self.heads[h].key) for f in x.features()}
 
     def __str__(self) -> str:
         lines = [f"plan of {self.graph.name} in {self.dtype.name}: {len(self.features)} features, {len(self.heads)} heads"]
@@ -121,8 +121,9 @@ class Plan:
                     how = f"{len(units)} units"
                 case Copy(head=h, source=source):
                     how = f"head {h} reads {', '.join(self.text(lin) for lin in source)}"
-                case Tally(head=h, source=source, fill=fill):
-                    how = f"head {h} adds up {', '.join(self.text(lin) for lin in source)} on {fill:,}"
+                case Tally(parts=parts, fill=fill):
+                    sums = (f"{'' if c == 1 else f'{c}·'}head {h}'s sum of {self.text(lin)}" for h, lin, c in parts)
+                    how = f"{fill:,} + {' + '.join(sums)}"
             lines.append(f"f{i} {feature.name} as {feature.form}: {how}")
         lines.append(f"output: {', '.join(self.text(lin) for lin in self.output)} as {self.output_form}")
         return "\n".join(lines)
@@ -140,6 +141,17 @@ class Plan:
         return " + ".join(term(k, cell(f, d)) for (f, d), k in lin.terms).replace("+ -", "- ") or "0"
 
 
+def heads_of(recipe: Recipe) -> tuple[int, ...]:
+    """The heads that write a feature."""
+    match recipe:
+        case Copy(head=h):
+            return (h,)
+        case Tally(parts=parts):
+            return tuple(dict.fromkeys(h for h, _, _ in parts))
+        case _:
+            return ()
+
+
 def prune(plan: Plan) -> Plan:
     """Drop features and heads that the output does not need, and renumber the rest."""
     need: set[int] = {0}
@@ -151,7 +163,7 @@ def prune(plan: Plan) -> Plan:
             stack.extend(plan.inputs(f))
     keep = sorted(need)
     recipes = [plan.features[f].recipe for f in keep]
-    heads = sorted({r.head for r in recipes if isinstance(r, (Copy, Tally))})
+    heads = sorted({h for r in recipes for h in heads_of(r)})
     feature_index = {old: new for new, old in enumerate(keep)}
     head_index = {old: new for new, old in enumerate(heads)}
     return replace(
@@ -181,8 +193,8 @@ def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int,
             return replace(feature, recipe=Compute(tuple(replace(u, pre=_lin(u.pre, features)) for u in units)))
         case Copy(head=h, source=source) as recipe:
             return replace(feature, recipe=replace(recipe, head=heads[h], source=_all(source, features)))
-        case Tally(head=h, source=source) as recipe:
-            return replace(feature, recipe=replace(recipe, head=heads[h], source=_all(source, features)))
+        case Tally(parts=parts, fill=fill):
+            return replace(feature, recipe=Tally(tuple((heads[h], _lin(lin, features), c) for h, lin, c in parts), fill))
 
 
 def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
@@ -196,4 +208,4 @@ def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
     return tuple(Unit(z - one * int(t), tuple(int(w) for w in bend[t])) for t in np.flatnonzero(bend.any(axis=1)))
 
 
-__all__ = ["Compute", "Copy", "Embed", "Feature", "Head", "Origin", "Plan", "Recipe", "Tally", "piecewise", "prune", "scalar"]
+__all__ = ["Compute", "Copy", "Embed", "Feature", "Head", "Origin", "Plan", "Recipe", "Tally", "heads_of", "piecewise", "prune", "scalar"]

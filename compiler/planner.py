@@ -14,27 +14,28 @@ from .graph import Graph, Node
 from .heads import Candidate, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
-from .ops import Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
+from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
 from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, piecewise, prune
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
 
 
-def plan(graph: Graph, dtype: Dtype, code: str = "auto") -> Plan:
+def plan(graph: Graph, dtype: Dtype, code: str = "auto", limited: bool = False) -> Plan:
     """Choose codes and build the plan of a graph.
 
     `code` pins the lookups' code: "auto" (the narrowest that is exact), "scalar", "digits:r", "binary" or "onehot".
+    `limited` says that layers may have too few heads for several to add to one cell.
     Raises ExactnessError, naming the head or value, the inequality and the dtype that would do.
     """
-    return _Planner(graph, dtype, code).finish()
+    return _Planner(graph, dtype, code, limited).finish()
 
 
 class _Planner:
     """The plan under construction. `read` is the one entry: the cells that hold a node in a form."""
 
-    def __init__(self, graph: Graph, dtype: Dtype, code: str) -> None:
-        self.graph, self.dtype, self.code = graph, dtype, code
+    def __init__(self, graph: Graph, dtype: Dtype, code: str, limited: bool) -> None:
+        self.graph, self.dtype, self.code, self.limited = graph, dtype, code, limited
         self.features: list[Feature] = []
         self.heads: list[Head] = []
         self._spans: list[tuple[tuple[int, int], ...]] = []
@@ -100,7 +101,9 @@ class _Planner:
                 head = self._head(node.args[0], self.graph.nodes[node.args[0]].args)
                 return self._add(index, form, Copy(head, source), _label(node.name, form))
             case Total() if form == scalar(node.domain):
-                return self._total(index, node, form)
+                return self._total(index, form, [(1, index)], 0)
+            case Affine(coefficients=cs, constant=k) if form == scalar(node.domain) and self._adds_up(node):
+                return self._total(index, form, list(zip(cs, node.args, strict=True)), k)
             case Local() as op if form == scalar(node.domain):
                 if isinstance(op, Table) and (folded := self._gathered(index, node, op, form)):
                     return folded
@@ -259,24 +262,45 @@ class _Planner:
         grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
         return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)
 
-    def _total(self, index: int, node: Node, form: Form) -> tuple[Lin, ...]:
-        """A total: its head adds to a filled cell, and one unit takes the filling off again."""
-        try:
-            value = node.args[-1]
-            domain, operand = self.graph.nodes[value].domain, self._operand(value)
-            source = operand.shifted(0)  # the number itself, 0 where it is ⊥
+    def _adds_up(self, node: Node) -> bool:
+        """Whether a sum is one of totals that heads can add up in one cell; with few heads a layer they cannot."""
+        assert isinstance(node.op, Affine)
+        totals = [self.graph.nodes[a] for a in node.args]
+        if self.limited or len(totals) < 2 or not all(isinstance(t.op, Total) for t in totals):
+            return False
+        bound = exactness("", self._bounds(list(zip(node.op.coefficients, node.args, strict=True))))
+        return bound.steps <= self.dtype.limit
+
+    def _bounds(self, terms: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+        """Coefficient, most matches and largest value of each total."""
+        found: list[tuple[int, int, int]] = []
+        for coefficient, total in terms:
+            node = self.graph.nodes[total]
+            domain = self.graph.nodes[node.args[-1]].domain
             largest = 1 if domain.kind == "bool" else max(abs(domain.lo), abs(domain.hi))
+            found.append((coefficient, self._most(node), largest))
+        return found
+
+    def _total(self, index: int, form: Form, terms: list[tuple[int, int]], constant: int) -> tuple[Lin, ...]:
+        """A sum of totals: their heads add to a filled cell, and one unit takes the filling off again."""
+        node = self.graph.nodes[index]
+        try:
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"the total {node.name} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
-            exactness(f"the total {node.name}", self._most(node), largest, self.dtype).require(self.dtype)
-            head = self._head(index, node.args[:-1])
+            exactness(f"the total {node.name}", self._bounds(terms)).require(self.dtype)
+            parts: list[tuple[int, Lin, int]] = []
+            for coefficient, total in terms:
+                args = self.graph.nodes[total].args
+                source = self._operand(args[-1]).shifted(0)  # the number itself, 0 where it is ⊥
+                parts.append((self._head(total, args[:-1]), source, coefficient))
         except ExactnessError as error:
             raise ExactnessError(error.fact, error.line or node.line, error.hint) from None
-        base = fill(min(0, node.domain.lo), self.dtype)
-        raw = Form("digits", -base, base + node.domain.hi)
-        cell = self._add(index, raw, Tally(head, (source,), base), f"{node.name}+{base}")[0]
-        return self._computed(index, form, [Unit(cell - ONE * (base + form.off), (1,))])
+        low, high = node.domain.lo - constant, node.domain.hi - constant
+        base = fill(min(0, low), self.dtype)
+        raw = Form("digits", constant - base, base + max(0, high))
+        cell = self._add(index, raw, Tally(tuple(parts), base), f"{node.name}+{base}")[0]
+        return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,))])
 
     def _most(self, node: Node) -> int:
         """How many positions can match: no more than hold one value of a key that is a function of the position."""

@@ -9,7 +9,7 @@ import networkx as nx
 
 from .errors import InputError
 from .linear import ONE_FEATURE
-from .plan import Compute, Copy, Embed, Plan, Tally
+from .plan import Compute, Embed, Plan, heads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Attention:
 
     @property
     def writes(self) -> tuple[int, ...]:
-        """The features written, head by head."""
-        return tuple(f for use in self.heads for f in use.writes)
+        """The features written, head by head; what several heads add up to, once."""
+        return tuple(dict.fromkeys(f for use in self.heads for f in use.writes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ def schedule(plan: Plan, heads: int | None = None) -> Schedule:
     while waiting:
         ready: dict[int, list[int]] = {}
         for f in sorted(waiting):
-            recipe = plan.features[f].recipe
-            if isinstance(recipe, (Copy, Tally)) and needs[f] <= done:
-                ready.setdefault(recipe.head, []).append(f)
+            if needs[f] <= done:
+                for head in heads_of(plan.features[f].recipe):
+                    ready.setdefault(head, []).append(f)
         order = sorted(ready, key=lambda h: (-max(rank[f] for f in ready[h]), h))
         uses = [HeadUse(h, tuple(ready[h])) for h in sorted(order[:heads])]
         assert uses, "a feature waits for something that never comes"
@@ -126,5 +126,5 @@ def _ranks(plan: Plan, needs: list[set[int]]) -> Mapping[int, int]:
     rank: dict[int, int] = {}
     for f in reversed(list(nx.topological_sort(graph))):
         after = max((rank[g] for g in graph.successors(f)), default=0)
-        rank[f] = after + isinstance(plan.features[f].recipe, (Copy, Tally))
+        rank[f] = after + bool(heads_of(plan.features[f].recipe))
     return rank

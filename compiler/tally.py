@@ -6,36 +6,50 @@ a spacing of 1, so adding y gives F + S exactly if |y - S| < 1/2 (IEEE 754, roun
     y = fl(e^D) · Σ_t p_t·v_t,    p_t = e^-D·(1 + α) for the c <= M matches, 0 for other keys, and BOS's weight is 1:
 
 every other weight together is below M·e^-D < 2^-(t+1), so the softmax's sum is 1 in any order. |α| <= 2^(8-t) is allowed for
-exp. Rounding the products, the sum of at most M numbers in any order, e^D and the last product gives M + 3 factors of
-1 ± 2^-t, so with the largest |v| = m, and e^x - 1 <= 1.1·x for x <= 0.18,
+exp. A sum of M numbers of at most m makes M - 1 additions, each off by 2^-t of its result; whatever the order, the results
+add up to at most (2 + 3 + … + M)·m < (M/2 + 1)·M·m (one number after the other is the worst). With e^D, the products v·p and
+the product with e^D rounded too, and e^x - 1 <= 1.1·x for x <= 0.18,
 
-    |y - S| <= 1.1·(2^8 + M + 3)·2^-t · M·m  <  1/2     if     11·(M + 259)·M·m  <  5·2^t.
+    |y - S|  <=  1.1·(2^8 + M/2 + 4)·2^-t · M·m  <  1/2     if     1.1·(M + 520)·M·m  <  2^t.
+
+Several heads may add to one cell, c_j times the total of each: their bounds add up, each times |c_j|.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
 
 from .numerics import Dtype, Exactness
 
 EXP_BITS = 8  # exp may be wrong by a relative 2**(EXP_BITS - t)
 
 
-def exactness(what: str, most: int, largest: int, dtype: Dtype) -> Exactness:
-    """The inequality above, both sides over 5, for totals of at most `most` values of size at most `largest`."""
-    text = f"2.2·(M + 259)·M·m (M = {most:,} matches, m = {largest:,})"
-    return Exactness(what, text, -(-11 * (most + (1 << EXP_BITS) + 3) * most * largest // 5))
+def steps(most: int, largest: int) -> Fraction:
+    """The left side of the inequality above for `most` matches of values of size at most `largest`."""
+    return Fraction(11, 10) * (most + 2 * (1 << EXP_BITS) + 8) * most * largest
+
+
+def exactness(what: str, terms: Sequence[tuple[int, int, int]]) -> Exactness:
+    """The inequality for a cell that several heads add to: (coefficient, most matches, largest value) of each."""
+    total = sum((abs(c) * steps(most, largest) for c, most, largest in terms), Fraction(0))
+    facts = [f"M = {most:,}, m = {largest:,}" + (f", c = {c}" if c != 1 else "") for c, most, largest in dict.fromkeys(terms)]
+    heads = f"{len(terms)} heads, " if len(terms) > 1 else ""
+    return Exactness(what, f"1.1·(M + 520)·M·m ({heads}{'; '.join(facts)})", math.ceil(total))
 
 
 def block(mantissa: int) -> int:
     """The greatest power of two M for which counts of M matches are exact with that many mantissa bits."""
     m = 1
-    while 11 * (2 * m + (1 << EXP_BITS) + 3) * 2 * m < 5 * 2**mantissa:
+    while steps(2 * m, 1) <= 2**mantissa:
         m *= 2
     return m
 
 
 def largest_value(most: int, mantissa: int) -> int:
     """The greatest m for which totals of `most` matches are exact."""
-    return max(1, (5 * 2**mantissa - 1) // (11 * (most + (1 << EXP_BITS) + 3) * most))
+    return max(1, math.floor(2**mantissa / steps(most, 1)))
 
 
 def fill(least: int, dtype: Dtype) -> int:

@@ -106,7 +106,8 @@ class _Emitter:
 
     def attention(self, layer: Attention) -> AttentionWeights:
         uses = sorted(layer.heads, key=lambda use: (self.plan.heads[use.head].mask, use.head))
-        widths = [max(len(self.plan.heads[u.head].query), sum(self.plan.features[f].form.width for f in u.writes)) for u in uses]
+        writes = [[w for f in use.writes for w in self.written(f, use.head)] for use in uses]
+        widths = [max(len(self.plan.heads[use.head].query), len(written)) for use, written in zip(uses, writes, strict=True)]
         shape = (len(uses), self.layout.d_model, max(widths))
         w_q, w_k, w_v = self.zeros(*shape), self.zeros(*shape), self.zeros(*shape)
         w_o = self.zeros(shape[0], shape[2], shape[1])
@@ -118,15 +119,19 @@ class _Emitter:
             for c, (q, k) in enumerate(zip(head.query, head.key, strict=True)):
                 w_q[h, :, c] = self.column(q, q_scale)
                 w_k[h, :, c] = self.column(k, k_scale)
-            c = 0
-            for f in use.writes:
-                recipe = self.plan.features[f].recipe
-                assert isinstance(recipe, (Copy, Tally))
-                for lin, dim in zip(recipe.source, self.dims[f], strict=True):
-                    w_v[h, :, c] = self.column(lin)
-                    w_o[h, c, dim] = math.exp(head.grid) if isinstance(recipe, Tally) else 1
-                    c += 1
+            for c, (lin, dim, factor) in enumerate(writes[h]):
+                w_v[h, :, c] = self.column(lin)
+                w_o[h, c, dim] = factor
         return AttentionWeights(w_q, w_k, w_v, w_o, tuple(self.plan.heads[use.head].mask for use in uses))
+
+    def written(self, f: int, head: int) -> list[tuple[Lin, int, float]]:
+        """What a head writes of a feature: for each of its dimensions the value, where it goes, and the factor in W_O."""
+        recipe = self.plan.features[f].recipe
+        if isinstance(recipe, Tally):
+            e = math.exp(self.plan.dtype.tally)
+            return [(lin, self.dims[f][0], c * e) for h, lin, c in recipe.parts if h == head]
+        assert isinstance(recipe, Copy)
+        return [(lin, dim, 1.0) for lin, dim in zip(recipe.source, self.dims[f], strict=True)]
 
     def mlp(self, layer: Mlp, cleared: tuple[tuple[int, bool], ...], filled: tuple[tuple[int, int], ...]) -> MlpWeights:
         # A hidden unit is its input column; units with the same input share it and add their outputs.

@@ -15,7 +15,7 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
 from ..compiler.linear import Lin
-from ..compiler.plan import Compute, Copy, Embed, Tally
+from ..compiler.plan import Compute, Copy, Embed, Head, Tally
 from ..compiler.schedule import Schedule
 from ..compiler.weights import Matrix, MlpWeights, Weights
 from .interpreter import Column, interpret_graph
@@ -69,6 +69,11 @@ def run_schedule(schedule: Schedule, ids: Sequence[int]) -> Column:
             total += k * codes[f][:, d]
         return total
 
+    def scores(head: Head) -> Ints:
+        pairs = zip(head.query, head.key, strict=True)
+        score = sum((np.outer(value(q), value(k)) for q, k in pairs), np.zeros((n, n), np.int64))
+        return np.where(visible(head.mask, n), score, np.iinfo(np.int64).min)
+
     for f, feature in enumerate(plan.features):
         if isinstance(feature.recipe, Embed):
             rows = np.array(ids, np.int64) if feature.recipe.source == "token" else np.arange(n - 1)
@@ -82,16 +87,15 @@ def run_schedule(schedule: Schedule, ids: Sequence[int]) -> Column:
                 made[f] = np.zeros((n, plan.features[f].form.width), np.int64)
                 for unit in recipe.units:
                     made[f] += np.maximum(value(unit.pre), 0)[:, None] * np.array(unit.out)
-            elif isinstance(recipe, (Copy, Tally)):
-                head = plan.heads[recipe.head]
-                score = sum((np.outer(value(q), value(k)) for q, k in zip(head.query, head.key, strict=True)), np.zeros((n, n), np.int64))
-                score = np.where(visible(head.mask, n), score, np.iinfo(np.int64).min)
-                if isinstance(recipe, Tally):  # a match is one step below BOS
-                    sums = [(score == -1).astype(np.int64) @ value(lin) for lin in recipe.source]
-                    made[f] = np.stack(sums, axis=1) + recipe.fill * codes[0]
-                    continue
+            elif isinstance(recipe, Tally):  # a match is one step below BOS
+                made[f] = recipe.fill * codes[0]
+                for h, lin, c in recipe.parts:
+                    made[f] = made[f] + c * ((scores(plan.heads[h]) == -1).astype(np.int64) @ value(lin))[:, None]
+            elif isinstance(recipe, Copy):
+                score = scores(plan.heads[recipe.head])
                 winner = score.argmax(axis=1)
-                assert ((score == score.max(axis=1, keepdims=True)).sum(axis=1)[1:] == 1).all(), f"head {head.name} has a tie"
+                tie = (score == score.max(axis=1, keepdims=True)).sum(axis=1)[1:] > 1
+                assert not tie.any(), f"head {plan.heads[recipe.head].name} has a tie"
                 made[f] = np.stack([value(lin)[winner] for lin in recipe.source], axis=1)
         codes.update(made)
     return _decode(np.stack([value(lin) for lin in plan.output], axis=1)[1:], plan.output_form)

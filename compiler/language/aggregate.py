@@ -47,13 +47,14 @@ def _total(builder: Builder, term: Term, value: int, line: Location | None) -> i
 
 
 def _blocks(builder: Builder, term: Term, most: int) -> list[Term]:
-    """A term cut into blocks of at most `most` positions: position // most = 0, 1, …"""
+    """A term cut into blocks of at most `most` positions: (position - 1) // most = 0, 1, …"""
     n = builder.sizes.length
     if n <= most:
         return [term]
     here = builder.add(Position(), (), "position")
-    which = builder.add(Divide(most), (here,), f"position//{most}")
-    number = [builder.add(Const("int", b), (), str(b)) for b in range(n // most + 1)]
+    before = builder.add(Affine("int", (1,), -1), (here,), "position-1")
+    which = builder.add(Divide(most), (before,), "block")
+    number = [builder.add(Const("int", b), (), str(b)) for b in range(-(-n // most))]
     return [term & Term(frozenset([Compare(b, which)])) for b in number]
 
 
