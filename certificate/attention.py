@@ -72,6 +72,8 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
     what = f"block {block}, head {head} ({node.name})"
     op = node.op
     assert isinstance(op, Lookup)
+    if op.pick == "closest":
+        raise Refused(f"{what} picks the closest, for which there is no rule yet")
     if mask != op.mask:
         raise Refused(f"{what} has the mask {mask} where the program says {op.mask}")
     steps = exact_scores(stream, w_q, w_k, node.args, dtype, what)

@@ -16,6 +16,8 @@ from . import (
     induction,
     ioi,
     khop,
+    memory,
+    nearest,
     ngram,
     prefix_sum,
     previous,
@@ -31,6 +33,7 @@ _LIBRARY = (
     *(counts.LENGTH, counts.HISTOGRAM, counts.COUNT_LESS_FREQUENT, reverse.ENTRY, sort.SORT, sort.SORT_BY, sort.SORT_BY_FREQUENCY),
     *(frequency.MOST_FREQUENT, frequency.MAJORITY, frequency.FRACTION_OF_PREVIOUS, prefix_sum.PARITY, prefix_sum.PREFIX_SUM),
     *(dyck.DYCK1, dyck.DYCK_K, dyck.SHUFFLE_DYCK, ngram.BIGRAM, ngram.NGRAM, automaton.ENTRY, addition.ENTRY),
+    *(memory.ENTRY, nearest.ENTRY),
 )
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}
 

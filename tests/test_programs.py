@@ -77,6 +77,10 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("automaton", {"dfa": UP_TO_3, "accept": []}),
     ("addition", {}),
     ("addition", {"heads": 3}),
+    ("associative_memory", {}),
+    ("associative_memory", {"bits": 3}),
+    ("nearest", {}),
+    ("nearest", {"bits": 2}),
 ]
 FREE = ["previous", "induction", "khop", "recall", "length", "histogram", "count_less_frequent", "reverse", "sort", "sort_by"]
 FREE += ["sort_by_frequency", "most_frequent", "majority", "prefix_sum", "bigram", "ngram"]  # programs over any alphabet
@@ -161,6 +165,8 @@ def test_every_short_sequence_over_own_words() -> None:
         agree("automaton", {"dfa": dfa, "accept": []}, short("ab", 6), 6)
     agree("automaton", {"dfa": MOD_6, "accept": []}, short(["one", "two", "nil"]), 5)
     agree("addition", {}, short("01+", 6), 6)
+    agree("associative_memory", {"bits": 2}, short(["++", "+-", "-+", "--"]), 5)
+    agree("nearest", {"bits": 1}, short(["0", "1", "cat", "dog"]), 5)
 
 
 @each_setting
@@ -375,6 +381,12 @@ def test_addition() -> None:
     assert run("addition", [*"101"]) == [None] * 3
 
 
+def test_nearest_patterns() -> None:
+    assert run("associative_memory", "++++ ---- -+++".split(), bits=4) == [None, "++++", "++++"]
+    assert run("associative_memory", "++++ ---- ++-- -+--".split(), bits=4)[-1] == "++--"  # the later of two at distance 1
+    assert run("nearest", "0000 cat 1111 dog 0100 0111 0011") == [None, None, "cat", None, "cat", "dog", "dog"]
+
+
 # --- edge cases of khop ----------------------------------------------------------------------------------
 
 
@@ -463,6 +475,8 @@ ERRORS: list[tuple[str, Parameters, str]] = [
     ("bigram", {"give": "p"}, "program bigram was given give='p'\n    hint: give give as token or count"),
     ("ngram", {"n": 0}, "program ngram was given n=0\n    hint: give n of at least 1"),
     ("addition", {"heads": 0}, "program addition was given heads=0\n    hint: give heads of at least 1"),
+    ("associative_memory", {"bits": 0}, "program associative_memory was given bits=0\n    hint: give bits of 1 to 10"),
+    ("nearest", {"bits": 11}, "program nearest was given bits=11\n    hint: give bits of 1 to 10"),
     ("automaton", {"heads": 0}, "program automaton was given heads=0\n    hint: give heads of at least 1"),
     ("automaton", {"dfa": []}, "program automaton was given no rows\n    hint: a row is [state, symbol, next state]"),
     ("automaton", {"dfa": ["abc"]}, "program automaton was given the row 'abc'\n    hint: a row is [state, symbol, next state]"),
