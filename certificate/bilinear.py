@@ -59,7 +59,7 @@ def scores(
         total = 2 * (q @ k.T + q_unary[:, None] + k_unary[None, :])
         match = np.ones(total.shape, bool)
         for c in range(q_values.shape[1]):
-            match &= _related(relations[c] if relations else (), q_values[:, c], k_values[:, c])
+            match &= related_cases(relations[c] if relations else (), q_values[:, c], k_values[:, c])
         match &= ~absent_q[:, None] & ~absent_k[None, :]
         return Scores(
             np.where(match, total, -LOW).min(axis=1, initial=-LOW),
@@ -74,7 +74,7 @@ def scores(
     return _square(q, k, q_unary, k_unary, q_values[:, 0], k_values[:, 0], absent_q, absent_k, what)
 
 
-def _related(relation: Relation, q: Ints, k: Ints) -> np.ndarray:
+def related_cases(relation: Relation, q: Ints, k: Ints) -> np.ndarray:
     """Which queries match which keys. Shapes: (n_u,), (n_w,) -> (n_u, n_w)."""
     if not relation:
         return q[:, None] == k[None, :]

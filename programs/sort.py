@@ -25,13 +25,15 @@ def order_of(program: str, token: hw.Value) -> hw.Value:
     return hw.table(place.get, token)
 
 
-def rank(key: hw.Value) -> hw.Value:
+def rank(key: hw.Value, ahead: str = ">") -> hw.Value:
     """1 + how many positions have a smaller key, or an equal one further left: the place here after a stable sort; one layer.
+
+    `ahead` is the relation of this key to those that come first; "<" sorts largest first.
 
     ⊥ where the key is ⊥. An order of B-bit keys takes B heads, equality before here one more.
     """
-    ahead = hw.select(key, key, ">").count() + hw.match(key, key, before=True).count()
-    return hw.where(key.exists, ahead + 1, None) if key.domain.none else ahead + 1
+    first = hw.select(key, key, ahead).count() + hw.match(key, key, before=True).count()
+    return hw.where(key.exists, first + 1, None) if key.domain.none else first + 1
 
 
 def make_sort() -> hw.Program:
@@ -92,8 +94,8 @@ def make_sort_by_frequency() -> hw.Program:
 
     @hw.program(name="sort_by_frequency", causal=False, alphabet=ALPHABET)
     def sort_by_frequency(token: hw.Value, position: hw.Value) -> hw.Value:
-        rarity = hw.match(token, token).count() * -1
-        return hw.match(query=position, key=rank(rarity)).latest().fetch(token)
+        count = hw.match(token, token).count()
+        return hw.match(query=position, key=rank(count, ahead="<")).latest().fetch(token)
 
     return sort_by_frequency
 

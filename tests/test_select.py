@@ -333,3 +333,25 @@ def test_the_closest_takes_a_dimension_a_bit() -> None:
 
     cost = hw.compile(program, length=1024, alphabet=1024).cost
     assert cost.heads == (1,) and cost.d_head <= 10 + 3
+
+
+def test_what_is_certified_of_the_closest_is_right() -> None:
+    """Every weight of two small models, damaged in three ways: a model that still certifies gives the right values everywhere."""
+    for name, length, damages in (("associative_memory", 4, (0.0, -1.0, 1.5)), ("nearest", 3, (0.0, 0.5, -1.0))):
+        model = hw.compile(hw.programs.get(name, bits=1), length=length)
+        assert hw.certify(model)
+        rng, refused = random.Random(17), 0
+        places = [(key, tuple(i)) for key, w in model.module.named_parameters() for i in w.detach().nonzero().tolist()]
+        for key, place in rng.sample(places, min(60, len(places))):
+            weight = dict(model.module.named_parameters())[key].data
+            old = weight[place].item()
+            for damage in damages:
+                weight[place] = old * damage
+                try:
+                    hw.certify(model)
+                except hw.Refused:
+                    refused += 1
+                else:
+                    assert hw.check(model, exhaustive=length, samples=0).ok, (name, key, place, damage)
+            weight[place] = old
+        assert refused > 60
