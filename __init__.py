@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from .runtime.model import Model, compile
     from .runtime.stages import diagnose
     from .theory.bounds import bounds, one_layer
+    from .theory.frontier import Frontier, frontier
     from .theory.over import bounds_over
+    from .theory.search import search_one_layer
 
 _LATE = {
     "Certificate": "certificate.certify",
@@ -47,11 +49,14 @@ _LATE = {
     "check": "runtime.check",
     "compile": "runtime.model",
     "diagnose": "runtime.stages",
+    "Frontier": "theory.frontier",
+    "frontier": "theory.frontier",
     "load": "runtime.files",
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
     "Refused": "certificate.exact",
+    "search_one_layer": "theory.search",
 }
 
 
@@ -72,6 +77,7 @@ __all__ = [
     "Domain",
     "DomainError",
     "ExactnessError",
+    "Frontier",
     "HeadworkError",
     "Hit",
     "InputError",
@@ -90,6 +96,7 @@ __all__ = [
     "check",
     "compile",
     "diagnose",
+    "frontier",
     "interpret",
     "load",
     "match",
@@ -101,6 +108,7 @@ __all__ = [
     "program",
     "programs",
     "scan",
+    "search_one_layer",
     "select",
     "table",
     "visible",

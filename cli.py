@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .cli_input import parse_alphabet, parse_lengths, read_sequences
-from .cli_programs import Source, find
+from .cli_programs import Source, blame, find
 from .compiler.domain import Symbol
 from .compiler.errors import HeadworkError, InputError
 
@@ -258,14 +258,19 @@ def bounds(
     every: Annotated[bool, typer.Option("--all", help="Also the rows about other families.")] = False,
     over: Annotated[list[str] | None, typer.Option(metavar="NAME=A..B", help="Fit the costs over a parameter's range; repeatable.")] = None,
     shape: Annotated[str | None, typer.Option("--one-layer", metavar="h=1,m=8,p=24", help="Judge one layer of this shape instead.")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="With --one-layer, induction, N <= 8: decide it by z3, and find the heads needed.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long z3 may think about one number of heads.")] = 30.0,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
 ) -> None:
     """Hold a program against the theory: upper and lower bounds; exit code 1 where an exact one is contradicted."""
-    from .cli_bounds import one_model, one_shape, sizes_of, whole_family
+    from .cli_bounds import decided, one_model, one_shape, sizes_of, whole_family
     from .display import progress, say, say_json
 
     source = find(program, settings or ())
+    verdicts = decided(program, shape, length, seconds) if search else []
     if shape is not None:
         report = one_shape(source, shape, length, alphabet, family, given or ())
     elif over:
@@ -275,10 +280,42 @@ def bounds(
         model = _model(source, *sizes_of(source, length, alphabet), dtype, code, heads)
         report = one_model(model, source, family, form, given or (), every)
     if as_json:
-        say_json(report.as_dict())
+        say_json({**report.as_dict(), **({"search": [v.as_dict() for v in verdicts]} if verdicts else {})})
     else:
         say(report.markdown() if as_markdown else str(report))
+        if verdicts:
+            from .theory.search import text
+
+            say(f"\n{text(verdicts)}")
     raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def frontier(
+    program: Wanted,
+    settings: Settings = None,
+    length: Annotated[int, typer.Option(metavar="N", min=1, help="The longest sequence.")] = 256,
+    alphabet: AlphabetOption = None,
+    heads: Heads = None,
+    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as .png or .svg.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a program in every code and dtype, certify each, and say which of them nothing else beats."""
+    from .display import progress, say, say_json
+    from .theory.frontier import frontier as frontier_of
+
+    source = find(program, settings or ())
+    if isinstance(source, Path):
+        raise InputError(f"{program} is compiled already", hint="frontier takes a library program or path/to/file.py:name")
+    symbols = parse_alphabet(alphabet)
+    with progress(f"compiling {source.program.name}") as step, blame(source.file):
+        found = frontier_of(source.program, length=length, alphabet=symbols, heads=heads, progress=step)
+    if picture is not None:
+        found.plot(picture)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        say(str(found) + (f"\ndrawn in {picture}" if picture else ""))
 
 
 @app.command()

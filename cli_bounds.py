@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .runtime.model import Model
     from .theory.over import Laws
     from .theory.report import Bounds
+    from .theory.search import Found
 
 LENGTH = 256
 
@@ -57,9 +58,7 @@ def one_shape(
     from .theory.bounds import one_layer
     from .theory.family import of_entry, stated
 
-    sizes = parse_settings(shape.split(","))
-    if set(sizes) != {"h", "m", "p"}:
-        raise InputError(f"--one-layer {shape} does not give h, m and p", hint="for example --one-layer h=1,m=8,p=24")
+    h, m, p = _shape(shape)
     known = of_entry(source.entry, source.parameters) if isinstance(source, Source) and source.entry is not None else None
     name = family or (known.family if known else None)
     if name is None:
@@ -68,12 +67,36 @@ def one_shape(
     member = stated(name, None, {**known_values, **parse_settings(given)})
     symbols = _sizes(alphabet)
     return one_layer(
-        **sizes,  # pyright: ignore[reportArgumentType]
+        h=h,
+        m=m,
+        p=p,
         length=_one("--length", length),
         alphabet=symbols[0] if symbols else 3,
         family=name,
-        **member.given,
+        **member.given,  # pyright: ignore[reportArgumentType]
     )
+
+
+def decided(program: str, shape: str | None, length: str | None, seconds: float) -> list[Found]:
+    """The shape's verdict by search and, unless that is feasible, those of more heads up to the first that is not infeasible."""
+    from .theory.search import search_one_layer
+
+    if shape is None or program != "induction":
+        raise InputError("--search goes with --one-layer, for induction", hint="headwork bounds induction --one-layer h=1,m=2,p=3 --search")
+    h, m, p = _shape(shape)
+    n = _one("--length", length or "5")
+    found = [search_one_layer(length=n, h=h, m=m, p=p, seconds=seconds)]
+    while found[-1].verdict == "infeasible" and found[-1].h < n:
+        found.append(search_one_layer(length=n, h=found[-1].h + 1, m=m, p=p, seconds=seconds))
+    return found
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    sizes = parse_settings(text.split(","))
+    h, m, p = (sizes.get(name) for name in ("h", "m", "p"))
+    if len(sizes) != 3 or not (isinstance(h, int) and isinstance(m, int) and isinstance(p, int)):
+        raise InputError(f"--one-layer {text} does not give h, m and p", hint="for example --one-layer h=1,m=8,p=24")
+    return h, m, p
 
 
 def whole_family(

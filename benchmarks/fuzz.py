@@ -1,7 +1,7 @@
 """Random programs over the whole language: compiled, certified, and checked on every input of a small size.
 
 A certified model must pass the check. Refused ones are counted by reason; a model is never called certified without a proof.
-Run: python benchmarks/fuzz.py [--count 2000] [--seed 0]
+Run: python benchmarks/fuzz.py [--count 2000] [--seed 0] [--write]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from datetime import date
 
 import torch
+from record import record
 
 import headwork as hw
 from headwork.tests import generate
@@ -51,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng, outcomes, reasons, start = random.Random(options.seed), Counter[str](), Counter[str](), time.perf_counter()
@@ -59,16 +61,14 @@ def main() -> int:
         outcomes[outcome] += 1
         if why:
             reasons[f"{outcome}: {why}"] += 1
-    seconds = time.perf_counter() - start
-    ran = f"{options.count:,} random programs, every input of length 1..5 over 1..3 symbols"
-    print(f"{ran}, seed {options.seed}, {date.today()}, {seconds:.0f} s\n")
-    print("| outcome | programs |\n| --- | ---: |")
-    for outcome, number in outcomes.most_common():
-        print(f"| {outcome} | {number:,} |")
+    sizes = "every input of length 1..5 over 1..3 symbols"
+    lines = [f"{options.count:,} programs, {sizes}, seed {options.seed}, {date.today()}, {time.perf_counter() - start:.0f} s.", ""]
+    lines += ["| outcome | programs |", "| --- | ---: |", *(f"| {what} | {number:,} |" for what, number in outcomes.most_common())]
     if reasons:
-        print("\n| reason | programs |\n| --- | ---: |")
-    for why, number in reasons.most_common():
-        print(f"| {why} | {number:,} |")
+        lines += ["", "| reason | programs |", "| --- | ---: |", *(f"| {why} | {number:,} |" for why, number in reasons.most_common())]
+    print("\n".join(lines))
+    if options.write:
+        record("fuzz", "\n".join(lines))
     return int(outcomes["certified, and wrong"] > 0)
 
 

@@ -1,6 +1,6 @@
-"""The README's tables, computed: what every program of the library costs, and khop-8 in every code beside other work.
+"""The README's tables, computed: the library's costs, khop-8 in every code beside other work, a certificate, and bounds.
 
-python benchmarks/table.py            print both tables as Markdown
+python benchmarks/table.py            print them all as Markdown
 python benchmarks/table.py --write    put them into README.md, between its markers
 python benchmarks/table.py --check    exit code 1 if README.md holds anything else
 """
@@ -24,6 +24,7 @@ from headwork.runtime.cost import Cost
 README = Path(__file__).parent.parent / "README.md"
 LENGTH = 256
 HOPS, ALPHABET, DTYPE = 8, 4, "float32"
+SHOWN_HOPS, SHOWN_LENGTH = 3, 1024  # the certificate and the bounds that are shown
 CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 LONGEST = 1 << 20  # lengths beyond this are not tried
 LONGEST_ONEHOT = 1 << 12  # a one-hot position code is as wide as the sequence is long
@@ -80,6 +81,31 @@ def codes_table() -> str:
     return _markdown(["construction", "layers", "heads", "d_model", "parameters", "with embedding", "exact to length"], rows, range(1, 7))
 
 
+def certified_table() -> str:
+    """At which lengths each program is certified in float32, as one sentence."""
+    lengths = (LENGTH, SHOWN_LENGTH)
+    proofs = [hw.certify(hw.compile(hw.programs.get(name), length=n)) for n in lengths for name in hw.programs.names()]
+    worst = max(proof.mantissa_bits for proof in proofs)
+    text = ", ".join(f"`{name}`" for name in hw.programs.names())
+    return f"Certified in {DTYPE} at {' and '.join(f'{n:,}' for n in lengths)} tokens: {text}. They use at most {worst} bits of mantissa."
+
+
+def certificate_text() -> str:
+    """One certificate, as the command prints it."""
+    return f"```\n{hw.certify(_shown())}\n```"
+
+
+def bounds_table() -> str:
+    """One model against the theory, the rows that apply."""
+    report = hw.bounds(_shown())
+    rows = [row.texts() for row in report.rows if "not applicable" not in row.texts()[-1]]
+    return _markdown(["id", "kind", "bound", "measured", "verdict"], [[cell.replace("*", "\\*") for cell in row] for row in rows], ())
+
+
+def _shown() -> hw.Model:
+    return hw.compile(hw.programs.get("khop", k=SHOWN_HOPS), length=SHOWN_LENGTH, alphabet=ALPHABET, dtype=DTYPE)
+
+
 def longest_exact(program: hw.Program, code: str, limit: int) -> int:
     """The greatest length up to `limit` that the planner accepts, by bisection: the bounds it checks grow with length."""
     least, most = 0, 1  # accepted, and not known
@@ -117,9 +143,19 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Se
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rules, *rows))
 
 
+BLOCKS = {
+    "table": programs_table,
+    "certified": certified_table,
+    "codes": codes_table,
+    "certificate": certificate_text,
+    "bounds": bounds_table,
+}
+
+
 def filled(text: str) -> str:
-    """The README with both blocks as they are now. Stops where a marker is missing."""
-    for name, made in (("table", programs_table()), ("codes", codes_table())):
+    """The README with every block as it is now. Stops where a marker is missing."""
+    for name, make in BLOCKS.items():
+        made = make()
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
             raise SystemExit(f"README.md needs {begin} and, after it, {end}, once each")
@@ -145,11 +181,11 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--write", action="store_true", help="put the tables into README.md")
+    action.add_argument("--write", action="store_true", help="put them into README.md")
     action.add_argument("--check", action="store_true", help="exit code 1 if README.md is out of date")
     options = parser.parse_args()
     if not (options.write or options.check):
-        print(f"{programs_table()}\n\n{codes_table()}")
+        print("\n\n".join(make() for make in BLOCKS.values()))
         return
     old = README.read_text(encoding="utf-8")
     new = filled(old)

@@ -114,11 +114,11 @@ def exact_scores(stream: Stream, w_q: Scaled, w_k: Scaled, nodes: Sequence[int],
 
 def _largest(stream: Stream, rows: Ints) -> Ints:
     """The largest |entry| of a query or key vector, each variable at its worst. Shape: (d_model, e) -> (e,)."""
-    total = np.abs(constant(stream, rows))
+    low = high = constant(stream, rows)
     for var in stream.reads(rows) - {"one"}:
-        cases = stream.meanings.cases([var], "a variable")
-        total = total + np.abs(_variable_part(stream, rows, {var}, cases)).max(axis=0)
-    return total
+        part = _variable_part(stream, rows, {var}, stream.meanings.cases([var], "a variable"))
+        low, high = low + part.min(axis=0), high + part.max(axis=0)
+    return np.maximum(np.abs(low), np.abs(high))
 
 
 def constant(stream: Stream, rows: Ints) -> Ints:

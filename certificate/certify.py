@@ -233,9 +233,11 @@ def _prove_attention(
             proofs = [replace(p, steps=max(p.steps, largest)) if p.error else p for p in proofs]
             stream.cells[dim] = cell
             del pending[dim]
-    if pending:
-        dim, (probe, _) = next(iter(pending.items()))
-        raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
+    for dim, (probe, d) in pending.items():
+        var = stream.meanings.var(probe.value)
+        if stream.meanings.largest(var, probe.form, d):
+            raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
+        stream.place(dim, Cell(var, probe.form, d, probe.name))  # its code is zero there whatever the value
     return proofs
 
 

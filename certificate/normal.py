@@ -69,6 +69,8 @@ class Normal:
         self.ranges: list[Range] = ranges(graph)
         self._terms: dict[tuple[int, int], int] = {}
         self._guards: dict[int, frozenset[int]] = {}
+        self._whole: dict[int, bool] = {}
+        self._earlier: dict[int, tuple[int | None, bool]] = {}
 
     def term(self, node: int, path: int) -> int:
         """The value of a node, read through a path."""
@@ -110,6 +112,11 @@ class Normal:
 
     def never_none(self, term: int) -> bool:
         """Whether a term has a value at every position."""
+        if term not in self._whole:
+            self._whole[term] = self._never_none(term)
+        return self._whole[term]
+
+    def _never_none(self, term: int) -> bool:
         key = self.pool.keys[term]
         if key[0] == "local":
             args = [self.never_none(a) for a in cast("tuple[int, ...]", key[3:])]
@@ -240,11 +247,13 @@ class Normal:
 
     def _strictly_holds(self, term: int, part: int) -> bool:
         """Whether a term is ⊥ wherever `part` is, because it computes with it."""
-        key = self.pool.keys[term]
-        if term == part:
-            return True
-        strict = key[0] == "local" and isinstance(key[1], Local) and key[1].strict
-        return strict and any(self._strictly_holds(a, part) for a in cast("tuple[int, ...]", key[3:]))
+        seen, stack = {term}, [term]
+        while stack and part not in seen:
+            key = self.pool.keys[stack.pop()]
+            if key[0] == "local" and isinstance(key[1], Local) and key[1].strict:
+                stack += (new := set(cast("tuple[int, ...]", key[3:])) - seen)
+                seen |= new
+        return part in seen
 
     # --- one place earlier -----------------------------------------------------------------------------
 
@@ -253,6 +262,11 @@ class Normal:
 
         The flag says whether a previous value was read at all.
         """
+        if term not in self._earlier:
+            self._earlier[term] = self._moved(term)
+        return self._earlier[term]
+
+    def _moved(self, term: int) -> tuple[int | None, bool]:
         key = self.pool.keys[term]
         if key[0] == "const" and key[2] == HERE:
             return term, False

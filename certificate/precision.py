@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..compiler.errors import InputError
+from ..runtime.longest import Longest, longest
 from .certify import certify
 from .exact import ARITHMETICS, Refused
 
@@ -16,13 +18,15 @@ if TYPE_CHECKING:
 class Precision:
     """The p of the theorems, measured: mantissa bits (the hidden one included) with which the certificate passes.
 
-    `heads` are (block, head, lookup, bits of its score); `arithmetics` maps each format to "certified" or the reason.
+    `heads` are (block, head, lookup, bits of its score); `arithmetics` maps each format to "certified" or the reason;
+    `longest` is the greatest length for this program, dtype and the codes of these heads, or why it is not known.
     """
 
     program: str
     bits: int
     heads: tuple[tuple[int, int, str, int], ...]
     arithmetics: dict[str, str]
+    longest: Longest | str
 
     def as_dict(self) -> dict[str, object]:
         """The figures as JSON-ready values."""
@@ -32,6 +36,7 @@ class Precision:
         lines = [f"{self.program}: {self.bits} mantissa bits"]
         lines += [f"  block {block}, head {head} ({name}): {bits} bits" for block, head, name, bits in self.heads]
         lines += [f"  {name:9} {verdict}" for name, verdict in self.arithmetics.items()]
+        lines.append(f"  {self.longest}")
         return "\n".join(lines)
 
 
@@ -49,7 +54,11 @@ def precision(model: Model) -> Precision:
         except Refused as reason:
             verdicts[name] = reason.fact
     heads = tuple((h.block, h.head, h.lookup, bits(h.steps)) for h in own.heads)
-    return Precision(model.name, own.mantissa_bits, heads, verdicts)
+    try:
+        reach: Longest | str = longest(model)
+    except InputError as error:
+        reach = f"the greatest length is not known: {error.fact}"
+    return Precision(model.name, own.mantissa_bits, heads, verdicts, reach)
 
 
 def bits(steps: int) -> int:

@@ -94,27 +94,33 @@ class Meanings:
 
         Refuses a value that only another position could supply.
         """
-        var = self.var(node)
-        if var in ("token", "position") or var in placed:
-            return {var}
-        match self.graph.nodes[node].op:
-            case Const():
-                return set()
-            case Local():
-                return {v for a in self.graph.nodes[node].args for v in self.support(a, placed, what)}
-            case _:
-                raise Refused(f"{what} needs {self.graph.nodes[node].name}, which is not in the residual stream")
+        found: set[Var] = set()
+        seen, stack = {node}, [node]
+        while stack:
+            index = stack.pop()
+            var, op = self.var(index), self.graph.nodes[index].op
+            if var in ("token", "position") or var in placed:
+                found.add(var)
+            elif isinstance(op, Local):
+                stack += (new := set(self.graph.nodes[index].args) - seen)
+                seen |= new
+            elif not isinstance(op, Const):
+                raise Refused(f"{what} needs {self.graph.nodes[index].name}, which is not in the residual stream")
+        return found
 
-    def evaluate(self, node: int, cases: Cases) -> Ints:
-        """A node's value in every case, ⊥ as NONE."""
-        var = self.var(node)
-        if var in cases.columns:
+    def evaluate(self, node: int, cases: Cases, known: dict[int, Ints] | None = None) -> Ints:
+        """A node's value in every case, ⊥ as NONE; `known` are values computed on the way, each once."""
+        known = {} if known is None else known
+        if (var := self.var(node)) in cases.columns:
             return cases.columns[var]
-        op, args = self.graph.nodes[node].op, self.graph.nodes[node].args
-        if isinstance(op, Const):
-            return np.full(cases.count, NONE if op.value is None else op.value, np.int64)
-        assert isinstance(op, Local)
-        return meaning(op, [self.evaluate(a, cases) for a in args])
+        if node not in known:
+            op, args = self.graph.nodes[node].op, self.graph.nodes[node].args
+            if isinstance(op, Const):
+                known[node] = np.full(cases.count, NONE if op.value is None else op.value, np.int64)
+            else:
+                assert isinstance(op, Local)
+                known[node] = meaning(op, [self.evaluate(a, cases, known) for a in args])
+        return known[node]
 
     def span(self, var: Var, form: Form, dim: int) -> tuple[int, int]:
         """The least and greatest number that dimension `dim` of a variable's code can hold."""

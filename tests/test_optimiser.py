@@ -183,3 +183,18 @@ def test_chains_through_a_found_position(k: int, before: bool) -> None:
     assert any(output(written, row)[-1] is not None for row in rows)
     for row in rows:
         assert output(optimised, row) == output(written, row)
+
+
+def test_shared_values_are_rewritten_once() -> None:
+    """Sixty steps that each use the last one twice are a tree of 2**60 leaves and a graph of some 180 nodes."""
+
+    @hw.program(name="shared")
+    def shared(token: hw.Value, position: hw.Value) -> hw.Value:
+        x = position
+        for _ in range(60):
+            x = hw.maximum(x, 9 - x)
+        return x.at(hw.previous(position))
+
+    model = hw.compile(shared, length=8, alphabet=2)
+    assert hw.check(model, samples=8).ok
+    assert hw.certify(model)

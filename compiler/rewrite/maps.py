@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..graph import Builder, Graph, Node
+from ..graph import Builder, Graph, Node, reachable
 from ..ops import Affine, Clip, Const, Fetch, Local, Lookup, Position
 
 Rule = Callable[[Builder, Node, tuple[int, ...]], int]
@@ -59,18 +59,17 @@ def at(builder: Builder, value: int, position: int, name: str = "") -> int:
 
 def of_position(builder: Builder, index: int) -> bool:
     """Whether a value depends on the position alone, through strict operations only."""
-    node = builder.nodes[index]
-    if isinstance(node.op, Local):
-        return node.op.strict and all(of_position(builder, a) for a in node.args)
-    return isinstance(node.op, (Position, Const))
+    ops = [builder.nodes[i].op for i in reachable(builder.nodes, [index])]
+    return all(op.strict if isinstance(op, Local) else isinstance(op, (Position, Const)) for op in ops)
 
 
 def substitute(builder: Builder, index: int, position: int) -> int:
     """A value that depends on the position alone, with another position in its place."""
-    node = builder.nodes[index]
-    if isinstance(node.op, Position):
-        return position
-    return builder.add(node.op, tuple(substitute(builder, a, position) for a in node.args), node.name, node.line)
+    made: dict[int, int] = {}
+    for i in sorted(reachable(builder.nodes, [index])):  # arguments come first, each once however often it is used
+        node = builder.nodes[i]
+        made[i] = position if isinstance(node.op, Position) else builder.add(node.op, [made[a] for a in node.args], node.name, node.line)
+    return made[index]
 
 
 def clip(builder: Builder, index: int, lo: int, hi: int) -> int:
@@ -94,8 +93,7 @@ def read_known(builder: Builder, value: int, position: int) -> int | None:
 
 def reads_position(builder: Builder, index: int) -> bool:
     """Whether a value depends on the position at all (a constant read through ⊥ is ⊥, so it does not fold)."""
-    node = builder.nodes[index]
-    return isinstance(node.op, Position) or any(reads_position(builder, a) for a in node.args)
+    return any(isinstance(builder.nodes[i].op, Position) for i in reachable(builder.nodes, [index]))
 
 
 def step_back(builder: Builder, index: int) -> int | None:

@@ -1,0 +1,161 @@
+"""`hw.frontier`: one program in every code and dtype, certified, and which of them nothing else beats; as a table and a plot."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ..certificate.certify import certify
+from ..certificate.exact import Refused
+from ..compiler.domain import Symbol
+from ..compiler.errors import ExactnessError, InputError
+from ..compiler.language import Program
+from ..compiler.layout import layout
+from ..compiler.numerics import DTYPES, dtype_named
+from ..compiler.planner import plan
+from ..compiler.rewrite import optimise
+from ..compiler.schedule import schedule
+from ..runtime.model import compile
+from .report import columns
+
+MAX_WIDTH = 2048  # a d_model beyond this is planned but not built
+HEADINGS = ("code", "dtypes", "layers", "heads", "d_model", "p", "m·p", "parameters", "m·p over the least", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A certified model: p is the mantissa its proof uses, `best` that no other is at least as good in every column."""
+
+    code: str
+    dtypes: tuple[str, ...]
+    layers: int
+    heads: int
+    d_model: int
+    p: int
+    parameters: int
+    best: bool = False
+
+    @property
+    def bits(self) -> int:
+        """m·p, the bits of one position's residual stream."""
+        return self.d_model * self.p
+
+    def costs(self) -> tuple[int, ...]:
+        """What is compared, less being better."""
+        return self.layers, self.heads, self.d_model, self.p, self.parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Every construction of a program at one length, and those that were refused, with the reason."""
+
+    name: str
+    length: int
+    symbols: int
+    points: tuple[Point, ...]
+    refused: tuple[tuple[str, str, str], ...]
+
+    @property
+    def least_bits(self) -> float:
+        """log2 N + log2 |Σ|: a position that holds a pointer and a symbol needs so many bits."""
+        return math.log2(self.length) + math.log2(self.symbols)
+
+    def as_dict(self) -> dict[str, object]:
+        """The figures as JSON-ready values."""
+        rows = [{**asdict(p), "mp": p.bits} for p in self.points]
+        refused = [{"code": code, "dtype": dtype, "reason": reason} for code, dtype, reason in self.refused]
+        sizes = {"name": self.name, "length": self.length, "alphabet": self.symbols, "least_bits": self.least_bits}
+        return {**sizes, "points": rows, "refused": refused}
+
+    def __str__(self) -> str:
+        rows: list[tuple[str, ...]] = []
+        for p in self.points:
+            numbers = (f"{x:,}" for x in (p.layers, p.heads, p.d_model, p.p, p.bits, p.parameters))
+            over = f"{p.bits / self.least_bits:.1f}" if self.least_bits else ""
+            rows.append((p.code, ", ".join(p.dtypes), *numbers, over, "best" if p.best else ""))
+        lines = [f"{self.name}: N = {self.length:,}, |Σ| = {self.symbols:,}; every row is certified", "", columns(HEADINGS, rows), ""]
+        lines.append("theorem (arXiv 2402.09268): m = O(1), p = Θ(log N)")
+        lines.append(f"least m·p of a pointer and a symbol: log2 N + log2 |Σ| = {self.least_bits:.1f}")
+        lines += [f"refused: {code} in {dtype}: {reason}" for code, dtype, reason in self.refused]
+        return "\n".join(lines)
+
+    def plot(self, path: str | Path) -> Path:
+        """Width against precision, both logarithmic, as a PNG or SVG. Raises InputError without matplotlib or for another suffix."""
+        target = Path(path)
+        if target.suffix not in (".png", ".svg"):
+            raise InputError(f"{target} is neither .png nor .svg", hint="for example frontier.svg")
+        if not target.parent.is_dir():
+            raise InputError(f"{target.parent} is not a directory", hint="make it first")
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise InputError("plots need matplotlib", hint="pip install 'headwork[plot]'") from None
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        axes = figure.subplots()
+        widths = [p.d_model for p in self.points]
+        for best, marker, label in ((True, "o", "on the frontier"), (False, "x", "beaten")):
+            some = [p for p in self.points if p.best == best]
+            axes.scatter([p.d_model for p in some], [p.p for p in some], marker=marker, label=label, zorder=3)
+        for point in [p for p in self.points if p.best]:
+            axes.annotate(point.code, (point.d_model, point.p), xytext=(4, 5), textcoords="offset points", fontsize=8)
+        span = [1, max([*widths, self.least_bits])]
+        axes.plot(span, [self.least_bits / m for m in span], "--", color="gray", label=f"m·p = log2 N + log2 |Σ| = {self.least_bits:.1f}")
+        axes.set(xscale="log", yscale="log", xlabel="m, the width of the residual stream", ylabel="p, bits of mantissa used", ylim=(1, 64))
+        axes.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+        axes.set_title(f"{self.name} at length {self.length:,} over {self.symbols:,} symbols")
+        axes.legend()
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
+        os.close(handle)
+        try:
+            figure.savefig(name, dpi=150)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+        return target
+
+
+def frontier(
+    program: Program,
+    *,
+    length: int,
+    alphabet: int | Sequence[Symbol] | None = None,
+    heads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Frontier:
+    """Compile a program in every code and dtype, certify each, and mark those that no other beats in every cost.
+
+    What cannot be exact, or is wider than 2,048, is listed with its reason. Raises what building the program raises.
+    """
+    graph = optimise(program.build(length, alphabet))
+    top = max(length, len(graph.sizes.alphabet))
+    codes = ["scalar", *(f"digits:{r}" for r in range(2, max(3, top.bit_length() - 1))), "binary", "onehot"]
+    found: dict[tuple[str, tuple[int, int, int, int, int]], list[str]] = {}
+    refused: list[tuple[str, str, str]] = []
+    for done, (code, dtype) in enumerate(pairs := [(c, d) for c in codes for d in DTYPES]):
+        if progress:
+            progress(done, len(pairs))
+        try:
+            width = layout(schedule(plan(graph, dtype_named(dtype), code), heads)).d_model
+            if width > MAX_WIDTH:
+                refused.append((code, dtype, f"d_model is {width:,}, more than is built here"))
+                continue
+            model = compile(program, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
+            p = certify(model).mantissa_bits
+        except (ExactnessError, Refused) as error:
+            refused.append((code, dtype, error.fact))
+            continue
+        cost = model.cost
+        key = cost.attention_layers, max(cost.heads, default=0), cost.d_model, p, cost.parameters
+        found.setdefault((code, key), []).append(dtype)
+    points = [Point(code, tuple(dtypes), *key) for (code, key), dtypes in found.items()]
+    marked = [replace(p, best=not any(_beats(q, p) for q in points)) for p in points]
+    return Frontier(graph.name, length, len(graph.sizes.alphabet), tuple(marked), tuple(refused))
+
+
+def _beats(a: Point, b: Point) -> bool:
+    return a.costs() != b.costs() and all(x <= y for x, y in zip(a.costs(), b.costs(), strict=True))
