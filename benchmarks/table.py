@@ -57,7 +57,7 @@ def programs_table() -> str:
     for name in hw.programs.names():
         entry = hw.programs.entry(name)
         cost = hw.compile(entry.program(), length=LENGTH).cost
-        if cost.attention_layers != entry.layers(**entry.parameters):
+        if cost.attention_layers != entry.layers(LENGTH, **entry.parameters):
             raise SystemExit(f"{name} has {cost.attention_layers} attention layers and the library states {entry.layers_formula}")
         parameters = ", ".join(f"`{p}={_default(value)}`" for p, value in entry.parameters.items())
         symbols = entry.alphabet if isinstance(entry.alphabet, int) else len(entry.alphabet)

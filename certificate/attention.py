@@ -20,6 +20,7 @@ import numpy as np
 
 from ..compiler.ops import Lookup, Pick, Position, Relation, Total, relation_of
 from .bilinear import LOW, Scores, matches, scores
+from .closest import all_parts, closest_margin
 from .exact import ARITHMETICS, Ints, Refused, Scaled, add_up
 from .stream import Stream
 from .sums import either_way
@@ -80,6 +81,9 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
     def margin(stream: Stream, both: Ints) -> int:
         q, k = np.split(both, 2, axis=1)
         q_const, k_const = constant(stream, q), constant(stream, k)
+        if op.pick == "closest":
+            every, args = all_parts(op, node.args)
+            return closest_margin(compare(stream, every, args, q, k, what), op, q_const, k_const, what)
         blocks = compare(stream, op, node.args, q, k, what)
         found = _always_found(stream.meanings, op, node.args)
         return min(_winner_margin(blocks, 2 * int(q_const @ k_const), found, what), _order_margin(blocks, q_const, op.pick, what))

@@ -75,11 +75,11 @@ def matches(q_values: Ints, k_values: Ints, relations: Sequence[Relation]) -> np
     """Which query cases match which key cases, in every component; ⊥ matches nothing. Shape: (n_u, n_w)."""
     found = ~(q_values == NONE).any(axis=1)[:, None] & ~(k_values == NONE).any(axis=1)[None, :]
     for c in range(q_values.shape[1]):
-        found &= _related(relations[c] if relations else (), q_values[:, c], k_values[:, c])
+        found &= related_cases(relations[c] if relations else (), q_values[:, c], k_values[:, c])
     return found
 
 
-def _related(relation: Relation, q: Ints, k: Ints) -> np.ndarray:
+def related_cases(relation: Relation, q: Ints, k: Ints) -> np.ndarray:
     """Which queries match which keys. Shapes: (n_u,), (n_w,) -> (n_u, n_w)."""
     if not relation:
         return q[:, None] == k[None, :]

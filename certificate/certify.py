@@ -194,6 +194,7 @@ def _prove_attention(
     _prove_projection(before, part["W_V"], part["W_O"], dtype, f"block {number}")
     for head, mask in enumerate(masks):
         w = {name: Scaled(tensor.ints[head], tensor.shift) for name, tensor in part.items()}
+        w |= {name: w[name].coarsest() for name in ("W_Q", "W_K")}  # totals have a finer grid than the lookups beside them
         what = f"block {number}, head {head}"
         add_up(before.magnitude(w["W_V"].ints), w["W_V"].shift, dtype, f"{what}: a value", enters=True)
         effect = w["W_V"].ints @ w["W_O"].ints  # (d_model, d_model): what the winner's stream adds to the query's

@@ -55,6 +55,12 @@ class Scaled:
     ints: Ints
     shift: int
 
+    def coarsest(self) -> Scaled:
+        """The same tensor over the greatest power of two that all its entries are multiples of."""
+        odd = int(np.bitwise_or.reduce(np.abs(self.ints), axis=None))
+        spare = (odd & -odd).bit_length() - 1 if odd else 0
+        return Scaled(self.ints >> spare, self.shift - spare)
+
 
 def scaled(tensor: Reals, what: str, finest: int | None = None) -> Scaled:
     """The tensor over its finest power of two, or over 2**-finest if that is finer. Refuses numbers too far apart for 62 bits."""

@@ -69,7 +69,7 @@ def describe(node: Node) -> str:
     if isinstance(node.op, (Lookup, Total)):
         parts = node.op.parts
         pairs = [f"{q} = {k}" for q, k in zip(args[:parts], args[parts : 2 * parts], strict=True)]
-        rest = f" of {args[2 * parts]}" if len(args) > 2 * parts else ""
+        rest = f" of {', '.join(args[2 * parts :])}" if len(args) > 2 * parts else ""
         return f"{node.op.label()} {', '.join(pairs)}{rest}"
     return " ".join([node.op.label(), *args])
 

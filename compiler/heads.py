@@ -1,8 +1,8 @@
 """Lookups as attention heads: the candidate codes, their scores, and the inequality that makes each exact.
 
 Every score is grid·(an integer); BOS is the zero vector, so its score is 0. With bonus(t) in 1..B the pick (latest: t,
-earliest: N + 1 - t, only: 1, largest: z·(N + 1) + t with z the code of what ranks), distance D(q, k) = 0 on a match and
->= g on a mismatch, and A = ceil((B + 1)/g):
+earliest: N + 1 - t, only: 1, largest: z·(N + 1) + t with z the code of what ranks, closest: z·(N + 1) + t with z the number
+of graded parts that agree), distance D(q, k) = 0 on a match and >= g on a mismatch, and A = ceil((B + 1)/g):
 
     score / grid = bonus(t) - A·D(q, k)        match:    >= 1  > 0 = BOS
                                                mismatch: <= B - (B + 1) = -1 < 0 = BOS
@@ -10,7 +10,8 @@ earliest: N + 1 - t, only: 1, largest: z·(N + 1) + t with z the code of what ra
 so the winner beats every rival by at least one grid step, at which exp underflows to 0. Two matches differ in their
 bonus, hence by a step as well. Digits and norms: D = Σ (q_d - k_d)², g = 1, spelled 2·q·k - |q|² - |k|². Signs and
 one-hot: D = S - <q, k> with S the self-score; ⊥ is the zero vector at distance S, so g = min(gap, S). A relation R is
-one-hot with D = 1 - <Rᵀq, k>: 0 where R holds 1, else 1.
+one-hot with D = 1 - <Rᵀq, k>: 0 where R holds 1, else 1. A graded part needs D = 1 on every mismatch: one-hot has that, and
+so have scalars of two values; G parts that agree but for z add (N + 1)·(G - Σ D).
 
 A total's head has every match at -1 and every mismatch at -U or less, so that all matches weigh the same:
 
@@ -26,7 +27,7 @@ Where query and key may both be ⊥, digits would let ⊥ match ⊥ (both are 0)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -92,10 +93,13 @@ class Part:
 class Candidate:
     """One way to write a head: its parts, and the score that says why it is exact.
 
-    `bonus` is what a matching key adds, a weighted sum of position, what ranks, and 1; `a` is A of the module's text.
+    `bonus` is what a matching key adds, a weighted sum of position, what ranks, and 1, less `grade` for each graded part that
+    differs; `a` is A of the module's text.
     """
 
     parts: tuple[Part, ...]
+    graded: tuple[Part, ...]
+    grade: int
     bonus: tuple[tuple[Literal["position", "rank", "one"], int], ...]
     rank: int | None
     a: int
@@ -116,8 +120,8 @@ class Candidate:
             return (*(lin * 2 for lin in q), ONE), (*k, norm * -1)
         pairs: list[tuple[Lin, Lin]] = []
         q_alone, k_alone = Lin(), Lin()
-        for part in self.parts:
-            products, of_query, of_key = part.distance(read, self.a)
+        for part, weight in [*((part, self.a) for part in self.parts), *((part, self.grade) for part in self.graded)]:
+            products, of_query, of_key = part.distance(read, weight)
             pairs += products
             q_alone, k_alone = q_alone + of_query, k_alone + of_key
         for what, weight in self.bonus:
@@ -143,7 +147,9 @@ def candidates(graph: Graph, head: int, code: str, dtype: Dtype) -> Iterator[Can
     visible = pick == "only" and isinstance(graph.nodes[keys[0]].op, Position) and pointer.lag is not None and pointer.lag <= 0
     visible = visible and op.mask == "causal" and pointer.lo >= 1
     rank = node.args[-1] if isinstance(op, Lookup) and op.ranked else None
-    bonus, most, least = _bonus(pick, graph.sizes.length, scalar(graph.nodes[rank].domain).top if rank is not None else 0, dtype)
+    graded = _graded(graph, node.args[2 * op.parts :]) if pick == "closest" else ()
+    top = len(graded) if graded else scalar(graph.nodes[rank].domain).top if rank is not None else 0
+    bonus, most, least = _bonus(pick, graph.sizes.length, top, dtype)
     for kind, r in _codes(code, max(plain, default=1)):
         parts: list[Part] = []
         for p, (a, b) in enumerate(ends):
@@ -157,7 +163,21 @@ def candidates(graph: Graph, head: int, code: str, dtype: Dtype) -> Iterator[Can
         what = f"head {node.name} ({op.label()}, code {forms})"
         seen = visible and kind == "digits" and not op.relations
         weight = -(-least // min(part.gap() for part in parts))
-        yield Candidate(tuple(parts), bonus, rank, weight, seen, Exactness(what, *_steps(parts, weight, most, seen)))
+        grade = graph.sizes.length + 1
+        most_graded = most + sum(part.steps(grade) for part in graded)
+        yield Candidate(tuple(parts), graded, grade, bonus, rank, weight, seen, Exactness(what, *_steps(parts, weight, most_graded, seen)))
+
+
+def _graded(graph: Graph, args: Sequence[int]) -> tuple[Part, ...]:
+    """What a lookup compares by degrees: forms in which every mismatch is at distance 1."""
+    found: list[Part] = []
+    for query, key in zip(args[: len(args) // 2], args[len(args) // 2 :], strict=True):
+        a, b = graph.nodes[query].domain, graph.nodes[key].domain
+        off = min(a.lo, b.lo) - 1
+        top = max(1, max(a.hi, b.hi) - off)
+        form = Form("digits" if top <= 2 else "onehot", off, top)
+        found.append(Part(query, key, form, form, False, ()))
+    return tuple(found)
 
 
 def _bonus(
@@ -177,6 +197,9 @@ def _bonus(
         case "smallest":  # (top + 1 - z)·(N + 1) + t
             most = top * (n + 1) + n
             return (("one", (top + 1) * (n + 1)), ("rank", -(n + 1)), ("position", 1)), most + (top + 1) * (n + 1), most + 1
+        case "closest":
+            most = top * (n + 1) + n
+            return (("one", top * (n + 1)), ("position", 1)), most, most + 1
         case None:
             return (("one", -1),), 1, dtype.rivals - 1
 

@@ -205,6 +205,9 @@ class _Planner:
                 return (z + ONE * change,)
             return self._computed(index, form, [Unit(z, (1 + change,)), Unit(z - ONE, (-change,))])
         moved = self.read(index, Form("digits", form.off, form.top))[0]
+        if form.kind == "norm" and form.parts == 1 and node.domain.size == 2 and not node.domain.none:
+            least, most = node.domain.lo - form.off, node.domain.hi - form.off
+            return (moved * (least + most) - ONE * (least * most),)  # z² = (a + b)·z - a·b for z in {a, b}
         if form.kind == "digits":
             # digit_d = F_d - b·F_{d+1} with F_d = floor(z / b**d): only the staircases F_1.. are computed.
             stairs = [moved]

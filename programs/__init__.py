@@ -6,10 +6,36 @@ import difflib
 
 from ..compiler.errors import InputError
 from ..compiler.language import Program
-from . import compose, induction, ioi, khop, previous, recall, skip_trigram
+from . import (
+    addition,
+    automaton,
+    compose,
+    counts,
+    dyck,
+    frequency,
+    induction,
+    ioi,
+    khop,
+    memory,
+    nearest,
+    ngram,
+    prefix_sum,
+    previous,
+    recall,
+    reverse,
+    skip_trigram,
+    sort,
+)
 from .entry import Entry
 
-_ENTRIES = {module.ENTRY.name: module.ENTRY for module in (previous, induction, khop, skip_trigram, recall, compose, ioi)}
+_LIBRARY = (
+    *(previous.ENTRY, induction.ENTRY, khop.ENTRY, skip_trigram.ENTRY, recall.ENTRY, compose.ENTRY, ioi.ENTRY),
+    *(counts.LENGTH, counts.HISTOGRAM, counts.COUNT_LESS_FREQUENT, reverse.ENTRY, sort.SORT, sort.SORT_BY, sort.SORT_BY_FREQUENCY),
+    *(frequency.MOST_FREQUENT, frequency.MAJORITY, frequency.FRACTION_OF_PREVIOUS, prefix_sum.PARITY, prefix_sum.PREFIX_SUM),
+    *(dyck.DYCK1, dyck.DYCK_K, dyck.SHUFFLE_DYCK, ngram.BIGRAM, ngram.NGRAM, automaton.ENTRY, addition.ENTRY),
+    *(memory.ENTRY, nearest.ENTRY),
+)
+_ENTRIES = {entry.name: entry for entry in _LIBRARY}
 
 
 def names() -> list[str]:

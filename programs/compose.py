@@ -62,7 +62,7 @@ def sample(rng: random.Random, length: int) -> list[Symbol]:
     return words[max(0, len(words) - length) :]
 
 
-def layers() -> int:
+def layers(length: int) -> int:
     """Attention layers: the words before, the first fact, the second fact."""
     return 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..compiler.domain import Symbol
@@ -18,8 +18,9 @@ class Entry:
 
     `make`, `reference`, `sample` and `layers` take the parameters by keyword. `reference(tokens)` is the program in
     plain Python on the user's symbols, None for ⊥. `sample(rng, length)` draws at most `length` tokens on which the
-    program has something to say. `layers` is the stated number of attention layers, `layers_formula` the same as text.
-    `alphabet_fixed` says that the program is about its own words and makes no sense over others.
+    program has something to say. `layers(length)` is the stated number of attention layers for a context of N = length,
+    `layers_formula` the same as text. `alphabet_fixed` says that the program is about its own words and makes no sense
+    over others.
     """
 
     name: str
@@ -51,6 +52,21 @@ class Entry:
     def program(self, **parameters: object) -> Program:
         """The program for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
+
+
+def always(count: int) -> Callable[..., int]:
+    """The number of layers of a program that takes the same number whatever its length and parameters are."""
+
+    def layers(length: int, **parameters: object) -> int:
+        return count
+
+    return layers
+
+
+def one_of(program: str, parameter: str, value: str, choices: Sequence[str]) -> None:
+    """Check a parameter that is one of a few words. Raises InputError naming them."""
+    if value not in choices:
+        raise InputError(f"program {program} was given {parameter}={value!r}", hint=f"give {parameter} as {' or '.join(choices)}")
 
 
 def at_least(program: str, parameter: str, value: int, least: int) -> None:

@@ -39,7 +39,7 @@ def sample(rng: random.Random, length: int) -> list[Symbol]:
     return [segment[i % len(segment)] for i in range(length)]
 
 
-def layers() -> int:
+def layers(length: int) -> int:
     """Attention layers; one layer would need a width in proportion to the length (arXiv 2408.14332)."""
     return 2
 

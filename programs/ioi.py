@@ -59,7 +59,7 @@ def sample(rng: random.Random, length: int, names: Sequence[str] = NAMES) -> lis
     return list(text.split()[:length])
 
 
-def layers(names: Sequence[str] = NAMES) -> int:
+def layers(length: int, names: Sequence[str] = NAMES) -> int:
     """Attention layers: counting to one takes two heads a name, side by side."""
     return 1
 

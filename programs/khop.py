@@ -66,7 +66,7 @@ def sample(rng: random.Random, length: int, k: int = 2) -> list[Symbol]:
     return list(tokens)
 
 
-def layers(k: int = 2) -> int:
+def layers(length: int, k: int = 2) -> int:
     """Attention layers, as in arXiv 2402.09268, Theorem 4.2; the identity needs none."""
     return k.bit_length() + 1 if k else 0
 

@@ -33,7 +33,7 @@ def sample(rng: random.Random, length: int, by: int = 1) -> list[Symbol]:
     return [rng.choice(ALPHABET) for _ in range(length)]
 
 
-def layers(by: int = 1) -> int:
+def layers(length: int, by: int = 1) -> int:
     """Attention layers: one positional lookup, whatever the distance."""
     return 1
 

@@ -52,7 +52,7 @@ def sample(rng: random.Random, length: int) -> list[Symbol]:
     return [*(word for pair in pairs for word in pair), question]
 
 
-def layers() -> int:
+def layers(length: int) -> int:
     """Attention layers: the label learns its key, then the key finds the label."""
     return 2
 

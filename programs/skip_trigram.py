@@ -80,7 +80,7 @@ def sample(rng: random.Random, length: int, table: Trigrams = TABLE) -> list[Sym
     return words[max(0, len(words) - length) :]
 
 
-def layers(table: Trigrams = TABLE) -> int:
+def layers(length: int, table: Trigrams = TABLE) -> int:
     """Attention layers: all heads side by side in one."""
     return 1
 

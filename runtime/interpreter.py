@@ -35,7 +35,7 @@ def node_values(node: Node, args: Sequence[Column], ids: Sequence[int]) -> Colum
         case Const(value=value):
             return [value] * n
         case Lookup() as op:
-            return _choose(op, args, n)
+            return _closest(op, args, n) if op.pick == "closest" else _choose(op, args, n)
         case Total() as op:
             return _add_up(op, args, n)
         case Fetch():
@@ -81,6 +81,29 @@ def _choose(op: Lookup, args: Sequence[Column], n: int) -> Column:
     return _sweep(op.mask, n, insert, find)
 
 
+def _closest(op: Lookup, args: Sequence[Column], n: int) -> Column:
+    """For every position, of the visible ones that match the one that differs in the fewest graded comparisons, the latest of equals."""
+    queries, keys = args[: op.parts], args[op.parts : 2 * op.parts]
+    asked, held = args[2 * op.parts : 2 * op.parts + op.graded], args[2 * op.parts + op.graded :]
+    seen: dict[Key, dict[Key, int]] = {}  # the latest position of each graded key, by what must match
+
+    def insert(t: int) -> None:
+        key = tuple(column[t - 1] for column in keys)
+        if None not in key:
+            seen.setdefault(key, {})[tuple(column[t - 1] for column in held)] = t
+
+    def find(i: int) -> int | None:
+        here = [column[i - 1] for column in asked]
+        found = [
+            (sum(a != b for a, b in zip(here, graded, strict=True)), -t)
+            for key in matching(op, [column[i - 1] for column in queries], seen)
+            for graded, t in seen[key].items()
+        ]
+        return -min(found)[1] if found else None
+
+    return _sweep(op.mask, n, insert, find)
+
+
 def _add_up(op: Total, args: Sequence[Column], n: int) -> Column:
     """For every position, the sum of the value over the visible ones that match the query; ⊥ adds nothing."""
     queries, keys, values = args[: op.parts], args[op.parts : 2 * op.parts], args[-1]
@@ -94,7 +117,7 @@ def _add_up(op: Total, args: Sequence[Column], n: int) -> Column:
     return _sweep(op.mask, n, insert, lambda i: sum(sums[key] for key in matching(op, [column[i - 1] for column in queries], sums)))
 
 
-def matching(op: Lookup | Total, query: Sequence[int | None], seen: Mapping[Key, int]) -> Iterator[Key]:
+def matching(op: Lookup | Total, query: Sequence[int | None], seen: Mapping[Key, object]) -> Iterator[Key]:
     """The keys seen so far that match a query: by one look if all parts are equalities, else one by one."""
     if None in query:
         return

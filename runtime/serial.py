@@ -104,7 +104,7 @@ _FIELD: dict[str, Callable[[object], bool]] = {
     "tuple[Relation, ...]": lambda v: isinstance(v, list) and all(_ints(r) for r in cast("list[object]", v)),
     "Kind": lambda v: v in ("token", "position", "int", "bool"),
     "Mask": lambda v: v in ("causal", "strict", "full"),
-    "Pick": lambda v: v in ("latest", "earliest", "only", "largest", "smallest"),
+    "Pick": lambda v: v in ("latest", "earliest", "only", "largest", "smallest", "closest"),
 }
 
 

@@ -260,9 +260,10 @@ def test_protocols() -> None:
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 64, 256])
 def test_no_wrong_verdict_on_any_program_of_the_library(name: str, length: int) -> None:
     entry = hw.programs.entry(name)
+    length = max(length, 2) if name == "ngram" else length  # a trigram has no room in 1
     report = hw.bounds(entry.program(), length=length)
     assert report.ok, str(report)
-    stated = entry.layers(**entry.parameters)
+    stated = entry.layers(length, **entry.parameters)
     row = next(r for r in report.rows if r.id == "STATED")
     assert row.bound == stated and row.measured == report.measured.layers
     assert row.verdict == ("meets" if row.measured == stated else f"beats by {stated - report.measured.layers}")

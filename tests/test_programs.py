@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import random
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 import pytest
 
+import headwork as hw
 from headwork import InputError, Program, programs
 from headwork.compiler.domain import Symbol
 from headwork.compiler.graph import Graph
@@ -19,6 +22,20 @@ Tokens = Sequence[Symbol]
 Parameters = dict[str, object]
 Alphabet = int | tuple[Symbol, ...] | None
 
+
+def table(start: str, **rows: str) -> list[list[str]]:
+    """A DFA from its start and, for each state, what it turns into: table("p", p="a:q b:p", …)."""
+    order = [start, *(state for state in rows if state != start)]
+    return [[state, *step.split(":")] for state in order for step in rows[state].split()]
+
+
+ENDS_IN_AB = table("0", **{"0": "a:1 b:0", "1": "a:1 b:2", "2": "a:1 b:0"})  # the regular expression (a|b)*ab
+AB_STAR = table("go", go="a:half b:no", half="a:no b:go", no="a:no b:no")  # (ab)*
+MOD_6 = [[i, s, (i + by) % 6] for i in range(6) for s, by in (("one", 1), ("two", 2), ("nil", 0))]
+FUNCTIONS = [
+    [i, s, image[i]] for s, image in (("turn", (1, 2, 3, 4, 0)), ("swap", (1, 0, 2, 3, 4)), ("join", (0, 0, 2, 3, 4))) for i in range(5)
+]
+UP_TO_3 = [[i, "x", min(i + 1, 3)] for i in range(4)]
 LETTERS = [["a", "b", "c"], ["b", "c", "a"], ["c", "c", "b"], ["b", "a", "a"]]
 SETTINGS: list[tuple[str, Parameters]] = [
     ("previous", {}),
@@ -35,8 +52,39 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("ioi", {"names": ["Mary", "John"]}),
     ("ioi", {"names": ["a", "b", "c", "d", "e"]}),
     ("ioi", {"names": ["Eve"]}),
+    *[(name, {}) for name in ("length", "histogram", "reverse", "sort", "sort_by", "sort_by_frequency", "most_frequent", "majority")],
+    *[("count_less_frequent", {"most": most}) for most in (1, 2, 5)],
+    ("fraction_of_previous", {}),
+    ("fraction_of_previous", {"word": "so", "parts": 1}),
+    ("fraction_of_previous", {"parts": 16}),
+    ("parity", {}),
+    ("parity", {"word": "no"}),
+    *[("prefix_sum", {"bound": bound, "past": past}) for bound, past in ((10, "wrap"), (2, "wrap"), (7, "stay"), (300, "stay"))],
+    ("dyck1", {}),
+    *[("dyck_k", {"kinds": kinds, "give": give}) for kinds in (["()"], ["()", "[]", "{}"]) for give in ("balanced", "partner")],
+    ("shuffle_dyck", {}),
+    ("shuffle_dyck", {"kinds": ["ab", "xy"]}),
+    ("bigram", {}),
+    ("bigram", {"give": "count"}),
+    *[("ngram", {"n": n}) for n in (1, 2, 3, 4)],
+    ("ngram", {"give": "count"}),
+    ("automaton", {}),
+    ("automaton", {"heads": 3}),
+    ("automaton", {"accept": []}),
+    ("automaton", {"dfa": ENDS_IN_AB, "accept": ["2"], "heads": 2}),
+    ("automaton", {"dfa": AB_STAR, "accept": ["go"]}),
+    ("automaton", {"dfa": MOD_6, "accept": [0]}),
+    ("automaton", {"dfa": UP_TO_3, "accept": []}),
+    ("addition", {}),
+    ("addition", {"heads": 3}),
+    ("associative_memory", {}),
+    ("associative_memory", {"bits": 3}),
+    ("nearest", {}),
+    ("nearest", {"bits": 2}),
 ]
-FREE = ["previous", "induction", "khop", "recall"]  # programs over any alphabet
+FREE = ["previous", "induction", "khop", "recall", "length", "histogram", "count_less_frequent", "reverse", "sort", "sort_by"]
+FREE += ["sort_by_frequency", "most_frequent", "majority", "prefix_sum", "bigram", "ngram"]  # programs over any alphabet
+ORDERED = ["sort", "sort_by"]  # … whose symbols have an order
 
 
 def label(value: object) -> str:
@@ -54,22 +102,28 @@ def graphs(program: Program, length: int, alphabet: Alphabet = None) -> tuple[Gr
 
 
 def outputs(graph: Graph, tokens: Tokens) -> list[Symbol | None]:
-    """The interpreter's answer in the user's symbols."""
+    """The interpreter's answer in the user's symbols; booleans and numbers are themselves."""
     symbols = graph.sizes.alphabet.symbols
     column = interpret_graph(graph, [symbols.index(token) for token in tokens])[graph.output]
-    assert graph.nodes[graph.output].domain.kind == "token"
-    return [None if v is None else symbols[v] for v in column]
+    kind = graph.nodes[graph.output].domain.kind
+    return [None if v is None else symbols[v] if kind == "token" else bool(v) if kind == "bool" else v for v in column]
+
+
+def expected(name: str, parameters: Parameters, tokens: Tokens, symbols: Tokens) -> list[Symbol | None]:
+    """The reference's answer; one that breaks ties by the order of the alphabet is told the alphabet."""
+    reference = programs.entry(name).reference
+    order = {"order": symbols} if "order" in inspect.signature(reference).parameters else {}
+    return reference(tokens, **parameters, **order)
 
 
 def agree(name: str, parameters: Parameters, prompts: Iterable[Tokens], length: int, alphabet: Alphabet = None) -> None:
     """Both graphs give what the reference gives, on every prompt."""
-    entry = programs.entry(name)
     written, optimised = graphs(programs.get(name, **parameters), length, alphabet)
     for tokens in prompts:
-        expected = entry.reference(tokens, **parameters)
-        assert len(expected) == len(tokens)
-        assert outputs(written, tokens) == expected, tokens
-        assert outputs(optimised, tokens) == expected, tokens
+        wanted = expected(name, parameters, tokens, written.sizes.alphabet.symbols)
+        assert len(wanted) == len(tokens)
+        assert outputs(written, tokens) == wanted, tokens
+        assert outputs(optimised, tokens) == wanted, tokens
 
 
 def own_alphabet(name: str, parameters: Parameters) -> tuple[Symbol, ...]:
@@ -90,12 +144,29 @@ def short(symbols: Tokens, longest: int = 5) -> Iterable[Tokens]:
 @pytest.mark.parametrize(("name", "parameters"), [s for s in SETTINGS if s[0] in FREE], ids=label)
 def test_every_short_sequence(name: str, parameters: Parameters, alphabet: int | tuple[Symbol, ...]) -> None:
     symbols = tuple(range(alphabet)) if isinstance(alphabet, int) else alphabet
+    if name in ORDERED and isinstance(alphabet, tuple) and alphabet[0] == 2:
+        with pytest.raises(InputError, match=f"program {name} cannot order its symbols: .*\n    hint: use only numbers, or only words"):
+            programs.get(name).build(5, alphabet)
+        return
     agree(name, parameters, short(symbols), 5, alphabet)
 
 
 def test_every_short_sequence_over_own_words() -> None:
     agree("skip_trigram", {"table": LETTERS}, short("abc", 6), 6)
     agree("ioi", {"names": ["a", "b"]}, short(["a", "b", "and"], 6), 6)
+    agree("fraction_of_previous", {}, short(["yes", "no"], 6), 6)
+    agree("parity", {}, short("01", 6), 6)
+    agree("dyck1", {}, short("()", 8), 8)
+    for kinds, characters in ((["()", "[]"], "()[]"), (["()"], "()x")):
+        agree("dyck_k", {"kinds": kinds, "give": "balanced"}, short(characters), 5)
+        agree("dyck_k", {"kinds": kinds, "give": "partner"}, short(characters), 5)
+        agree("shuffle_dyck", {"kinds": kinds}, short(characters), 5)
+    for dfa in (ENDS_IN_AB, AB_STAR):
+        agree("automaton", {"dfa": dfa, "accept": []}, short("ab", 6), 6)
+    agree("automaton", {"dfa": MOD_6, "accept": []}, short(["one", "two", "nil"]), 5)
+    agree("addition", {}, short("01+", 6), 6)
+    agree("associative_memory", {"bits": 2}, short(["++", "+-", "-+", "--"]), 5)
+    agree("nearest", {"bits": 1}, short(["0", "1", "cat", "dog"]), 5)
 
 
 @each_setting
@@ -139,14 +210,41 @@ def test_random_sequences(name: str, parameters: Parameters) -> None:
 @each_setting
 @pytest.mark.parametrize("length", [4, 9, 64])
 def test_stated_layers(name: str, parameters: Parameters, length: int) -> None:
-    stated = programs.entry(name).layers(**parameters)
+    stated = programs.entry(name).layers(length, **parameters)
     assert graphs(programs.get(name, **parameters), length)[1].depth == stated
+
+
+@each_setting
+def test_compiled_layers_and_answers(name: str, parameters: Parameters) -> None:
+    """At length 64: the layers that the library states, and every value inside on samples and on the checker's own inputs."""
+    entry, rng = programs.entry(name), random.Random(4)
+    model = hw.compile(programs.get(name, **parameters), length=64)
+    assert model.cost.attention_layers == entry.layers(64, **parameters)
+    prompts = [entry.sample(rng, 64, **parameters) for _ in range(4)]
+    report = hw.check(model, samples=8, exhaustive=1, inputs=prompts)
+    assert report.ok and report.smallest_margin >= 1, str(report)
+    for tokens in prompts:
+        assert model.run(tokens) == expected(name, parameters, tokens, model.alphabet.symbols)
+
+
+@pytest.mark.parametrize("name", ["histogram", "reverse", "sort", "sort_by", "majority", "prefix_sum", "dyck_k", "ngram", "addition"])
+def test_answers_at_length_1024(name: str) -> None:
+    entry, rng = programs.entry(name), random.Random(5)
+    model = hw.compile(programs.get(name), length=1024)
+    for tokens in [entry.sample(rng, 1024) for _ in range(2)]:
+        assert model.run(tokens) == expected(name, entry.settle({}), tokens, model.alphabet.symbols)
+
+
+@pytest.mark.parametrize("name", ["histogram", "sort", "reverse"])
+def test_width_grows_with_logarithms(name: str) -> None:
+    """Length 1,024 and 256 symbols in fewer than 200 dimensions; one-hot codes would take more than 1,000."""
+    assert hw.compile(programs.get(name), length=1024, alphabet=256).cost.d_model < 200
 
 
 def test_khop_layers_for_every_k() -> None:
     """floor(log2 k) + 2, which misses one layer less than ceil(log2 k) + 2 would unless k is a power of two."""
     for k in range(65):
-        stated = programs.entry("khop").layers(k)
+        stated = programs.entry("khop").layers(128, k)
         floor = max((t for t in range(8) if 2**t <= k), default=-2)
         assert stated == floor + 2
         assert optimise(programs.get("khop", k=k).build(128)).depth == stated, k
@@ -232,6 +330,63 @@ def test_khop_lecture() -> None:
     assert run("khop", tokens, k=2)[-1] == "c"
 
 
+def test_brackets() -> None:
+    assert run("dyck1", [*"(())()"]) == [False, False, False, True, False, True]
+    assert run("dyck1", [*"())("]) == [False, True, None, None]
+    assert run("dyck_k", [*"([]x)"]) == [False] * 4 + [True]
+    assert run("dyck_k", [*"([)]"]) == [False, False, None, None]
+    assert run("dyck_k", [*"([]x)"], give="partner") == [None, None, 2, None, 1]
+    assert run("dyck_k", [*"([)])"], give="partner") == [None] * 5  # ) closes [, ] closes (, the last one nothing
+    assert run("shuffle_dyck", [*"([)]"]) == [False, False, False, True]
+    assert run("shuffle_dyck", [*"(]"]) == [False, None]
+
+
+def test_counting_and_sorting() -> None:
+    text = "a rose is a rose is a rose"
+    assert run("histogram", text) == [3, 3, 2, 3, 3, 2, 3, 3]
+    assert run("count_less_frequent", text) == [2] * 8
+    assert run("length", text) == [8] * 8
+    assert run("reverse", [*"reward"]) == [*"drawer"]
+    assert run("sort", "the lazy dog jumps") == ["dog", "jumps", "lazy", "the"]
+    assert run("sort_by", "3 cat 1 dog 3 ant 2 bee") == "1 dog 2 bee 3 cat 3 ant".split()
+    assert run("sort_by", "3 cat 1") == ["1", None, "3"]
+    assert run("sort_by_frequency", "fox dog dog cat".replace("cat", "the")) == ["dog", "dog", "fox", "the"]
+    assert run("most_frequent", "no yes yes no maybe") == ["no", "yes", "yes", "yes", "yes"]
+    assert run("majority", "no yes yes no maybe") == ["no", None, "yes", None, None]
+    assert run("fraction_of_previous", "yes no no") == [10, 5, 3]
+    assert run("parity", [*"1101"]) == [True, False, False, True]
+    assert run("prefix_sum", [*"529"]) == [5, 7, 6]
+    assert run("prefix_sum", [*"529"], past="stay") == [5, 7, 10]
+
+
+def test_predictions() -> None:
+    text = "a rose is a rose is a rose"
+    assert run("bigram", text) == [None, None, None, "rose", "is", "a", "rose", "is"]
+    assert run("bigram", text, give="count") == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert run("ngram", text) == [None] * 4 + ["is", "a", "rose", "is"]
+
+
+def test_automata_are_regular_expressions() -> None:
+    """Against Python's re, on every string up to six letters: what the tables above are said to accept, they accept."""
+    for dfa, accept, pattern in ((ENDS_IN_AB, "2", "(a|b)*ab"), (AB_STAR, "go", "(ab)*")):
+        for tokens in itertools.product("ab", repeat=6):
+            wanted = [bool(re.fullmatch(pattern, "".join(tokens[:i]))) for i in range(1, 7)]
+            assert run("automaton", tokens, dfa=dfa, accept=[accept]) == wanted
+    assert run("automaton", "right right left right right") == [False] * 4 + [True]
+
+
+def test_addition() -> None:
+    assert run("addition", [*"011+11"]) == [*"100100"]  # 6 + 3 = 9, lowest digit first
+    assert run("addition", [*"111111+1"]) == [*"00000010"]  # 63 + 1: a carry through every digit
+    assert run("addition", [*"101"]) == [None] * 3
+
+
+def test_nearest_patterns() -> None:
+    assert run("associative_memory", "++++ ---- -+++".split(), bits=4) == [None, "++++", "++++"]
+    assert run("associative_memory", "++++ ---- ++-- -+--".split(), bits=4)[-1] == "++--"  # the later of two at distance 1
+    assert run("nearest", "0000 cat 1111 dog 0100 0111 0011") == [None, None, "cat", None, "cat", "dog", "dog"]
+
+
 # --- edge cases of khop ----------------------------------------------------------------------------------
 
 
@@ -278,7 +433,8 @@ def test_khop_saturates_at_length_minus_one() -> None:
 
 
 def test_entries() -> None:
-    assert programs.names() == ["previous", "induction", "khop", "skip_trigram", "recall", "compose", "ioi"]
+    assert programs.names()[:7] == ["previous", "induction", "khop", "skip_trigram", "recall", "compose", "ioi"]
+    assert {name for name, _ in SETTINGS} == set(programs.names())
     for name in programs.names():
         entry = programs.entry(name)
         assert entry.name == name
@@ -305,6 +461,40 @@ ERRORS: list[tuple[str, Parameters, str]] = [
     ("ioi", {"names": ["Mary", "Mary"]}, "program ioi was given names=('Mary', 'Mary')\n    hint: give distinct names"),
     ("ioi", {"names": ["Mary", 3]}, "program ioi was given names=('Mary', 3)\n    hint: give distinct names"),
     ("ioi", {"names": ["Mary", ["John"]]}, "program ioi was given names=('Mary', ['John'])\n    hint: give distinct names"),
+    ("count_less_frequent", {"most": 0}, "program count_less_frequent was given most=0\n    hint: give most of at least 1"),
+    ("fraction_of_previous", {"parts": 0}, "program fraction_of_previous was given parts=0\n    hint: give parts of at least 1"),
+    ("fraction_of_previous", {"word": 3}, "program fraction_of_previous was given word=3, which is not a string"),
+    ("prefix_sum", {"bound": 1}, "program prefix_sum was given bound=1\n    hint: give bound of at least 2"),
+    ("prefix_sum", {"past": "stop"}, "program prefix_sum was given past='stop'\n    hint: give past as wrap or stay"),
+    ("dyck_k", {"kinds": []}, 'program dyck_k was given kinds=()\n    hint: give pairs of characters, such as ["()", "[]"]'),
+    ("dyck_k", {"kinds": ["(]", "[)", "()"]}, "program dyck_k was given kinds=('(]', '[)', '()')\n    hint: give pairs of characters"),
+    ("dyck_k", {"kinds": ["((", "[]"]}, "program dyck_k was given kinds=('((', '[]')\n    hint: give pairs of characters"),
+    ("dyck_k", {"give": "depth"}, "program dyck_k was given give='depth'\n    hint: give give as balanced or partner"),
+    ("shuffle_dyck", {"kinds": ["()", 3]}, "program shuffle_dyck was given kinds=('()', 3)\n    hint: give pairs of characters"),
+    ("shuffle_dyck", {"kinds": ["abc"]}, "program shuffle_dyck was given kinds=('abc',)\n    hint: give pairs of characters"),
+    ("bigram", {"give": "p"}, "program bigram was given give='p'\n    hint: give give as token or count"),
+    ("ngram", {"n": 0}, "program ngram was given n=0\n    hint: give n of at least 1"),
+    ("addition", {"heads": 0}, "program addition was given heads=0\n    hint: give heads of at least 1"),
+    ("associative_memory", {"bits": 0}, "program associative_memory was given bits=0\n    hint: give bits of 1 to 10"),
+    ("nearest", {"bits": 11}, "program nearest was given bits=11\n    hint: give bits of 1 to 10"),
+    ("automaton", {"heads": 0}, "program automaton was given heads=0\n    hint: give heads of at least 1"),
+    ("automaton", {"dfa": []}, "program automaton was given no rows\n    hint: a row is [state, symbol, next state]"),
+    ("automaton", {"dfa": ["abc"]}, "program automaton was given the row 'abc'\n    hint: a row is [state, symbol, next state]"),
+    ("automaton", {"dfa": [["p", "a"]]}, "program automaton was given the row ['p', 'a']\n    hint: a row is"),
+    ("automaton", {"dfa": [["p", "a", None]]}, "program automaton was given the row ['p', 'a', None]\n    hint: a row is"),
+    ("automaton", {"dfa": [["p", "a", "p"], ["p", "a", "q"]]}, "program automaton was given 'p' with 'a' twice\n    hint: give one next"),
+    (
+        "automaton",
+        {"dfa": [["p", "a", "q"]]},
+        "program automaton has no transitions from the state 'q'\n    hint: give one for each symbol",
+    ),
+    ("automaton", {"dfa": AB_STAR}, "program automaton has no transitions from the state 'window'"),
+    (
+        "automaton",
+        {"dfa": [["p", "a", "q"], ["p", "b", "p"], ["q", "a", "p"]], "accept": []},
+        "program automaton has no transition from 'q' with 'b'\n    hint: add the row; a trap state will do",
+    ),
+    ("automaton", {"dfa": FUNCTIONS, "accept": []}, "program automaton has more than 256 different compositions of transitions\n    hint:"),
     ("skip_trigram", {"table": []}, "program skip_trigram was given an empty table\n    hint: give at least one entry [far, near, next]"),
     ("skip_trigram", {"table": [["a", "b"]]}, "program skip_trigram was given the entry ['a', 'b']\n    hint: an entry is three words"),
     ("skip_trigram", {"table": ["abc"]}, "program skip_trigram was given the entry 'abc'\n    hint: an entry is three words"),
@@ -319,3 +509,10 @@ def test_errors(name: str, parameters: Parameters, text: str) -> None:
     with pytest.raises(InputError) as caught:
         programs.get(name, **parameters)
     assert str(caught.value).startswith(text)
+
+
+def test_a_window_longer_than_the_context_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        programs.get("ngram", n=6).build(4)
+    assert str(caught.value) == "program ngram looks at 5 tokens, and the length is 4\n    hint: give n of at most 5"
+    programs.get("ngram", n=5).build(4)

@@ -189,6 +189,9 @@ MISTAKES: list[tuple[str, Callable[[hw.Value, hw.Value], object], tuple[str, ...
     ("sum of a boolean's selector", lambda t, p: hw.match(t, t).sum(hw.match(t, t)), ("not a value",)),
     ("mean against a float", lambda t, p: hw.match(t, t).mean(t) > 0.5, ("0.5", "Fraction")),
     ("returns a selector", lambda t, p: hw.match(t, t), (".count()",)),
+    ("closest of two kinds", lambda t, p: hw.visible(t).closest((t, t == 1), (t, t)).position, ("closest() compares",)),
+    ("closest of several heads", lambda t, p: (hw.select(p, p, "<") | hw.match(t, t)).closest(t, t).found, ("selector of", "match()")),
+    ("closest of unlike tuples", lambda t, p: hw.visible(t).closest((t, p), t).found, ("closest() compares 2 query values with 1",)),
     ("division by 0", lambda t, p: p // 0, ("divides by 0",)),
     ("scan of a difference", lambda t, p: hw.scan(lambda a, b: (a - b) % 4, t), ("not associative", "(0 op 0) op 1 is 3", "op 1) is 1")),
     ("scan leaves the domain", lambda t, p: hw.scan(lambda a, b: a + b, t), ("returned 4", "(1, 3)")),
@@ -225,3 +228,130 @@ def test_scans_combine_every_prefix_in_logarithmic_depth(heads: int) -> None:
             wanted.append(so_far)
         assert model.run(x) == wanted
         assert hw.check(model, samples=8, exhaustive=0).ok
+
+
+def test_what_selects_itself_is_never_empty() -> None:
+    """Sums and modes over selections that hold this position are never ⊥, so that nothing downstream has to ask."""
+    bodies: list[tuple[Callable[[hw.Value], hw.Value], bool]] = [
+        (lambda t: hw.visible(t).sum(t), False),
+        (lambda t: hw.match(t, t).mode(t), False),
+        (lambda t: hw.match(t, t, before=True).sum(t), True),
+        (lambda t: hw.match(t, shifted(t)).sum(t), True),
+        (lambda t: hw.match(shifted(t), shifted(t)).sum(t), True),
+        (lambda t: hw.select(t, t, "<").mode(t), True),
+        (lambda t: hw.visible(t).mode(shifted(t)), True),
+    ]
+    for body, none in bodies:
+        graph = hw.program(name="p")(lambda token, body=body: body(token)).build(6, 3)
+        assert graph.nodes[graph.output].domain.none is none
+        found = [hw.interpret(graph, x) for x in sequences(3, 6, 40, seed=9)]
+        assert any(None in row for row in found) is none
+
+
+@pytest.mark.parametrize(("divisor", "length"), [(1, 6), (2, 40), (7, 512), (100, 512)])
+def test_division_of_wide_values_goes_in_two_levels(divisor: int, length: int) -> None:
+    """2·sqrt(S) steps in place of S, on a value that runs from below zero; and the whole is exact where one level would not be."""
+
+    def total(token: hw.Value) -> hw.Value:
+        return hw.visible(token).sum(token - 30)
+
+    rng = random.Random(11)
+    inputs = [[rng.randrange(90) for _ in range(length)], [0] * length, [89] * length]
+    for name, body in (("quotient", lambda t: total(t) // divisor), ("rest", lambda t: total(t) % divisor)):
+        model = hw.compile(hw.program(name=name)(lambda token, body=body: body(token)), length=length, alphabet=90)
+        assert max(model.cost.d_mlp, default=0) < max(10, 6 * (90 * length / divisor) ** 0.5)
+        for x in inputs:
+            sums = [sum(v - 30 for v in x[: i + 1]) for i in range(length)]
+            assert model.run(x) == [s // divisor if name == "quotient" else s % divisor for s in sums]
+        assert hw.check(model, samples=2, exhaustive=0, inputs=inputs).ok
+
+
+def bits(token: hw.Value) -> tuple[hw.Value, ...]:
+    return tuple(hw.table(lambda v, b=b: bool(v >> b & 1), token) for b in range(2))
+
+
+def before(x: Tokens, i: int) -> int | None:
+    return x[i - 1] if i else None
+
+
+def apart(x: Tokens, i: int, t: int) -> int:
+    return (x[i] ^ x[t]).bit_count()
+
+
+Distance = Callable[[Tokens, int, int], int | None]  # of the key at t from the query at i; None where t is no candidate
+CLOSEST: list[tuple[str, Callable[[hw.Value], hw.Hit], Distance]] = [
+    ("bits", lambda t: hw.visible(t).closest(bits(t), bits(t)), apart),
+    (
+        "bits, before",
+        lambda t: hw.visible(t, before=True).closest(bits(t), bits(t)),
+        lambda x, i, t: apart(x, i, t) if t < i else None,
+    ),
+    ("one value", lambda t: hw.visible(t, before=True).closest(t, t), lambda x, i, t: int(x[i] != x[t]) if t < i else None),
+    ("a literal", lambda t: hw.visible(t).closest((t, 2), (0, t)), lambda x, i, t: (x[i] != 0) + (x[t] != 2)),
+    (
+        "among matches",
+        lambda t: hw.match(t, t).closest(shifted(t), shifted(t)),
+        lambda x, i, t: int(x[i - 1] != x[t - 1]) if i and t and x[i] == x[t] else None,
+    ),
+    (
+        "with ⊥",
+        lambda t: hw.visible(t).closest((t, shifted(t)), (shifted(t), t)),
+        lambda x, i, t: (x[i] != x[t - 1]) + (x[i - 1] != x[t]) if i and t else None,
+    ),
+    (
+        "of a relation",
+        lambda t: hw.select(t, t, lambda q, k: q != k).closest(bits(t), bits(t)),
+        lambda x, i, t: apart(x, i, t) if x[i] != x[t] else None,
+    ),
+]
+
+
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+@pytest.mark.parametrize(("make", "distance"), [case[1:] for case in CLOSEST], ids=[case[0] for case in CLOSEST])
+def test_the_closest_is_the_one_with_the_fewest_differences(make: Callable[[hw.Value], hw.Hit], distance: Distance, causal: bool) -> None:
+    """Against a minimum over every pair of positions; None says that a position is no candidate."""
+    program = hw.program(name="closest", causal=causal)(lambda token: make(token).position)
+    for code in ("auto", "binary", "onehot"):
+        model = hw.compile(program, length=9, alphabet=4, code=code)
+        for x in sequences(4, 9, 25, seed=13):
+            wanted: list[int | None] = []
+            for i in range(len(x)):
+                found = [(d, -t) for t in range(i + 1 if causal else len(x)) if (d := distance(x, i, t)) is not None]
+                wanted.append(1 - min(found)[1] if found else None)
+            assert hw.interpret(model, x) == wanted
+            assert model.run(x) == wanted
+    assert hw.check(hw.compile(program, length=9, alphabet=4), samples=20, exhaustive=3).ok
+
+
+def test_the_closest_takes_a_dimension_a_bit() -> None:
+    """Ten bits at length 1,024: a head of 10 products, and two for what query and key add alone; one constant is compared."""
+
+    @hw.program(name="closest")
+    def program(token: hw.Value) -> hw.Value:
+        ten = tuple(hw.table(lambda v, b=b: bool(v >> b & 1), token) for b in range(10))
+        return hw.visible(token).closest(ten, ten).position
+
+    cost = hw.compile(program, length=1024, alphabet=1024).cost
+    assert cost.heads == (1,) and cost.d_head <= 10 + 3
+
+
+def test_what_is_certified_of_the_closest_is_right() -> None:
+    """Every weight of two small models, damaged in three ways: a model that still certifies gives the right values everywhere."""
+    for name, length, damages in (("associative_memory", 4, (0.0, -1.0, 1.5)), ("nearest", 3, (0.0, 0.5, -1.0))):
+        model = hw.compile(hw.programs.get(name, bits=1), length=length)
+        assert hw.certify(model)
+        rng, refused = random.Random(17), 0
+        places = [(key, tuple(i)) for key, w in model.module.named_parameters() for i in w.detach().nonzero().tolist()]
+        for key, place in rng.sample(places, min(60, len(places))):
+            weight = dict(model.module.named_parameters())[key].data
+            old = weight[place].item()
+            for damage in damages:
+                weight[place] = old * damage
+                try:
+                    hw.certify(model)
+                except hw.Refused:
+                    refused += 1
+                else:
+                    assert hw.check(model, exhaustive=length, samples=0).ok, (name, key, place, damage)
+            weight[place] = old
+        assert refused > 60

@@ -75,7 +75,7 @@ def hold(measured: Measured, member: Member, every: bool = False) -> Bounds:
     facts = member.facts(measured)
     families = member.families()
     found = [row for s in member.statements(every) for row in rows(s, facts, bool(families & set(s.families)))]
-    if (claim := _claim(member)) is not None:
+    if (claim := _claim(member, measured.length)) is not None:
         found = [*rows(claim, facts), *found]
     about = str(member)
     if facts.values.get("hops", 0) > facts.values.get("k", 0):
@@ -83,12 +83,12 @@ def hold(measured: Measured, member: Member, every: bool = False) -> Bounds:
     return Bounds(measured, about, tuple(found))
 
 
-def _claim(member: Member) -> Statement | None:
+def _claim(member: Member, length: int) -> Statement | None:
     """What the library states of its own program's layers, as a row."""
     if member.entry is None or member.settings is None:
         return None
     (layers,) = sym("L")
-    stated_layers = sp.Integer(member.entry.layers(**member.settings))
+    stated_layers = sp.Integer(member.entry.layers(length, **member.settings))
     return Statement(
         id="STATED",
         statement=f"{member.entry.name} takes {member.entry.layers_formula} attention layers.",

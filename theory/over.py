@@ -146,7 +146,7 @@ def _basis(spans: Mapping[str, Sequence[int]], codes: Iterable[str]) -> list[sp.
 
 def _layers(entry: Entry, made: Sequence[Instance], parameters: Sequence[str], basis: Sequence[sp.Expr], over: str) -> Law:
     """Attention layers against what the library states, proved where the program is a chain of reads through one map."""
-    stated = [entry.layers(**{p: i.point[p] for p in parameters}) for i in made]
+    stated = [entry.layers(i.point["N"], **{p: i.point[p] for p in parameters}) for i in made]
     found = [i.cost.attention_layers for i in made]
     above = [f - s for f, s in zip(found, stated, strict=True) if f > s]
     below = [s - f for f, s in zip(found, stated, strict=True) if f < s]

@@ -72,7 +72,7 @@ def _pieces(builder: Builder, value: Value, largest: int) -> list[tuple[int, int
     while top:
         high = builder.add(Divide(base), (rest,), f"prefix/{base}")
         digit = builder.add(Affine("int", (1, -base), 0), (rest, high), "digit")
-        pieces.append((factor, _within(builder, digit, largest)))
+        pieces.append((factor, _within(builder, digit, min(top, largest))))
         rest, top, factor = high, top // base, factor * base
     return pieces
 
@@ -125,8 +125,13 @@ class Mean:
         return self.numerator * exact.denominator, self.denominator * exact.numerator, self.denominator > 0
 
 
-def most_frequent(builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, line: Location | None) -> tuple[Value, Value]:
-    """The most frequent value and its count: one head, a cell for each value, and a tournament of ceil(log2 V) rounds."""
+def most_frequent(
+    builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, never_empty: bool, line: Location | None
+) -> tuple[Value, Value]:
+    """The most frequent value and its count: one head, a cell for each value, and a tournament of ceil(log2 V) rounds.
+
+    Where no selection is empty, there always is one.
+    """
     domain = value.domain
     if domain.size > MAX_MODE:
         fact = f"mode() of {domain} would count {domain.size:,} values, more than {MAX_MODE}"
@@ -142,7 +147,7 @@ def most_frequent(builder: Builder, terms: Sequence[tuple[int, Term]], value: Va
         winners = [_better(a, b, line) for a, b in zip(row[::2], row[1::2], strict=False)]
         row = winners + row[2 * len(winners) :]
     count, which = row[0]
-    return choose(count > 0, which, None, "mode()", line), count
+    return which if never_empty else choose(count > 0, which, None, "mode()", line), count
 
 
 def _better(a: tuple[Value, Value], b: tuple[Value, Value], line: Location | None) -> tuple[Value, Value]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -68,6 +68,30 @@ class Selector:
         """The selected position with the smallest `by`, the latest of equals; positions where it is ⊥ are left out."""
         return self._ranked("smallest", by)
 
+    def closest(self, query: object, key: object) -> Hit:
+        """The selected position where the fewest of the compared values differ (Hamming distance), the latest of equals.
+
+        `query` and `key` are values or tuples of as many values; positions where one is ⊥ have no hit, and are none.
+        Takes one head: each pair of values adds a dimension for booleans, as many as it has values for others.
+        Raises DomainError where they are not comparable, or the selector takes several heads.
+        """
+        line = caller()
+        pairs = _pairs("closest()", query, key, line)
+        chosen = self
+        for q, k in pairs:
+            if q.domain.none:
+                chosen = Selector(
+                    self.builder, Both(chosen.condition, _condition([(q.exists, lift(True, q.exists, "", line))], "==", line))
+                )
+            chosen = chosen._where(k.exists, True) if k.domain.none else chosen
+        terms = chosen.condition.cover()
+        if len(terms) > 1:
+            raise DomainError(
+                f"closest() picks from a selector of {len(terms)} heads", line, "use a selector of equalities, such as match()"
+            )
+        sides = [[value.or_else(value.domain.lo) if value.domain.none else value for value in side] for side in zip(*pairs, strict=True)]
+        return chosen._pick("closest", graded=[value.index for side in sides for value in side])
+
     def unique(self) -> Hit:
         """The selected position if there is exactly one; ⊥ if there is none or more than one.
 
@@ -85,15 +109,15 @@ class Selector:
             chosen, rank = self._where(by.exists, True), by.or_else(by.domain.lo)
         return chosen._pick(pick, rank.index)
 
-    def _pick(self, pick: Pick, rank: int | None = None) -> Hit:
+    def _pick(self, pick: Pick, rank: int | None = None, graded: Sequence[int] = ()) -> Hit:
         line = caller()
         terms = self._terms(self.condition.cover(), line)
         lookups: list[int] = []
         for term in terms:
             mask, compared = term.spelled(self.builder)
             relations = tuple(c.relation for c in compared)
-            op = Lookup(mask, pick, len(compared), relations if any(relations) else ())
-            args = [*(c.query for c in compared), *(c.key for c in compared), *([] if rank is None else [rank])]
+            op = Lookup(mask, pick, len(compared), relations if any(relations) else (), len(graded) // 2)
+            args = [*(c.query for c in compared), *(c.key for c in compared), *([] if rank is None else [rank]), *graded]
             lookups.append(self.builder.add(op, args, "match", line))
         return Hit(self.builder, tuple(lookups), pick, rank)
 
@@ -125,7 +149,8 @@ class Selector:
     def sum(self, value: Value) -> Value:
         """The sum of a value over the selected positions; ⊥ adds nothing; ⊥ where nothing is selected."""
         line = caller()
-        return choose(self.count() > 0, self._sum("sum()", value, line), None, "sum()", line)  # the count shares the head
+        total = self._sum("sum()", value, line)
+        return total if self._never_empty() else choose(self.count() > 0, total, None, "sum()", line)  # the count shares the head
 
     def mean(self, value: Value) -> Mean:
         """The mean of a value over the selected positions, exact: a numerator and a denominator. Positions where it is ⊥ do not count."""
@@ -168,7 +193,15 @@ class Selector:
     def _mode(self, value: Value) -> tuple[Value, Value]:
         line = caller()
         require_value("mode()", value, self.builder, line)
-        return most_frequent(self.builder, self._counted(line), value, line)
+        return most_frequent(self.builder, self._counted(line), value, self._never_empty() and not value.domain.none, line)
+
+    def _never_empty(self) -> bool:
+        """Whether it is plain that every position selects itself: a term compares values with themselves, none of them ⊥."""
+        nodes = self.builder.nodes
+        return any(
+            not term.before and all(c.query == c.key and not c.relation and not nodes[c.key].domain.none for c in term.compared)
+            for term in self.condition.cover()
+        )
 
     def _counted(self, line: Location | None) -> list[tuple[int, Term]]:
         count = self.condition.count()

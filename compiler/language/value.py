@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -90,19 +91,23 @@ class Value:
         line = caller()
         _divisor("//", divisor, line)
         number("//", self, line)
-        return value_of(self.builder, Divide(divisor), [self.index], line)
+        if divisor == 1:
+            return value_of(self.builder, Affine("int", (1,), 0), [self.index], line)
+        k = _first_level(self.domain, divisor)
+        if k == 1:
+            return value_of(self.builder, Divide(divisor), [self.index], line)
+        high = value_of(self.builder, Divide(divisor * k), [self.index], line)
+        low = value_of(self.builder, Divide(divisor), [_rest(self, divisor * k, line).index], line)
+        return value_of(self.builder, Affine("int", (k, 1), 0), [high.index, low.index], line)
 
     def __mod__(self, divisor: int) -> Value:
         line = caller()
         _divisor("%", divisor, line)
         number("%", self, line)
-        quotient = value_of(self.builder, Divide(divisor), [self.index], line)
-        rest = value_of(self.builder, Affine("int", (1, -divisor), 0), [self.index, quotient.index], line)
-        if rest.domain.lo < 0 or rest.domain.hi >= divisor:  # the sum does not know that they belong together
-            zero, last = (self.builder.add(Const("int", v), (), str(v)) for v in (0, divisor - 1))
-            rest = value_of(self.builder, Extreme(True), [rest.index, zero], line)
-            rest = value_of(self.builder, Extreme(False), [rest.index, last], line)
-        return rest
+        if divisor == 1:
+            return value_of(self.builder, Affine("int", (0,), 0), [self.index], line)
+        k = _first_level(self.domain, divisor)
+        return _rest(self if k == 1 else _rest(self, divisor * k, line), divisor, line)
 
     # --- comparisons -------------------------------------------------------------------------------
 
@@ -220,6 +225,27 @@ def same_kind(what: str, a: Value, b: Value, line: Location | None) -> None:
 def _divisor(what: str, divisor: object, line: Location | None) -> None:
     if not isinstance(divisor, int) or isinstance(divisor, bool) or divisor < 1:
         raise DomainError(f"{what} divides by {divisor!r}", line, "divide by an integer constant of at least 1")
+
+
+def _first_level(domain: Domain, divisor: int) -> int:
+    """The k by which division goes in two levels, by k·divisor and then by divisor, where that halves its steps; else 1.
+
+    A quotient of S steps takes 2·S hidden units at once, and 2·S/k + 2·k in two levels, least for k = sqrt(S).
+    """
+    steps = domain.hi // divisor - domain.lo // divisor
+    k = math.isqrt(max(0, steps))
+    return k if 4 * k < steps else 1
+
+
+def _rest(x: Value, divisor: int, line: Location | None) -> Value:
+    """x % divisor: x - divisor·(x // divisor)."""
+    quotient = value_of(x.builder, Divide(divisor), [x.index], line)
+    rest = value_of(x.builder, Affine("int", (1, -divisor), 0), [x.index, quotient.index], line)
+    if rest.domain.lo < 0 or rest.domain.hi >= divisor:  # the sum does not know that they belong together
+        zero, last = (x.builder.add(Const("int", v), (), str(v)) for v in (0, divisor - 1))
+        rest = value_of(x.builder, Extreme(True), [rest.index, zero], line)
+        rest = value_of(x.builder, Extreme(False), [rest.index, last], line)
+    return rest
 
 
 def spaces(value: Value) -> list[object]:

@@ -17,7 +17,7 @@ from ..domain import Domain, Sizes
 from .base import Op
 
 Mask: TypeAlias = Literal["causal", "strict", "full"]
-Pick: TypeAlias = Literal["latest", "earliest", "only", "largest", "smallest"]
+Pick: TypeAlias = Literal["latest", "earliest", "only", "largest", "smallest", "closest"]
 # A relation between a query and a key: least query, rows, least key, columns, then 0 or 1 for each pair, row by row.
 Relation: TypeAlias = tuple[int, ...]
 
@@ -55,7 +55,8 @@ class Lookup(Op):
 
     `mask` says which t are visible: causal t <= i, strict t < i, full all. `pick` breaks ties; `only` is for keys
     that hold the position itself, where there is nothing to break; `largest` and `smallest` rank by the last argument,
-    the latest of equals first. Arguments: `parts` queries, then `parts` keys, then what to rank by.
+    `closest` by in how few of `graded` further comparisons query and key differ, the latest of equals first.
+    Arguments: `parts` queries, then `parts` keys, then what to rank by: a number, or `graded` queries and as many keys.
     Part p matches where query and key are equal, or where `relations[p]`, if it is not empty, holds for them.
     """
 
@@ -63,6 +64,7 @@ class Lookup(Op):
     pick: Pick
     parts: int
     relations: tuple[Relation, ...] = ()
+    graded: int = 0
     name: ClassVar[str] = "lookup"
 
     @property
@@ -71,13 +73,15 @@ class Lookup(Op):
         return self.pick in ("largest", "smallest")
 
     def arity(self) -> int:
-        return 2 * max(self.parts, 1) + self.ranked
+        return 2 * max(self.parts, 1) + self.ranked + 2 * max(self.graded, 0)
 
     def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
         if self.parts < 1:
             return f"parts is {self.parts}"
         if self.ranked and (args[-1].none or args[-1].kind == "bool"):
             return "what it ranks by may be ⊥, or is no number"
+        if (self.graded > 0) != (self.pick == "closest") or self.graded < 0 or any(a.none for a in args[2 * self.parts :]):
+            return "closest has nothing to compare by degrees, or something that may be ⊥; or another pick has"
         return relation_problem(self.relations, self.parts)
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
