@@ -111,7 +111,7 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
             cases, steps = cases + seen, max(steps, used)
         stream.require(model.dtype)
     margin, used = _prove_output(stream, model, scaled(tensors["W_U"], "W_U"))
-    steps = max([steps, used, *(h.steps for h in heads)])
+    steps = max([steps, used, *(max(h.steps, h.cell) for h in heads)])
     gap = min((h.gap for h in heads), default=float("inf"))
     sizes = model.graph.sizes
     return Certificate(
@@ -232,7 +232,7 @@ def _prove_attention(
             if sorted(totals) != sorted((c, total) for at, c, total, _ in added if at == dim):
                 raise Refused(f"{name}: its heads do not add up each of its {len(totals)} totals once")
             largest = prove_rounding(before, dim, cell, sum(error for at, *_, error in added if at == dim), dtype, name)
-            proofs = [replace(p, steps=max(p.steps, largest)) if p.error else p for p in proofs]
+            proofs = [replace(p, cell=max(p.cell, largest)) if p.error else p for p in proofs]
             stream.cells[dim] = cell
             del pending[dim]
     for dim, (probe, d) in pending.items():

@@ -38,6 +38,8 @@ def closest_margin(blocks: Sequence[Block], op: Lookup, q_const: Ints, k_const: 
     if home.parts:
         raise Refused(f"{what}: it compares values that depend on the position, for which there is no rule")
     r = 2 * (home.key.vectors @ q_const)
+    if not len(r):
+        return -LOW  # no key is ever seen
     order = np.argsort(home.key.cases.columns["position"])
     others = [_Group(b, op, q_const, k_const, what) for b in blocks if b is not home]
     rates = {group.rate for group in others if group.rate is not None}

@@ -48,13 +48,21 @@ class Stream:
         return Meanings.codes(cell.form, values)[:, cell.dim]
 
     def unify(self, variables: set[Var]) -> dict[Var, Var]:
-        """Variables that depend on the position alone count as the position where several of them meet; so for tokens."""
+        """What each variable is computed from, where that is another of them; itself otherwise.
+
+        Variables that depend on the position alone count as the position where several of them meet; so for tokens. One
+        that depends on a single other one (a prefix of its bits, say) counts as that one.
+        """
         names: dict[Var, Var] = {v: v for v in variables}
         sources: tuple[Var, ...] = ("token", "position")
         for source in sources:
             members: list[Var] = [v for v in variables if v == source or self.meanings.source(v) == source]
             if len(members) > 1:
                 names.update((v, source) for v in members)
+        for v in sorted(v for v in variables if isinstance(v, int) and names[v] == v):  # arguments come first
+            origin = self.meanings.origin(v, variables - {v})
+            if origin is not None:
+                names[v] = names[origin]
         return names
 
     def reads(self, rows: Ints) -> set[Var]:

@@ -34,7 +34,7 @@ def with_sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Stream,
         assert one is not None
         terms, constant = _flat(stream.meanings, placed, index)
         dims = [d for var in terms if (d := _cell_of(stream, var, weights)) is not None]
-        if len(dims) < max(2, len(terms)):
+        if len(dims) < len(terms) or not terms:
             continue
         factors = np.array(list(terms.values()), np.int64)
         read = weights[dims]  # (terms, e)
@@ -69,7 +69,7 @@ def either_way(prove: Callable[[Stream, Ints], T], stream: Stream, rows: Ints, n
 
 
 def _sums(meanings: Meanings, placed: set[Var], nodes: Iterable[int]) -> list[int]:
-    """The sums of two and more values that nodes are computed from at their own position, before anything that is placed."""
+    """The sums that nodes are computed from at their own position, before anything that is placed."""
     found: list[int] = []
     seen: set[int] = set()
     stack = list(nodes)

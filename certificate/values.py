@@ -89,6 +89,19 @@ class Meanings:
             self._sources[var] = found.pop() if len(found) == 1 else None
         return self._sources[var]
 
+    def origin(self, var: int, others: set[Var]) -> Var | None:
+        """The one of other variables that alone determines a computed value, or None."""
+        node = self.graph.nodes[var]
+        if not isinstance(node.op, Local):
+            return None
+        found: set[Var] = set()
+        try:
+            for a in node.args:
+                found |= self.support(a, others, "")
+        except Refused:
+            return None
+        return found.pop() if len(found) == 1 and found <= others else None
+
     def support(self, node: int, placed: set[Var], what: str) -> set[Var]:
         """The variables that determine a node at one position: values in the stream, the token, the position.
 
@@ -126,7 +139,7 @@ class Meanings:
         """The least and greatest number that dimension `dim` of a variable's code can hold."""
         if (var, form) not in self._spans:
             codes = self.codes(form, self.domain(var))
-            self._spans[var, form] = np.stack([codes.min(axis=0), codes.max(axis=0)], axis=1)
+            self._spans[var, form] = np.stack([codes.min(axis=0, initial=0), codes.max(axis=0, initial=0)], axis=1)
         lo, hi = self._spans[var, form][dim]
         return int(lo), int(hi)
 

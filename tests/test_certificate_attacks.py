@@ -78,7 +78,7 @@ def test_an_idle_head_whose_scores_overflow_is_refused() -> None:
     for name in ("W_Q", "W_K"):
         weight(model, f"blocks.{block}.{name}")[1, one, 0] = 2.0**64
     assert is_wrong(model)  # inf - inf is not a number, whatever it is multiplied with
-    with pytest.raises(hw.Refused, match="head 1: a query or key is not exact"):
+    with pytest.raises(hw.Refused, match=r"head 1: (the score overflows|a query or key is not exact)"):
         hw.certify(model)
 
 
