@@ -31,8 +31,9 @@ MEMORY_LIMIT = 8 << 30  # bytes
 class Row:
     """One system on one task at one length. `right` counts sequences right at every position, of those tried.
 
-    Times are seconds of the wall clock, the least of some runs. `parameters` counts every number stored in a tensor, embeddings included; `heads` are those of the widest layer.
-    `status` is `measured`, or says why some figures are missing; then `note` has the error or the reason.
+    Times are seconds of the wall clock, the least of some runs. `heads` are those of the widest layer; `parameters` counts every
+    number stored in a tensor, embeddings included. `status` is `measured`, or says why some figures
+    are missing; then `note` has the error or the reason.
     """
 
     system: str

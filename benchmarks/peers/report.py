@@ -11,7 +11,6 @@ from .cell import CHECKING, CPU_LIMIT, LENGTHS, MEMORY_LIMIT, SEED, SEQUENCES, R
 from .systems import SYSTEMS
 from .tasks import NUMBERS, TASKS
 
-COMMAND = "python -m benchmarks.peers"
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 COLUMNS = ("task", "length", "system", "layers", "heads", "d_model", "parameters", "compile", "forward", "exact")
 
@@ -23,7 +22,8 @@ def document(rows: Sequence[Row]) -> str:
     tasks = "\n".join(f"- `{task.name}`: {task.what}{'' if task.causal else ' (not for causal attention)'}" for task in TASKS.values())
     return f"""# Beside other compilers
 
-Made by `{COMMAND} --write`, which installs every system into an environment of its own and measures each cell in a process of its own.
+Made by `make peers` (`python -m benchmarks.peers --write`), which installs every system into an environment of its own and
+measures each cell in a process of its own.
 
 - Measured {" to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "never"}, seed {SEED}.
 - {"; ".join(versions)}.
