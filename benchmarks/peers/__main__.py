@@ -30,11 +30,16 @@ def recorded() -> list[Row]:
     return [Row(**json.loads(line)) for line in RESULTS.read_text(encoding="utf-8").splitlines()] if RESULTS.exists() else []
 
 
-def record(rows: Sequence[Row]) -> None:
-    """Replace the results."""
-    new = RESULTS.with_suffix(".new")
-    new.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
-    new.replace(RESULTS)
+def record(row: Row) -> None:
+    """Add a result."""
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(row)) + "\n")
+
+
+def forget(names: Sequence[str]) -> None:
+    """Drop all results of these systems."""
+    kept = [row for row in recorded() if row.system not in names]
+    RESULTS.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")
 
 
 def run(system: System, task: str, rows: list[Row]) -> None:
@@ -45,16 +50,15 @@ def run(system: System, task: str, rows: list[Row]) -> None:
         if row is None:
             note = f"length {late:,} was over the time limit"
             row = Row(system.name, task, length, "not tried", note) if late else system.run(task, length)
-            record([*rows, row])
+            record(row)
             rows.append(row)
             print(f"{system.name} {task} {length}: {row.status} {row.note} {row.right}/{row.tried}", file=sys.stderr)
         late = length if row.status == "time limit" else late
 
 
-def measured(again: Sequence[str]) -> list[Row]:
-    """Every cell of every system. A system that cannot be installed has a row that says so; that is not recorded."""
-    CACHE.mkdir(exist_ok=True)
-    rows = [row for row in recorded() if row.system not in again]
+def measured(tasks: Sequence[str]) -> list[Row]:
+    """Every cell of these tasks, and what there is of others; rows of a system that cannot be installed are made, not recorded."""
+    rows = recorded()
     absent: list[Row] = []
     ready: list[System] = []
     for system in SYSTEMS:
@@ -63,8 +67,8 @@ def measured(again: Sequence[str]) -> list[Row]:
             ready.append(system)
         except InstallError as error:
             print(f"{system.name}: {error}", file=sys.stderr)
-            absent += [Row(system.name, task, n, "not installed", str(error)) for task in TASKS for n in LENGTHS]
-    for task in TASKS:
+            absent += [Row(system.name, task, n, "not installed", str(error)) for task in tasks for n in LENGTHS]
+    for task in tasks:
         for system in ready:
             run(system, task, rows)
     present = {system.name for system in ready}
@@ -88,8 +92,12 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="write docs/peers.md, docs/peers.png and the README's table")
     parser.add_argument("--again", action="append", default=[], choices=[s.name for s in SYSTEMS], metavar="SYSTEM", help="measure it anew")
+    parser.add_argument("--task", action="append", choices=list(TASKS), help="measure this task only; may be repeated")
     options = parser.parse_args()
-    rows = measured(options.again)
+    CACHE.mkdir(exist_ok=True)
+    if options.again:
+        forget(options.again)
+    rows = measured(options.task or list(TASKS))
     if options.write:
         write(rows)
     else:
