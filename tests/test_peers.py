@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headwork.benchmarks.peers import __main__ as command
 from headwork.benchmarks.peers import systems
 from headwork.benchmarks.peers.cell import LENGTHS, Built, Inexpressible, Row, measure
 from headwork.benchmarks.peers.on_headwork import build
@@ -81,7 +82,7 @@ def test_headwork_is_exact_on_every_task(name: str) -> None:
 def test_bracket_samples_are_of_both_kinds() -> None:
     rng = random.Random(2)
     verdicts = [balanced("".join(map(str, TASKS["dyck1"].sample(rng, 64)))) for _ in range(100)]
-    assert 40 < sum(verdicts) < 95
+    assert 30 < sum(verdicts) < 70
 
 
 def test_one_wrong_position_makes_a_sequence_wrong() -> None:
@@ -134,6 +135,35 @@ def test_however_a_cell_ends_there_is_a_row(then: str, status: str, note: str, m
     assert (row.status, row.note) == (status, note)
 
 
+def test_results_are_kept_and_nothing_is_run_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results.jsonl")
+    asked: list[tuple[str, int]] = []
+
+    class Fake:
+        name = "Tracr"
+
+        def run(self, task: str, length: int) -> Row:
+            asked.append((task, length))
+            if task == "sort":
+                return Row("Tracr", task, length, "cannot express", "no order")
+            return Row("Tracr", task, length, "time limit" if length == 64 else "measured")
+
+    for _ in range(2):
+        for task in ("khop", "sort"):
+            command.run(Fake(), task, command.recorded())  # pyright: ignore[reportArgumentType]
+    assert asked == [("khop", 8), ("khop", 16), ("khop", 64), ("sort", 8)]
+    assert [(row.length, row.status) for row in command.recorded()] == [
+        (8, "measured"),
+        (16, "measured"),
+        (64, "time limit"),
+        (256, "not tried"),
+        (1024, "not tried"),
+        (8, "cannot express"),
+    ]
+    command.forget(["Tracr"])
+    assert command.recorded() == []
+
+
 def test_a_failed_installation_says_what_the_installer_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(systems, "CACHE", tmp_path)
     monkeypatch.setattr(systems.venv, "create", lambda *_, **__: None)
@@ -152,14 +182,14 @@ ROWS = [
     Row("Tracr", "sort", 16, "measured", "", "tracr-pypi==1", "2026-01-02", 4, 1, 203, 2234567, 4.0, 0.5, 7, 10),
     Row("Tracr", "sort", 64, "time limit", "stopped at 60 CPU seconds", "tracr-pypi==1", "2026-01-02", 4, 1, 400, 9, 31.0),
     Row("Tracr", "sort", 256, "not tried", "length 64 was over the time limit"),
-    *(Row("torchwright", "sort", n, "cannot express", "its attention is causal") for n in LENGTHS),
+    Row("torchwright", "sort", 8, "cannot express", "its attention is causal"),
     *(Row("transformer-vm", "sort", n, "not installed", "no wheel | none") for n in LENGTHS),
 ]
 
 
 def test_every_cell_is_in_the_table() -> None:
     lines = table(random.Random(0).sample(ROWS, len(ROWS))).splitlines()[2:]
-    assert len(lines) == len(ROWS) - len(LENGTHS) + 1
+    assert len(lines) == len(ROWS)
     assert lines[0] == "| `sort` | 8 | headwork | 2 | 2 | 11 | 4,345 | 8.1 ms | 0.25 ms | 10/10 |"
     assert lines[2] == "| `sort` | all | torchwright |  |  |  |  |  |  | cannot express: its attention is causal |"
     assert "| `sort` | 16 | Tracr | 4 | 1 | 203 | 2,234,567 | 4.0 s | 500 ms | **7/10** |" in lines

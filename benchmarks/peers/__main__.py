@@ -43,7 +43,10 @@ def forget(names: Sequence[str]) -> None:
 
 
 def run(system: System, task: str, rows: list[Row]) -> None:
-    """A system's cells of one task, shortest first, recorded one by one. After the time limit longer ones are not tried."""
+    """A system's cells of one task, shortest first, recorded one by one.
+
+    After the time limit longer ones are not tried; what cannot be expressed at one length cannot be at any, and is one row.
+    """
     late = 0
     for length in LENGTHS:
         row = next((r for r in rows if (r.system, r.task, r.length) == (system.name, task, length)), None)
@@ -53,6 +56,8 @@ def run(system: System, task: str, rows: list[Row]) -> None:
             record(row)
             rows.append(row)
             print(f"{system.name} {task} {length}: {row.status} {row.note} {row.right}/{row.tried}", file=sys.stderr)
+        if row.status == "cannot express":
+            return
         late = length if row.status == "time limit" else late
 
 

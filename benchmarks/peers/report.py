@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .cell import CHECKING, CPU_LIMIT, LENGTHS, MEMORY_LIMIT, SEED, SEQUENCES, Row
-from .systems import SYSTEMS
+from .systems import SYSTEMS, WALL_LIMIT
 from .tasks import NUMBERS, TASKS
 
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
@@ -45,7 +45,7 @@ Tracr's programs are those of its own library where it has one.
 `compile` is program to model after a first compilation at length {LENGTHS[0]}, `forward` tokens to answers of one sequence of that length.
 `exact` is how many random sequences are right at every position: {SEQUENCES} of them, or as many as take {CHECKING:g} seconds.
 Plain Python says what is right; positions for which it has no answer are not judged.
-A cell may take {CPU_LIMIT} CPU seconds, imports included, and {MEMORY_LIMIT >> 30} GiB of memory.
+A cell may take {CPU_LIMIT} CPU seconds, imports included, {WALL_LIMIT} seconds of the clock, and {MEMORY_LIMIT >> 30} GiB of memory.
 After a cell over the time limit, longer ones are not tried.
 
 ![d_model, compile time and forward time by length]({PLOT.name})
@@ -67,8 +67,7 @@ def table(rows: Sequence[Row]) -> str:
     lines: list[Sequence[str]] = []
     for row in sorted(rows, key=_place):
         if row.status == "cannot express":
-            if row.length == LENGTHS[0]:
-                lines.append((f"`{row.task}`", "all", row.system, *[""] * 6, f"cannot express: {row.note}"))
+            lines.append((f"`{row.task}`", "all", row.system, *[""] * 6, f"cannot express: {row.note}"))
             continue
         sizes = [_count(value) for value in (row.layers, row.heads, row.d_model, row.parameters)]
         lines.append((f"`{row.task}`", f"{row.length:,}", row.system, *sizes, seconds(row.compile), seconds(row.forward), verdict(row)))

@@ -81,14 +81,14 @@ class System:
             done = subprocess.run(
                 command, cwd=ROOT, env=os.environ | ONE_THREAD, capture_output=True, text=True, timeout=WALL_LIMIT, check=False
             )
-            code, said, errors = done.returncode, done.stdout, done.stderr
+            code, said, errors, limit = done.returncode, done.stdout, done.stderr, f"{CPU_LIMIT} CPU seconds"
         except subprocess.TimeoutExpired as late:
-            code, said, errors = -SIGXCPU, (late.stdout or b"").decode(), ""
+            code, said, errors, limit = -SIGXCPU, (late.stdout or b"").decode(), "", f"{WALL_LIMIT} seconds of the clock"
         lines = [line for line in said.splitlines() if line.startswith("{")]
         row = Row(**json.loads(lines[-1])) if lines else blank
         row = replace(row, system=self.name, version=self.version, date=str(date.today()))
         if code == -SIGXCPU:
-            return replace(row, status="time limit", note=f"stopped at {CPU_LIMIT} CPU seconds")
+            return replace(row, status="time limit", note=f"stopped at {limit}")
         if code:
             memory = f" (memory is limited to {MEMORY_LIMIT >> 30} GiB)" if _out_of_memory(errors) else ""
             return replace(row, status="crashed", note=(_last_line(errors) or f"ended with code {code}") + memory)
@@ -113,5 +113,7 @@ def _out_of_memory(errors: str) -> bool:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    """The last commit that changed what is measured."""
+    command = ["git", "log", "-1", "--format=%h", "--", "compiler", "runtime", "programs"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "an unknown commit"

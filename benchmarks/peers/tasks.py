@@ -77,14 +77,15 @@ def numbers(rng: random.Random, length: int) -> list[Symbol]:
 
 
 def brackets(rng: random.Random, length: int) -> list[Symbol]:
-    """A balanced word; in every second draw two of its brackets change places, which often breaks it. The length must be even."""
+    """A balanced word; in about every second draw brackets change places until it is not balanced. The length must be even."""
     word: list[Symbol] = []
     depth = 0
     while len(word) < length:
         opens = depth == 0 or (depth < length - len(word) and rng.random() < 0.5)
         depth += 1 if opens else -1
         word.append("(" if opens else ")")
-    if rng.random() < 0.5:
+    broken = rng.random() < 0.5
+    while broken and dyck1(word, causal=False)[-1]:
         i, j = rng.sample(range(length), 2)
         word[i], word[j] = word[j], word[i]
     return word
