@@ -60,9 +60,7 @@ def main() -> int:
         if why:
             reasons[f"{outcome}: {why}"] += 1
     seconds = time.perf_counter() - start
-    print(
-        f"{options.count:,} random programs, every input of length 1..5 over 1..3 symbols, seed {options.seed}, {date.today()}, {seconds:.0f} s\n"
-    )
+    print(f"{options.count:,} random programs, every input of length 1..5 over 1..3 symbols, seed {options.seed}, {date.today()}, {seconds:.0f} s\n")
     print("| outcome | programs |\n| --- | ---: |")
     for outcome, number in outcomes.most_common():
         print(f"| {outcome} | {number:,} |")
