@@ -63,7 +63,7 @@ def programs_table() -> str:
         symbols = entry.alphabet if isinstance(entry.alphabet, int) else len(entry.alphabet)
         rows.append([f"`{name}`", parameters, str(symbols), entry.layers_formula, *_sizes(cost), entry.summary])
     columns = ["program", "takes", "symbols", "layers, stated", "layers", "heads", "d_model", "d_head", "parameters", "what it gives"]
-    return _markdown(columns, rows, (2, 4, 5, 6, 7, 8))
+    return markdown(columns, rows, (2, 4, 5, 6, 7, 8))
 
 
 def codes_table() -> str:
@@ -78,7 +78,7 @@ def codes_table() -> str:
         reach = f"over {limit:,}" if longest == limit else f"{longest:,}"
         rows.append([f"headwork, code `{code}`", layers, heads, d_model, outside, f"{cost.parameters:,}", reach])
     rows += [[o.name, o.layers, o.heads, o.d_model, o.outside, o.parameters, o.exact] for o in OTHERS]
-    return _markdown(["construction", "layers", "heads", "d_model", "parameters", "with embedding", "exact to length"], rows, range(1, 7))
+    return markdown(["construction", "layers", "heads", "d_model", "parameters", "with embedding", "exact to length"], rows, range(1, 7))
 
 
 def certified_table() -> str:
@@ -99,7 +99,7 @@ def bounds_table() -> str:
     """One model against the theory, the rows that apply."""
     report = hw.bounds(_shown())
     rows = [row.texts() for row in report.rows if "not applicable" not in row.texts()[-1]]
-    return _markdown(["id", "kind", "bound", "measured", "verdict"], [[cell.replace("*", "\\*") for cell in row] for row in rows], ())
+    return markdown(["id", "kind", "bound", "measured", "verdict"], [[cell.replace("*", "\\*") for cell in row] for row in rows], ())
 
 
 def _shown() -> hw.Model:
@@ -138,7 +138,8 @@ def _default(value: object) -> str:
     return f"({len(value)} items)" if isinstance(value, tuple) else str(value)
 
 
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
+    """A Markdown table; `numbers` are the columns that are aligned to the right."""
     rules = ["---:" if i in numbers else "---" for i in range(len(columns))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rules, *rows))
 

@@ -117,7 +117,9 @@ def _by_counting(token: hw.Value, maps: dict[Symbol, Map]) -> hw.Value:
             powers.append(after)
         tail = powers.index(after)
         count = hw.match(True, hw.table(lambda symbol, f=f: maps[symbol] == f, token)).count()
-        times = hw.minimum(count, tail) + hw.maximum(count - tail, 0) % (len(powers) - tail)
+        times = hw.minimum(count, tail) if tail else count % len(powers)
+        if 0 < tail < len(powers) - 1:
+            times = times + hw.maximum(count - tail, 0) % (len(powers) - tail)
         if state is None:
             state = hw.table(lambda c, powers=powers: powers[min(c, len(powers) - 1)][0], times)
         else:

@@ -25,15 +25,13 @@ def order_of(program: str, token: hw.Value) -> hw.Value:
     return hw.table(place.get, token)
 
 
-def rank(key: hw.Value, ahead: str = ">") -> hw.Value:
+def rank(key: hw.Value, among: hw.Selector, ahead: str = ">") -> hw.Value:
     """1 + how many positions have a smaller key, or an equal one further left: the place here after a stable sort; one layer.
 
-    `ahead` is the relation of this key to those that come first; "<" sorts largest first.
-
-    ⊥ where the key is ⊥. An order of B-bit keys takes B heads, equality before here one more.
+    Positions that `among` does not select are left out. `ahead` is the relation of this key to those that come first; "<"
+    sorts largest first. An order of B-bit keys takes B heads, equality before here one more.
     """
-    first = hw.select(key, key, ahead).count() + hw.match(key, key, before=True).count()
-    return hw.where(key.exists, first + 1, None) if key.domain.none else first + 1
+    return (hw.select(key, key, ahead) & among).count() + (hw.match(key, key, before=True) & among).count() + 1
 
 
 def make_sort() -> hw.Program:
@@ -41,7 +39,7 @@ def make_sort() -> hw.Program:
 
     @hw.program(name="sort", causal=False, alphabet=ALPHABET)
     def sort(token: hw.Value, position: hw.Value) -> hw.Value:
-        return hw.match(query=position, key=rank(order_of("sort", token))).latest().fetch(token)
+        return hw.match(query=position, key=rank(order_of("sort", token), hw.visible(token))).latest().fetch(token)
 
     return sort
 
@@ -67,8 +65,8 @@ def make_sort_by() -> hw.Program:
     @hw.program(name="sort_by", causal=False, alphabet=(*KEYS, *VALUES))
     def sort_by(token: hw.Value, position: hw.Value) -> hw.Value:
         is_key = hw.table(lambda p: p % 2 == 1, position)
-        place = rank(hw.where(is_key, order_of("sort_by", token), None))
-        pair = hw.match(query=(position + 1) // 2, key=place).latest()
+        place = rank(order_of("sort_by", token), among=hw.match(True, is_key))
+        pair = hw.match(query=(position + 1) // 2, key=hw.where(is_key, place, None)).latest()
         return hw.where(is_key, pair.fetch(token), pair.fetch(hw.previous(token, by=-1)))
 
     return sort_by
@@ -95,7 +93,7 @@ def make_sort_by_frequency() -> hw.Program:
     @hw.program(name="sort_by_frequency", causal=False, alphabet=ALPHABET)
     def sort_by_frequency(token: hw.Value, position: hw.Value) -> hw.Value:
         count = hw.match(token, token).count()
-        return hw.match(query=position, key=rank(count, ahead="<")).latest().fetch(token)
+        return hw.match(query=position, key=rank(count, hw.visible(token), ahead="<")).latest().fetch(token)
 
     return sort_by_frequency
 
