@@ -117,8 +117,12 @@ def _ids(symbols: tuple[Symbol, ...]) -> dict[object, int]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a program is built for: context length N, alphabet, and whether positions see only the past."""
+    """What a program is built for: context length N, alphabet, and whether positions see only the past.
+
+    `strict` says that a head may leave out its own position; some architectures have no such mask.
+    """
 
     length: int
     alphabet: Alphabet
     causal: bool
+    strict: bool = True

@@ -167,7 +167,12 @@ def compile(
     `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
     inequality where it cannot be exact, InputError for impossible options.
     """
-    compiled = lower(program.build(length, alphabet), dtype, code, heads)
+    return model_of(lower(program.build(length, alphabet), dtype, code, heads))
+
+
+def model_of(compiled: Compiled) -> Model:
+    """The model of a compilation."""
+    dtype = compiled.plan.dtype.name
     return Model(
         graph=compiled.graph,
         optimised=compiled.optimised,
