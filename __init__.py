@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
     from .certificate.exact import Refused
     from .certificate.precision import Precision, precision
+    from .export.write import Exported, read_export
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _LATE = {
     "Certificate": "certificate.certify",
     "Cost": "runtime.cost",
+    "Exported": "export.write",
     "Model": "runtime.model",
     "Report": "runtime.check",
     "bounds": "theory.bounds",
@@ -35,6 +37,7 @@ _LATE = {
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
+    "read_export": "export.write",
     "Refused": "certificate.exact",
 }
 
@@ -56,6 +59,7 @@ __all__ = [
     "Domain",
     "DomainError",
     "ExactnessError",
+    "Exported",
     "HeadworkError",
     "Hit",
     "InputError",
@@ -83,6 +87,7 @@ __all__ = [
     "previous",
     "program",
     "programs",
+    "read_export",
     "table",
     "where",
 ]

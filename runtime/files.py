@@ -216,21 +216,8 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
     return Shape(*sizes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
 
 
-def _expected_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    d = shape.d_model
-    shapes: dict[str, tuple[int, ...]] = {"W_E": (shape.alphabet + 1, d), "W_pos": (shape.length + 1, d), "W_U": (d, shape.classes)}
-    for i, block in enumerate(shape.blocks):
-        if isinstance(block, AttentionShape):
-            h, e = len(block.masks), block.d_head
-            shapes |= {f"blocks.{i}.{name}": (h, d, e) for name in ("W_Q", "W_K", "W_V")}
-            shapes[f"blocks.{i}.W_O"] = (h, e, d)
-        else:
-            shapes |= {f"blocks.{i}.W_in": (d, block.d_mlp), f"blocks.{i}.W_out": (block.d_mlp, d)}
-    return shapes
-
-
 def _tensors(path: Path, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    wanted = _expected_shapes(shape)
+    wanted = shape.tensors()
     again = "the file is damaged or belongs to another checkpoint; save the model again"
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,0 +1,213 @@
+"""The check after writing: a checkpoint, loaded from its files by stock classes, against the interpreter."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+
+from ..compiler.errors import InputError
+from ..compiler.forms import Form
+from ..compiler.graph import Graph
+from ..runtime import cases
+from ..runtime.interpreter import interpret_graph
+from .words import Words
+
+BATCH_POSITIONS = 1 << 13
+PROMPTS, STEPS = 3, 6
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the check saw; `ok` means that no word differed anywhere."""
+
+    by: str
+    sequences: int = 0
+    positions: int = 0
+    wrong: int = 0
+    deviation: float = 0.0
+    generations: int = 0
+    first: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing differs, and something was compared."""
+        return self.wrong == 0 and self.positions > 0
+
+    def as_dict(self) -> dict[str, object]:
+        """The figures as JSON-ready values."""
+        return {"ok": self.ok, **asdict(self)}
+
+    def note(self, what: str) -> None:
+        """Count a difference."""
+        self.wrong += 1
+        self.first = self.first or what
+
+    def __str__(self) -> str:
+        head = f"{'checked' if self.ok else 'WRONG'} in {self.by}: {self.sequences:,} sequences, {self.positions:,} positions"
+        text = f"{head}, {self.wrong:,} wrong, logits off by at most {self.deviation:.1e}; {self.generations} texts generated"
+        return text + (f"\n  first difference: {self.first}" if self.first else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a checkpoint must do: the program, its vocabulary, and the form its output is read in."""
+
+    graph: Graph
+    words: Words
+    form: Form
+
+    def classes(self, ids: Sequence[int]) -> list[int]:
+        """The output class at every position, by the interpreter."""
+        values = interpret_graph(self.graph, ids)[self.graph.output]
+        return [0 if v is None else v - self.form.off for v in values]
+
+    def logits(self, classes: Sequence[int]) -> np.ndarray:
+        """The logits of every word: 2·code·code' - |code'|² for an output, -1 for any other. Shape (n, words)."""
+        codes = self.form.encode(np.arange(self.form.top + 1)).astype(np.float64)  # (classes, width)
+        table = np.full((len(codes), len(self.words.words)), -1.0)
+        table[:, list(self.words.classes)] = 2 * codes @ codes.T - (codes**2).sum(axis=1)
+        return table[list(classes)]
+
+    def continued(self, ids: Sequence[int], steps: int) -> list[int]:
+        """The words after a prompt of token ids, one at a time, up to the first that is no symbol."""
+        known, said = list(ids), list[int]()
+        for _ in range(steps):
+            said.append(self.words.classes[self.classes(known)[-1]])
+            if said[-1] in self.words.ends:
+                break
+            known.append(said[-1] - 1)
+        return said
+
+
+class Logits(Protocol):
+    """What a stock model returns."""
+
+    logits: torch.Tensor
+
+
+class Stock(Protocol):
+    """What is used of a stock model."""
+
+    def __call__(self, ids: torch.Tensor) -> Logits: ...
+
+    def generate(self, **given: object) -> torch.Tensor: ...
+
+
+class Runner(Protocol):
+    """Word ids to logits. Shapes: (B, n + 1) -> (B, n + 1, words); the first position is <bos>."""
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor: ...
+
+
+def rows(graph: Graph, exhaustive: int | None, samples: int, lengths: Sequence[int] | None, seed: int) -> list[list[int]]:
+    """The sequences to try: all up to a length, then `samples` random and adversarial ones of the given lengths."""
+    vocabulary, limit = len(graph.sizes.alphabet), graph.sizes.length
+    every = cases.auto_exhaustive(vocabulary, limit) if exhaustive is None else min(exhaustive, limit)
+    if cases.exhaustive_count(vocabulary, every) > cases.MAX_EXHAUSTIVE:
+        raise InputError(f"there are more than {cases.MAX_EXHAUSTIVE:,} sequences of length up to {every}", hint="choose a smaller length")
+    chosen = cases.default_lengths(limit) if lengths is None else list(lengths)
+    return [*cases.exhaustive(vocabulary, every), *cases.sampled(vocabulary, chosen, samples, random.Random(seed))]
+
+
+def compare(run: Runner, expected: Expected, sequences: Sequence[Sequence[int]], report: Checked) -> None:
+    """Every position of every sequence: the greatest logit's word, and how far any logit is from the exact one."""
+    by_length: dict[int, list[list[int]]] = {}
+    for row in sequences:
+        by_length.setdefault(len(row), []).append(list(row))
+    for length, same in sorted(by_length.items()):
+        step = max(1, BATCH_POSITIONS // length)
+        for start in range(0, len(same), step):
+            batch = same[start : start + step]
+            with torch.no_grad():
+                logits = run(torch.tensor([expected.words.ids(row) for row in batch]))[:, 1:].double().cpu().numpy()
+            wanted = [expected.classes(row) for row in batch]
+            exact = np.stack([expected.logits(classes) for classes in wanted])
+            off = np.abs(logits - exact)
+            report.deviation = max(report.deviation, float(np.where(np.isnan(off), np.inf, off).max()))
+            report.sequences += len(batch)
+            report.positions += len(batch) * length
+            for b, i in np.argwhere(logits.argmax(-1) != exact.argmax(-1)):
+                said, right = (expected.words.words[int(x[b, i].argmax())] for x in (logits, exact))
+                text = " ".join(expected.words.words[t + 1] for t in batch[b][: i + 1][-40:])
+                report.note(f"{text!r} at position {i + 1}: {said!r}, the program says {right!r}")
+
+
+def has_transformers() -> bool:
+    """Whether the library that runs the checkpoints is installed."""
+    return importlib.util.find_spec("transformers") is not None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars while small models load."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def check_stock(
+    directory: Path,
+    expected: Expected,
+    *,
+    exhaustive: int | None = None,
+    samples: int = 16,
+    lengths: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Checked:
+    """Load a checkpoint from its files with stock classes and compare it with the interpreter.
+
+    All positions of all sequences up to length `exhaustive` (chosen small if None) and of `samples` others; then texts
+    generated from words: with the cache, without it, and in one batch with padding on the left.
+    """
+    import transformers
+
+    report = Checked(f"transformers {transformers.__version__}")
+    with _quiet():
+        model = cast("Stock", transformers.AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval())
+        tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    sequences = rows(expected.graph, exhaustive, samples, lengths, seed)
+    compare(lambda ids: model(ids).logits, expected, sequences, report)
+    limit = expected.graph.sizes.length
+    rng = random.Random(seed)
+    sizes = sorted({rng.randint(1, max(1, min(limit - 1, 24))) for _ in range(PROMPTS)})
+    prompts = [[rng.randrange(len(expected.graph.sizes.alphabet)) for _ in range(size)] for size in sizes]
+    steps = min(STEPS, limit - max(sizes))
+    if steps < 1:
+        return report
+    texts = [" ".join(expected.words.words[t + 1] for t in prompt) for prompt in prompts]
+    right = [expected.continued(prompt, steps) for prompt in prompts]
+    for text, prompt, words in zip(texts, prompts, right, strict=True):
+        given = tokenizer(text, return_tensors="pt")
+        if given.input_ids[0].tolist() != expected.words.ids(prompt):
+            report.note(f"the tokenizer reads {text!r} as {given.input_ids[0].tolist()}")
+            continue
+        for cached in (True, False):
+            made = model.generate(**given, max_new_tokens=steps, do_sample=False, use_cache=cached)[0, len(prompt) + 1 :].tolist()
+            _judge(report, expected, text, made, words, f"use_cache={cached}")
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    made = model.generate(**batch, max_new_tokens=steps, do_sample=False)[:, batch.input_ids.shape[1] :].tolist()
+    for text, said, words in zip(texts, made, right, strict=True):
+        _judge(report, expected, text, said, words, "left-padded")
+    return report
+
+
+def _judge(report: Checked, expected: Expected, text: str, said: list[int], right: list[int], how: str) -> None:
+    report.generations += 1
+    known = said[: len(right)]
+    if known != right or any(w != expected.words.pad for w in said[len(right) :]):
+        shown, wanted = (" ".join(expected.words.words[w] for w in row) for row in (said, right))
+        report.note(f"{text!r} is continued ({how}) as {shown!r}, the program says {wanted!r}")
