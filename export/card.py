@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..certificate.certify import certify
 from ..certificate.exact import Refused
-from .native import Reals, pairs, strict_lookups
+from .native import Reals, strict_lookups
 from .target import Built, Target
 from .words import BOS, NONE
 
@@ -12,12 +12,10 @@ from .words import BOS, NONE
 def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
     """README.md of a checkpoint."""
     model, words = built.model, built.words
-    dtype = ', dtype="auto"' if model.dtype != "float32" else ""
     symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
     lines = [
         "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
+        f"library_name: {target.storage.module}",
         "---",
         "",
         f"# {model.name}, compiled to {target.name}",
@@ -25,9 +23,7 @@ def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
         "Nothing is trained: headwork computed every weight from the program below.",
         "",
         "```python",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        f'model = AutoModelForCausalLM.from_pretrained("DIR"{dtype})',
-        'tokenizer = AutoTokenizer.from_pretrained("DIR")',
+        target.storage.how,
         "```",
         "",
         f"The greatest logit at a position is the program's result there; {NONE} is no value. Words are separated by spaces. {BOS} stands",
@@ -57,10 +53,10 @@ def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
 def summary(source_layers: int, built: Built) -> list[str]:
     """What the target made of the program's layers, in sentences."""
     model = built.model
-    layers, blocks = model.cost.attention_layers, len(pairs(model.module.shape))
-    lines = [f"{blocks} blocks for {layers} attention layers and {model.cost.mlp_sublayers} MLPs; code {built.code}, {model.dtype}"]
+    layers = model.cost.attention_layers
+    lines = [f"{built.blocks} blocks for {layers} attention layers and {model.cost.mlp_sublayers} MLPs; code {built.code}, {model.dtype}"]
     strict = strict_lookups(model)
-    if strict:
+    if strict and not model.graph.sizes.strict:
         grown = f"{layers} attention layers where headwork's own model has {source_layers}"
         lines.append(f"{strict} strict {'lookup' if strict == 1 else 'lookups'} written as causal ones over previous keys: {grown}")
     lines.append(f"{parameters(built.tensors):,} parameters")

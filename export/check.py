@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ class Checked:
     """What the check saw; `ok` means that no word differed anywhere."""
 
     by: str
+    scale: float
     sequences: int = 0
     positions: int = 0
     wrong: int = 0
@@ -52,7 +52,8 @@ class Checked:
 
     def __str__(self) -> str:
         head = f"{'checked' if self.ok else 'WRONG'} in {self.by}: {self.sequences:,} sequences, {self.positions:,} positions"
-        text = f"{head}, {self.wrong:,} wrong, logits off by at most {self.deviation:.1e}; {self.generations} texts generated"
+        text = f"{head}, {self.wrong:,} wrong, logits off by at most {self.deviation:.1e} of a lead of {self.scale:g}"
+        text += f"; {self.generations} texts generated" if self.generations else ""
         return text + (f"\n  first difference: {self.first}" if self.first else "")
 
 
@@ -63,6 +64,7 @@ class Expected:
     graph: Graph
     words: Words
     form: Form
+    scale: float
 
     def classes(self, ids: Sequence[int]) -> list[int]:
         """The output class at every position, by the interpreter."""
@@ -70,11 +72,11 @@ class Expected:
         return [0 if v is None else v - self.form.off for v in values]
 
     def logits(self, classes: Sequence[int]) -> np.ndarray:
-        """The logits of every word: 2·code·code' - |code'|² for an output, -1 for any other. Shape (n, words)."""
+        """The logits of every word, over `scale`: 2·code·code' - |code'|² for an output, -1 for any other. Shape (n, words)."""
         codes = self.form.encode(np.arange(self.form.top + 1)).astype(np.float64)  # (classes, width)
         table = np.full((len(codes), len(self.words.words)), -1.0)
         table[:, list(self.words.classes)] = 2 * codes @ codes.T - (codes**2).sum(axis=1)
-        return table[list(classes)]
+        return table[list(classes)] * self.scale
 
     def continued(self, ids: Sequence[int], steps: int) -> list[int]:
         """The words after a prompt of token ids, one at a time, up to the first that is no symbol."""
@@ -140,11 +142,6 @@ def compare(run: Runner, expected: Expected, sequences: Sequence[Sequence[int]],
                 report.note(f"{text!r} at position {i + 1}: {said!r}, the program says {right!r}")
 
 
-def has_transformers() -> bool:
-    """Whether the library that runs the checkpoints is installed."""
-    return importlib.util.find_spec("transformers") is not None
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars while small models load."""
@@ -175,7 +172,7 @@ def check_stock(
     """
     import transformers
 
-    report = Checked(f"transformers {transformers.__version__}")
+    report = Checked(f"transformers {transformers.__version__}", expected.scale)
     with _quiet():
         model = cast("Stock", transformers.AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval())
         tokenizer = transformers.AutoTokenizer.from_pretrained(directory)

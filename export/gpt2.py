@@ -20,7 +20,8 @@ from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .native import Frame, Native, Reals, magnitudes, pairs, relower
 from .rounding import BITS, accuracy
-from .target import Built, Target
+from .stock import STOCK
+from .target import HEAD, Built, Target, head
 from .words import Words
 
 EPSILON, GAIN = 2.0**80, 2.0**40
@@ -48,10 +49,12 @@ def build(model: Model, code: str, dtype: str) -> Built:
             refusal = refusal or error
             continue
         words = Words.of(lowered)
-        notes = [f"The same in {kind}: {bound}."]
+        notes = [f"The same holds in GPT-2's arithmetic, in {kind}: {bound}."]
         if refusal and kind != dtypes[0]:
             notes.append(f"Not shown in {dtypes[0]}: {refusal.fact}.")
-        return Built(lowered, choice, words, frame, config(lowered, words, frame), tensors(lowered, words, frame), tuple(notes))
+        return Built(
+            lowered, choice, words, frame, config(lowered, words, frame), tensors(lowered, words, frame), _blocks(lowered), tuple(notes)
+        )
     assert refusal is not None
     raise refusal
 
@@ -66,6 +69,10 @@ def _sizes(shape: Shape) -> tuple[int, int, int]:
     return heads, d_head, max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=1)
 
 
+def _blocks(model: Model) -> int:
+    return len(pairs(model.module.shape))
+
+
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
     heads, _, inner = _sizes(model.module.shape)
@@ -75,7 +82,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "vocab_size": len(words.words),
         "n_positions": model.length + 1,
         "n_embd": frame.width,
-        "n_layer": len(pairs(model.module.shape)),
+        "n_layer": _blocks(model),
         "n_head": heads,
         "n_inner": inner,
         "activation_function": "relu",
@@ -127,15 +134,6 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     return made
 
 
-def head(model: Model, words: Words) -> Reals:
-    """W_U by word: a class's column, and -1·one for words that are never the output. Shape (d_model, vocabulary)."""
-    one = next(p.dims[0] for p in model.probes if p.value == "one")
-    columns = np.zeros((model.module.shape.d_model, len(words.words)))
-    columns[one] = -1  # the right class has a logit of at least 0
-    columns[:, list(words.classes)] = Native.of(model).tensors["W_U"]
-    return columns
-
-
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone. Shapes are the caller's to check."""
     shape = model.module.shape
@@ -145,7 +143,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     made = {
         "W_E": w_e,
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
-        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)],
+        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / HEAD,
     }
     for b, (attention, mlp) in enumerate(pairs(shape)):
         prefix = f"transformer.h.{b}"
@@ -165,4 +163,4 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     return made
 
 
-TARGET = Target("gpt2", "GPT2LMHeadModel", build, config, tensors, native)
+TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, native)

@@ -87,7 +87,8 @@ class Words:
                 "pair": [first, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
                 "special_tokens": {BOS: {"id": BOS, "ids": [self.bos], "tokens": [BOS]}},
             },
-            "decoder": None,
+            # Each word brings the space before it, so that what is generated can be put behind the prompt.
+            "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"Regex": "^"}, "content": " "}, {"type": "Fuse"}]},
             "model": {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(self.words)}, "unk_token": "<unk>"},
         }
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from ..compiler.errors import CheckpointError, InputError
 from ..runtime.files import appearing, config_json, program_json, read_json, rebuild, write_json
 from ..runtime.model import Model
 from ..runtime.module import Shape
 from ..runtime.serial import Json, Reader
-from . import gpt2
+from . import gpt2, llama, onnx
 from .card import card, parameters, proof, summary
-from .check import Checked, Expected, check_stock, has_transformers
-from .native import Frame, Reals, pairs
-from .target import Built, Target
+from .check import Checked, Expected
+from .native import Frame
+from .target import HEAD, Built, Target
 from .words import Words
 
 FORMAT, VERSION = "headwork-export", 1
-SIDECAR, CONFIG, TENSORS, CARD = "headwork.json", "config.json", "model.safetensors", "README.md"
-FILES = {SIDECAR, CONFIG, TENSORS, CARD, "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
-TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET,)}
+SIDECAR, CARD = "headwork.json", "README.md"
+TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +68,25 @@ def export(
     spec = _target(target)
     if dtype not in ("auto", "float32", "float64"):
         raise InputError(f"dtype {dtype!r} is none that a checkpoint is written in", hint="use auto, float32 or float64")
-    if check and not has_transformers():
-        raise InputError("transformers is not installed, so the export cannot be checked", hint="pip install 'headwork[hf]'")
+    store = spec.storage
+    installed = importlib.util.find_spec(store.module) is not None
+    if check and not installed:
+        raise InputError(f"{store.module} is not installed, so the export cannot be checked", hint=f"pip install 'headwork[{store.extra}]'")
     built = spec.build(model, code, dtype)
     said = proof(built)
     source_layers = model.cost.attention_layers
     checked: Checked | None = None
     with appearing(Path(directory), is_export) as work:
         _write(work, spec, built, card(source_layers, spec, built, said))
-        if has_transformers() if check is None else check:
-            checked = check_stock(work, Expected(model.graph, built.words, built.model.output_form))
+        if installed if check is None else check:
+            checked = store.check(work, Expected(model.graph, built.words, built.model.output_form, HEAD))
             if not checked.ok:
                 raise CheckpointError(
                     f"the export is wrong and was not kept; {checked}", hint="this is a fault of headwork: please report it"
                 )
     notes = (*summary(source_layers, built), said, *built.notes)
     if checked is None and check is None:
-        notes = (*notes, "transformers is not installed: the files were not run")
+        notes = (*notes, f"{store.module} is not installed: the files were not run")
     lowered = built.model
     return Exported(
         Path(directory).absolute(),
@@ -96,7 +95,7 @@ def export(
         spec.loads,
         lowered.dtype,
         built.code,
-        len(pairs(lowered.module.shape)),
+        built.blocks,
         lowered.cost.attention_layers,
         parameters(built.tensors),
         notes,
@@ -116,16 +115,16 @@ def is_export(directory: Path) -> bool:
         sidecar = json.loads((directory / SIDECAR).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(sidecar, dict) and sidecar.get("format") == FORMAT and {p.name for p in directory.iterdir()} <= FILES
+    return (
+        isinstance(sidecar, dict)
+        and sidecar.get("format") == FORMAT
+        and {p.name for p in directory.iterdir()} <= set().union({SIDECAR, CARD}, *(t.storage.files for t in TARGETS.values()))
+    )
 
 
 def _write(work: Path, spec: Target, built: Built, text: str) -> None:
-    model, words, frame = built.model, built.words, built.frame
-    ids: dict[str, Json] = {"bos_token_id": words.bos, "pad_token_id": words.pad, "eos_token_id": list[Json](words.ends)}
-    write_json(work / CONFIG, {**built.config, **ids, "torch_dtype": model.dtype})
-    write_json(work / "generation_config.json", words.generation_config())
-    write_json(work / "tokenizer.json", words.tokenizer())
-    write_json(work / "tokenizer_config.json", words.tokenizer_config(model.length))
+    model, frame = built.model, built.frame
+    spec.storage.write(work, built)
     sidecar: Json = {
         "format": FORMAT,
         "version": VERSION,
@@ -136,12 +135,6 @@ def _write(work: Path, spec: Target, built: Built, text: str) -> None:
         "program": program_json(model),
     }
     write_json(work / SIDECAR, sidecar)
-    real = np.float64 if model.dtype == "float64" else np.float32
-    stored = {name: np.ascontiguousarray(t.astype(real)) for name, t in built.tensors.items()}
-    for name, tensor in built.tensors.items():
-        assert (stored[name] == tensor).all(), f"{name} does not fit {model.dtype}"
-    save_file(stored, work / TENSORS, metadata={"format": "pt"})  # version 4 of transformers insists on the metadata
-    (work / TENSORS).chmod(0o644)
     (work / CARD).write_text(text, encoding="utf-8")
 
 
@@ -159,7 +152,8 @@ def read_export(directory: str | Path) -> Model:
     spec = _target(sidecar.str("target", tuple(TARGETS)))
     inner = sidecar.object("frame")
     frame = Frame(inner.ints("shift"), inner.int("width", 1), inner.bool("balance"))
-    found = _tensors(path / TENSORS)
+    file = path / spec.storage.tensors
+    found = spec.storage.read(file)
 
     # The description alone gives the layout; the tensors are filled in from the file.
     def zeros(shape: Shape, dtype: str) -> dict[str, torch.Tensor]:
@@ -172,20 +166,18 @@ def read_export(directory: str | Path) -> Model:
     words = Words.of(empty)
     if len(frame.shift) != empty.module.shape.d_model or frame.width < len(frame.shift) + frame.balance:
         raise inner.error("shift", f"does not scale {empty.module.shape.d_model} dimensions")
-    _same(path / TENSORS, {k: v.shape for k, v in spec.tensors(empty, words, frame).items()}, {k: v.shape for k, v in found.items()})
+    _same(file, {k: v.shape for k, v in spec.tensors(empty, words, frame).items()}, {k: v.shape for k, v in found.items()})
     back = spec.native(empty, words, frame, found)
     real = getattr(torch, empty.dtype)
     model = describe(lambda shape, dtype: {name: torch.tensor(back[name], dtype=real) for name in shape.tensors()})
     again = spec.tensors(model, words, frame)
     for name, tensor in again.items():
         if not np.array_equal(tensor, found[name]):
-            raise CheckpointError(
-                f"{path / TENSORS}: tensor {name!r} is not what the program's weights map to", hint="export the model again"
-            )
-    config = read_json(path / CONFIG)
+            raise CheckpointError(f"{file}: tensor {name!r} is not what the program's weights map to", hint="export the model again")
+    said = spec.storage.settings(path)
     for field, value in spec.config(model, words, frame).items():
-        if cast("dict[str, Json]", config).get(field) != value:
-            raise CheckpointError(f"{path / CONFIG}: field {field!r} is not {value!r}", hint="export the model again")
+        if said.get(field) != value:
+            raise CheckpointError(f"{path}: field {field!r} is not {value!r}", hint="export the model again")
     return model
 
 
@@ -195,10 +187,3 @@ def _same(path: Path, wanted: dict[str, tuple[int, ...]], found: dict[str, tuple
     for name, shape in wanted.items():
         if found[name] != shape:
             raise CheckpointError(f"{path}: tensor {name!r} has shape {found[name]}, not {shape}", hint="export the model again")
-
-
-def _tensors(path: Path) -> dict[str, Reals]:
-    try:
-        return {name: tensor.astype(np.float64) for name, tensor in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; export the model again") from error
