@@ -160,6 +160,7 @@ def check_stock(
     directory: Path,
     expected: Expected,
     *,
+    tokenizer_class: str = "AutoTokenizer",
     exhaustive: int | None = None,
     samples: int = 16,
     lengths: Sequence[int] | None = None,
@@ -175,7 +176,7 @@ def check_stock(
     report = Checked(f"transformers {transformers.__version__}", expected.scale)
     with _quiet():
         model = cast("Stock", transformers.AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval())
-        tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+        tokenizer = getattr(transformers, tokenizer_class).from_pretrained(directory)
     sequences = rows(expected.graph, exhaustive, samples, lengths, seed)
     compare(lambda ids: model(ids).logits, expected, sequences, report)
     limit = expected.graph.sizes.length

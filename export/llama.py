@@ -33,8 +33,8 @@ from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .native import Frame, Native, Reals, pairs, relower
-from .stock import STOCK
-from .target import HEAD, Built, Target, head
+from .stock import STOCK, storage
+from .target import HEAD, Built, Storage, Target, head
 from .words import Words
 
 EPSILON, GAIN, STILL = 2.0**80, 2.0**40, 2.0**120
@@ -199,7 +199,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     return made
 
 
-def _member(name: str, loads: str, settings: dict[str, Json], biased: bool = False) -> Target:
+def _member(name: str, loads: str, settings: dict[str, Json], storage: Storage = STOCK, biased: bool = False) -> Target:
     """One architecture of the family: its own settings, and zero biases where it has them."""
 
     def own_config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
@@ -213,7 +213,7 @@ def _member(name: str, loads: str, settings: dict[str, Json], biased: bool = Fal
             made |= {f"model.layers.{i}.self_attn.{part}_proj.bias": np.zeros(size) for i in layers for part in "qkv"}
         return made
 
-    return Target(name, loads, STOCK, _build(own_config, own_tensors), own_config, own_tensors, native)
+    return Target(name, loads, storage, _build(own_config, own_tensors), own_config, own_tensors, native)
 
 
 def _build(
@@ -249,8 +249,10 @@ def _build(
     return build
 
 
+# For qwen2, AutoTokenizer of transformers 5 puts Qwen's own byte-pair tokenizer in the place of any other.
+_BY_FILE = storage("PreTrainedTokenizerFast")
 TARGETS = (
     _member("llama", "LlamaForCausalLM", {"attention_bias": False, "mlp_bias": False}),
     _member("mistral", "MistralForCausalLM", {"sliding_window": None}),
-    _member("qwen2", "Qwen2ForCausalLM", {"use_sliding_window": False, "sliding_window": None}, biased=True),
+    _member("qwen2", "Qwen2ForCausalLM", {"use_sliding_window": False, "sliding_window": None}, _BY_FILE, biased=True),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -54,18 +55,14 @@ def settings(directory: Path) -> dict[str, Json]:
     return cast("dict[str, Json]", found) if isinstance(found, dict) else {}
 
 
-LOAD = """from transformers import AutoModelForCausalLM, AutoTokenizer
+def storage(tokenizer_class: str) -> Storage:
+    """The files, with the class that reads their tokenizer."""
+    how = f"""from transformers import AutoModelForCausalLM, {tokenizer_class}
 model = AutoModelForCausalLM.from_pretrained("DIR", dtype="auto")
-tokenizer = AutoTokenizer.from_pretrained("DIR")"""
+tokenizer = {tokenizer_class}.from_pretrained("DIR")"""
+    files = frozenset({CONFIG, TENSORS, "generation_config.json", "tokenizer.json", "tokenizer_config.json"})
+    check = partial(check_stock, tokenizer_class=tokenizer_class)
+    return Storage(files, TENSORS, "transformers", "hf", how, write, read, settings, check)
 
-STOCK = Storage(
-    frozenset({CONFIG, TENSORS, "generation_config.json", "tokenizer.json", "tokenizer_config.json"}),
-    TENSORS,
-    "transformers",
-    "hf",
-    LOAD,
-    write,
-    read,
-    settings,
-    check_stock,
-)
+
+STOCK = storage("AutoTokenizer")

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from typer.testing import CliRunner
 
 import headwork as hw
 from headwork import programs
+from headwork.cli import app
 from headwork.export import gpt2, llama, write
 from headwork.export.check import Expected, check_stock
 from headwork.export.native import Frame, magnitudes
@@ -62,11 +64,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def stock(directory: Path) -> tuple[Any, Any]:
-    model = transformers.AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval()
-    return model, transformers.AutoTokenizer.from_pretrained(directory)
+    """Model and tokenizer, loaded as the model card says."""
+    scope: dict[str, Any] = {}
+    card = (directory / "README.md").read_text(encoding="utf-8")
+    exec(card.split("```python\n")[1].split("```")[0].replace('"DIR"', repr(str(directory))), scope)
+    return scope["model"], scope["tokenizer"]
 
 
-def texts(name: str, seed: int, count: int = 6) -> list[list[str]]:
+def texts(name: str, seed: int, count: int = 3) -> list[list[str]]:
     """Random words and sequences the program has something to say about."""
     entry, rng = programs.entry(name), random.Random(seed)
     symbols = [str(s) for s in compiled(name).alphabet.symbols]
@@ -89,7 +94,7 @@ def test_words_in_words_out_as_the_reference_says(name: str, target: str, export
         wanted = ["⊥" if v is None else str(v) for v in entry.reference(text, **PROGRAMS[name])]
         assert tokenizer.convert_ids_to_tokens(best.tolist()) == wanted, text
         said += sum(w != "⊥" for w in wanted)
-    assert said > 5
+    assert said >= 3
 
 
 @pytest.mark.parametrize(("name", "target"), [("previous", "gpt2"), ("khop", "gpt2"), ("khop", "llama"), ("khop", "qwen2")])
@@ -327,15 +332,17 @@ def test_symbols_that_are_numbers_and_outputs_that_are_not_symbols(tmp_path: Pat
 
 
 def test_the_command_exports_and_reports(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "headwork", "export", "khop", "--set", "k=3", "--length", "12", "--to", "gpt2", "-o"]
-    done = subprocess.run([*command, str(tmp_path / "out"), "--json"], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    def command(*options: str) -> Any:
+        return CliRunner().invoke(app, ["export", "khop", "--set", "k=3", "--length", "12", *options])
+
+    done = command("--to", "gpt2", "-o", str(tmp_path / "out"), "--json")
+    assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert report["checked"]["ok"] and report["checked"]["wrong"] == 0
     assert any("4 attention layers where headwork's own model has 3" in note for note in report["notes"])
     assert {write.SIDECAR, write.CARD} | STOCK.files == {p.name for p in (tmp_path / "out").iterdir()}
-    failed = subprocess.run([*command[:-1], "-o", "/dev/null/x"], capture_output=True, text=True, timeout=120, check=False)
-    assert failed.returncode == 2 and "is not a directory" in failed.stderr
+    failed = command("-o", "/dev/null/x")
+    assert failed.exit_code == 2 and "is not a directory" in failed.stderr
 
 
 def test_exporting_needs_no_transformers(tmp_path: Path) -> None:
