@@ -12,7 +12,6 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
-from ..compiler.errors import InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..runtime import cases
@@ -109,20 +108,17 @@ class Runner(Protocol):
     def __call__(self, ids: torch.Tensor) -> torch.Tensor: ...
 
 
-def rows(graph: Graph, exhaustive: int | None, samples: int, lengths: Sequence[int] | None, seed: int) -> list[list[int]]:
-    """The sequences to try: all up to a length, then `samples` random and adversarial ones of the given lengths."""
+def sequences(graph: Graph, samples: int = 16, seed: int = 0) -> list[list[int]]:
+    """The sequences to try by default: all up to a small length, then `samples` random and adversarial ones up to N."""
     vocabulary, limit = len(graph.sizes.alphabet), graph.sizes.length
-    every = cases.auto_exhaustive(vocabulary, limit) if exhaustive is None else min(exhaustive, limit)
-    if cases.exhaustive_count(vocabulary, every) > cases.MAX_EXHAUSTIVE:
-        raise InputError(f"there are more than {cases.MAX_EXHAUSTIVE:,} sequences of length up to {every}", hint="choose a smaller length")
-    chosen = cases.default_lengths(limit) if lengths is None else list(lengths)
-    return [*cases.exhaustive(vocabulary, every), *cases.sampled(vocabulary, chosen, samples, random.Random(seed))]
+    short = cases.exhaustive(vocabulary, cases.auto_exhaustive(vocabulary, limit))
+    return [*short, *cases.sampled(vocabulary, cases.default_lengths(limit), samples, random.Random(seed))]
 
 
-def compare(run: Runner, expected: Expected, sequences: Sequence[Sequence[int]], report: Checked) -> None:
+def compare(run: Runner, expected: Expected, tried: Sequence[Sequence[int]], report: Checked) -> None:
     """Every position of every sequence: the greatest logit's word, and how far any logit is from the exact one."""
     by_length: dict[int, list[list[int]]] = {}
-    for row in sequences:
+    for row in tried:
         by_length.setdefault(len(row), []).append(list(row))
     for length, same in sorted(by_length.items()):
         step = max(1, BATCH_POSITIONS // length)
@@ -157,19 +153,12 @@ def _quiet() -> Iterator[None]:
 
 
 def check_stock(
-    directory: Path,
-    expected: Expected,
-    *,
-    tokenizer_class: str = "AutoTokenizer",
-    exhaustive: int | None = None,
-    samples: int = 16,
-    lengths: Sequence[int] | None = None,
-    seed: int = 0,
+    directory: Path, expected: Expected, tried: Sequence[Sequence[int]], *, seed: int = 0, tokenizer_class: str = "AutoTokenizer"
 ) -> Checked:
     """Load a checkpoint from its files with stock classes and compare it with the interpreter.
 
-    All positions of all sequences up to length `exhaustive` (chosen small if None) and of `samples` others; then texts
-    generated from words: with the cache, without it, and in one batch with padding on the left.
+    All positions of all sequences of token ids in `tried`; then texts generated from words: with the cache, without it, and
+    in one batch with padding on the left.
     """
     import transformers
 
@@ -177,8 +166,7 @@ def check_stock(
     with _quiet():
         model = cast("Stock", transformers.AutoModelForCausalLM.from_pretrained(directory, dtype="auto").eval())
         tokenizer = getattr(transformers, tokenizer_class).from_pretrained(directory)
-    sequences = rows(expected.graph, exhaustive, samples, lengths, seed)
-    compare(lambda ids: model(ids).logits, expected, sequences, report)
+    compare(lambda ids: model(ids).logits, expected, tried, report)
     limit = expected.graph.sizes.length
     rng = random.Random(seed)
     sizes = sorted({rng.randint(1, max(1, min(limit - 1, 24))) for _ in range(PROMPTS)})

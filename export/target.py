@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Storage:
     write: Callable[[Path, Built], None]
     read: Callable[[Path], dict[str, Reals]]
     settings: Callable[[Path], dict[str, Json]]
-    check: Callable[[Path, Expected], Checked]
+    check: Callable[[Path, Expected, Sequence[Sequence[int]]], Checked]
 
 
 @dataclass(frozen=True, slots=True)

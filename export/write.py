@@ -18,7 +18,7 @@ from ..runtime.module import Shape
 from ..runtime.serial import Json, Reader
 from . import gpt2, llama, onnx
 from .card import card, parameters, proof, summary
-from .check import Checked, Expected
+from .check import Checked, Expected, sequences
 from .native import Frame
 from .target import HEAD, Built, Target
 from .words import Words
@@ -79,7 +79,7 @@ def export(
     with appearing(Path(directory), is_export) as work:
         _write(work, spec, built, card(source_layers, spec, built, said))
         if installed if check is None else check:
-            checked = store.check(work, Expected(model.graph, built.words, built.model.output_form, HEAD))
+            checked = store.check(work, expected(model, built), sequences(model.graph))
             if not checked.ok:
                 raise CheckpointError(
                     f"the export is wrong and was not kept; {checked}", hint="this is a fault of headwork: please report it"
@@ -101,6 +101,11 @@ def export(
         notes,
         checked,
     )
+
+
+def expected(model: Model, built: Built) -> Expected:
+    """What a checkpoint built from a model must do."""
+    return Expected(model.graph, built.words, built.model.output_form, HEAD)
 
 
 def _target(name: str) -> Target:

@@ -21,7 +21,7 @@ import headwork as hw
 from headwork import programs
 from headwork.cli import app
 from headwork.export import gpt2, llama, write
-from headwork.export.check import Expected, check_stock
+from headwork.export.check import Checked, Expected, check_stock, sequences
 from headwork.export.native import Frame, magnitudes
 from headwork.export.rounding import BITS, accuracy
 from headwork.export.stock import STOCK
@@ -152,15 +152,19 @@ def expected(model: hw.Model) -> Expected:
     return Expected(model.graph, Words.of(model), model.output_form, HEAD)
 
 
+def checked(directory: Path, model: hw.Model) -> Checked:
+    return check_stock(directory, expected(model), sequences(model.graph, samples=4))
+
+
 def test_one_wrong_weight_is_caught_by_both_checks(tmp_path: Path) -> None:
     """A value weight of the last head: the stock model says wrong words, and the file no longer maps back."""
     directory = tmp_path / "out"
     compiled("induction").export(directory, check=False)
-    assert check_stock(directory, expected(compiled("induction")), samples=4).ok
+    assert checked(directory, compiled("induction")).ok
     weight = load_file(directory / "model.safetensors")["transformer.h.1.attn.c_proj.weight"]
     row, column = map(int, np.argwhere(weight)[0])
     change(directory, "transformer.h.1.attn.c_proj.weight", (row, column), 2.0)
-    wrong = check_stock(directory, expected(compiled("induction")), samples=4)
+    wrong = checked(directory, compiled("induction"))
     assert not wrong.ok and "the program says" in wrong.first
     with pytest.raises(hw.CheckpointError, match=r"transformer.h.1.attn.c_proj.weight' is not what the program's weights map to"):
         hw.read_export(directory)
@@ -289,7 +293,7 @@ def test_no_logit_is_off_by_more_than_is_proved(name: str, exported: Any) -> Non
 @pytest.mark.parametrize("name", ["khop", "recall"])
 def test_llama_logits_are_the_exact_integers(name: str, exported: Any) -> None:
     """Nothing is rounded after the first block: the deviation is 0, not small."""
-    report = check_stock(exported(name, "llama"), expected(compiled(name)), samples=8)
+    report = checked(exported(name, "llama"), compiled(name))
     assert report.ok and report.deviation == 0
 
 
