@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
+    from .runtime.generate import generate
     from .runtime.model import Model, compile
     from .runtime.stages import diagnose
     from .theory.bounds import bounds, one_layer
@@ -33,6 +34,7 @@ _LATE = {
     "check": "runtime.check",
     "compile": "runtime.model",
     "diagnose": "runtime.stages",
+    "generate": "runtime.generate",
     "load": "runtime.files",
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
@@ -77,6 +79,7 @@ __all__ = [
     "check",
     "compile",
     "diagnose",
+    "generate",
     "interpret",
     "load",
     "match",

@@ -6,10 +6,12 @@ import difflib
 
 from ..compiler.errors import InputError
 from ..compiler.language import Program
-from . import compose, induction, ioi, khop, previous, recall, skip_trigram
+from . import automaton_by_steps, compose, counter, hop_by_steps, induction, ioi, khop, previous, recall, skip_trigram, turing
 from .entry import Entry
 
-_ENTRIES = {module.ENTRY.name: module.ENTRY for module in (previous, induction, khop, skip_trigram, recall, compose, ioi)}
+_ON_PROMPTS = (previous, induction, khop, skip_trigram, recall, compose, ioi)
+_ON_THEIR_OWN_TEXT = (counter, hop_by_steps, automaton_by_steps, turing)
+_ENTRIES = {module.ENTRY.name: module.ENTRY for module in (*_ON_PROMPTS, *_ON_THEIR_OWN_TEXT)}
 
 
 def names() -> list[str]:
