@@ -34,6 +34,12 @@ def test_the_programs_compile_run_check_and_load(
     assert isinstance(scope["induction"], hw.Program)
 
 
+def test_the_busy_beaver_writes_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (b for b in BLOCKS if "beaver" in b)
+    exec(compile(block, "README.md", "exec"), {"hw": hw})
+    assert f"```\n{capsys.readouterr().out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_stock_checkpoint_loads_and_says_what_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
