@@ -34,9 +34,9 @@ MOST = (0, 3, 6)  # the stream's greatest entry is 2**most: wide values lose les
 def build(model: Model, code: str, dtype: str) -> Built:
     """A model's program for GPT-2 in the first arithmetic, code and scale whose bound holds.
 
-    `code` and `dtype` pin them; "auto" tries float32, then float64. Raises ExactnessError with the first inequality that fails.
+    `code` and `dtype` pin them; "auto" tries float32, then float64. Raises ExactnessError with the first inequality that fails in the last of them.
     """
-    refusal: ExactnessError | None = None
+    refusals: dict[str, ExactnessError] = {}
     dtypes = tuple(ARITHMETIC) if dtype == "auto" else (dtype,)
     for kind, choice, most in itertools.product(dtypes, CODES if code == "auto" else (code,), MOST):
         try:
@@ -46,17 +46,16 @@ def build(model: Model, code: str, dtype: str) -> Built:
             frame = Frame.of(tops, heads * d_head, balance=True, most=most)
             bound = accuracy(lowered, frame, tops, ARITHMETIC[kind].grid, EPSILON * 2.0 ** -(BITS[kind] + 1))
         except ExactnessError as error:
-            refusal = refusal or error
+            refusals.setdefault(kind, error)
             continue
         words = Words.of(lowered)
         notes = [f"The same holds in GPT-2's arithmetic, in {kind}: {bound}."]
-        if refusal and kind != dtypes[0]:
-            notes.append(f"Not shown in {dtypes[0]}: {refusal.fact}.")
+        if kind != dtypes[0]:
+            notes.append(f"Not shown in {dtypes[0]}: {refusals[dtypes[0]].fact}.")
         return Built(
             lowered, choice, words, frame, config(lowered, words, frame), tensors(lowered, words, frame), _blocks(lowered), tuple(notes)
         )
-    assert refusal is not None
-    raise refusal
+    raise refusals[dtypes[-1]]
 
 
 def _sizes(shape: Shape) -> tuple[int, int, int]:

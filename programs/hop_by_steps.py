@@ -27,10 +27,10 @@ def make(k: int = 2, places: int = 64) -> hw.Program:
     def hop(token: hw.Value, position: hw.Value) -> hw.Value:
         is_letter = hw.table(lambda s: True if s in LETTERS else None, token)
         written = position - hw.match(query=True, key=is_letter).latest().position  # numbers since the last letter
-        jump = hw.match(query=token, key=token, before=True).latest().position + 1
+        after = hw.table(lambda p: str(p + 1) if p < places else None, position)  # the name of the next place
+        jump = hw.match(query=token, key=token, before=True).latest().fetch(after)
         there = hw.match(query=hw.table(number.get, token), key=position).latest()
-        pointer = hw.where(written == 0, jump, there.fetch(jump))
-        step = hw.table(lambda p: str(p) if p <= places else None, pointer)
+        step = hw.where(written == 0, jump, there.fetch(jump))
         return hw.where(written == k, there.fetch(token), step)
 
     return hop
