@@ -34,7 +34,8 @@ MOST = (0, 3, 6)  # the stream's greatest entry is 2**most: wide values lose les
 def build(model: Model, code: str, dtype: str) -> Built:
     """A model's program for GPT-2 in the first arithmetic, code and scale whose bound holds.
 
-    `code` and `dtype` pin them; "auto" tries float32, then float64. Raises ExactnessError with the first inequality that fails in the last of them.
+    `code` and `dtype` pin them; "auto" tries float32, then float64. Raises ExactnessError with the first inequality that
+    fails in the last of them.
     """
     refusals: dict[str, ExactnessError] = {}
     dtypes = tuple(ARITHMETIC) if dtype == "auto" else (dtype,)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
@@ -21,12 +23,14 @@ import headwork as hw
 from headwork import programs
 from headwork.cli import app
 from headwork.export import gpt2, llama, write
-from headwork.export.check import Checked, Expected, check_stock, sequences
+from headwork.export.check import Checked, Expected, check_stock, compare, sequences
 from headwork.export.native import Frame, magnitudes
 from headwork.export.rounding import BITS, accuracy
 from headwork.export.stock import STOCK
 from headwork.export.target import HEAD
 from headwork.export.words import Words
+
+from . import generate
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install -e '.[hf]'")
 
@@ -114,9 +118,9 @@ def test_generation_follows_the_reference(name: str, target: str, exported: Any)
     wanted = [continued(prompt, 5) for prompt in prompts]
     assert max(map(len, wanted)) == 5
     for prompt, right in zip(prompts, wanted, strict=True):
-        given = tokenizer(" ".join(prompt), return_tensors="pt")
+        asked = tokenizer(" ".join(prompt), return_tensors="pt")
         for cached in (True, False):
-            made = model.generate(**given, max_new_tokens=5, use_cache=cached)[0, given.input_ids.shape[1] :]
+            made = model.generate(**asked, max_new_tokens=5, use_cache=cached)[0, asked.input_ids.shape[1] :]
             assert tokenizer.decode(made).split() == right
     batch = tokenizer([" ".join(prompt) for prompt in prompts], padding=True, return_tensors="pt")
     assert batch.attention_mask.min() == 0
@@ -312,6 +316,27 @@ def test_llama_reads_every_bit_of_a_position_off_its_angle(n: int) -> None:
         logits = stock_model(torch.tensor([built.words.ids([i % 2 for i in range(n)])])).logits[0, 1:]
     said = [built.words.words[w] for w in logits.argmax(-1).tolist()]
     assert said == [str(i) for i in range(1, n + 1)]
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 999), min_size=4, max_size=40), st.sampled_from(["gpt2", "llama"]))
+def test_random_programs_in_stock_classes(numbers: list[int], target: str) -> None:
+    """Programs over the whole language, without files: tensors into the stock class, every word against the interpreter."""
+    model = hw.compile(generate.program(numbers, causal=True), length=7, alphabet=3)
+    spec = write.TARGETS[target]
+    built = spec.build(model, "auto", "auto")
+    sizes = {k: v for k, v in built.config.items() if k not in ("architectures", "model_type")}
+    loads = getattr(transformers, spec.loads)
+    dtype = getattr(torch, built.model.dtype)
+    made = loads(loads.config_class(**sizes, bos_token_id=None, eos_token_id=None)).to(dtype).eval()
+    made.load_state_dict({name: torch.tensor(t, dtype=dtype) for name, t in built.tensors.items()})
+    report, rng = Checked(target, HEAD), random.Random(4)
+    rows = [[rng.randrange(3) for _ in range(rng.randint(1, 7))] for _ in range(30)]
+    compare(lambda ids: made(ids).logits, write.expected(model, built), rows, report)
+    assert report.ok, report
+    back = spec.native(built.model, built.words, built.frame, built.tensors)
+    for name, tensor in built.model.module.state_dict().items():
+        assert np.array_equal(back[name], tensor.double().numpy()), name
 
 
 def test_symbols_that_are_numbers_and_outputs_that_are_not_symbols(tmp_path: Path) -> None:
