@@ -46,17 +46,24 @@ def build(model: Model, code: str, dtype: str) -> Built:
             heads, d_head, _ = _sizes(lowered.module.shape)
             frame = Frame.of(tops, heads * d_head, balance=True, most=most)
             bound = accuracy(lowered, frame, tops, ARITHMETIC[kind].grid, EPSILON * 2.0 ** -(BITS[kind] + 1))
+            words = Words.of(lowered)
+            made = tensors(lowered, words, frame)
+            fit(made, kind, lowered.name)
         except ExactnessError as error:
             refusals.setdefault(kind, error)
             continue
-        words = Words.of(lowered)
         notes = [f"The same holds in GPT-2's arithmetic, in {kind}: {bound}."]
         if kind != dtypes[0]:
             notes.append(f"Not shown in {dtypes[0]}: {refusals[dtypes[0]].fact}.")
-        return Built(
-            lowered, choice, words, frame, config(lowered, words, frame), tensors(lowered, words, frame), _blocks(lowered), tuple(notes)
-        )
+        return Built(lowered, choice, words, frame, config(lowered, words, frame), made, _blocks(lowered), tuple(notes))
     raise refusals[dtypes[-1]]
+
+
+def fit(made: dict[str, Reals], kind: str, program: str) -> None:
+    """Refuse weights that need more bits: a balance entry is the sum of a whole row."""
+    for name, tensor in made.items():
+        if (tensor.astype(kind) != tensor).any():
+            raise ExactnessError(f"{program}: an entry of {name} needs more than {BITS[kind]} bits", hint="shorten the length")
 
 
 def _sizes(shape: Shape) -> tuple[int, int, int]:

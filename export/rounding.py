@@ -65,7 +65,8 @@ def accuracy(model: Model, frame: Frame, tops: Reals, grid: int, variance: float
     wide[:, : scaled.shape[1]] = scaled
     wide[:, scaled.shape[1]] = scaled.sum(axis=1)
     top = wide[0]
-    error = np.zeros(frame.width)  # of the embedding, whose entries are exact
+    error = np.zeros(frame.width)  # of the embedding: one table or the other is zero, except in the balance dimension
+    error[scaled.shape[1]] = u * top[scaled.shape[1]]
     mean = worst_score = 0.0
 
     def noise() -> Reals:

@@ -86,6 +86,17 @@ def test_the_bound_grows_with_what_can_go_wrong() -> None:
         gpt2.build(long, "scalar", "float32")
 
 
+def test_weights_that_need_more_bits_are_refused() -> None:
+    """2**24 + 1 is the first integer that float32 does not have."""
+    model = hw.compile(programs.get("previous"), length=8)
+    built = gpt2.build(model, "auto", "float32")
+    gpt2.fit(built.tensors, "float32", "previous")
+    wide = {**built.tensors, "transformer.wpe.weight": np.array([2.0**24, 2.0**24 + 1])}
+    gpt2.fit(wide, "float64", "previous")
+    with pytest.raises(hw.ExactnessError, match=r"previous: an entry of transformer.wpe.weight needs more than 24 bits"):
+        gpt2.fit(wide, "float32", "previous")
+
+
 def test_lowering_for_a_target_leaves_the_native_model_alone() -> None:
     """Strict masks stay where headwork's own module runs the program."""
     graph = programs.khop.make(3).build(16, 4)
