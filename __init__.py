@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
     from .certificate.exact import Refused
     from .certificate.precision import Precision, precision
+    from .export.write import Exported, read_export
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
+    from .runtime.generate import generate
     from .runtime.model import Model, compile
     from .runtime.stages import diagnose
     from .theory.bounds import bounds, one_layer
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 _LATE = {
     "Certificate": "certificate.certify",
     "Cost": "runtime.cost",
+    "Exported": "export.write",
     "Model": "runtime.model",
     "Report": "runtime.check",
     "bounds": "theory.bounds",
@@ -51,10 +54,12 @@ _LATE = {
     "diagnose": "runtime.stages",
     "Frontier": "theory.frontier",
     "frontier": "theory.frontier",
+    "generate": "runtime.generate",
     "load": "runtime.files",
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
+    "read_export": "export.write",
     "Refused": "certificate.exact",
     "search_one_layer": "theory.search",
 }
@@ -77,6 +82,7 @@ __all__ = [
     "Domain",
     "DomainError",
     "ExactnessError",
+    "Exported",
     "Frontier",
     "HeadworkError",
     "Hit",
@@ -97,6 +103,7 @@ __all__ = [
     "compile",
     "diagnose",
     "frontier",
+    "generate",
     "interpret",
     "load",
     "match",
@@ -107,6 +114,7 @@ __all__ = [
     "previous",
     "program",
     "programs",
+    "read_export",
     "scan",
     "search_one_layer",
     "select",

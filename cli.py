@@ -112,6 +112,33 @@ def compile_(
 
 
 @app.command()
+def export(
+    program: Wanted,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the checkpoint.")],
+    to: Annotated[str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2 or onnx.")] = "gpt2",
+    settings: Settings = None,
+    length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence; default 64.")] = None,
+    alphabet: AlphabetOption = None,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    check: Annotated[bool | None, typer.Option(help="Run the files against the interpreter; default: where that is installed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a program or a checkpoint as one that stock tools load, such as GPT2LMHeadModel; check it from its files."""
+    from .display import say, say_json, status
+
+    source = find(program, settings or ())
+    # Code and dtype are the target's, so they are chosen after the program is compiled.
+    model = _model(source, length, parse_alphabet(alphabet), None, None, None, default_length=64)
+    with status(f"exporting {model.name}"):
+        report = model.export(out, to, code=code or "auto", dtype=dtype or "auto", check=check)
+    if as_json:
+        say_json(report.as_dict())
+    else:
+        say(str(report))
+
+
+@app.command()
 def run(
     program: Wanted,
     tokens: Annotated[str, typer.Option("--input", metavar="FILE", help="A JSON list, a list of lists, or words; - is standard input.")],

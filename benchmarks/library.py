@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import date
 
 import torch
+from record import record
+from table import markdown
 
 import headwork as hw
 from headwork.compiler.domain import Symbol
-from record import record
-from table import markdown
 
 LENGTHS = (8, 16, 64, 256, 1024)
 CHECKED = (64, 1024)

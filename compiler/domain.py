@@ -119,10 +119,12 @@ def _ids(symbols: tuple[Symbol, ...]) -> dict[object, int]:
 class Sizes:
     """What a program is built for: context length N, alphabet, whether positions see only the past, and mantissa bits.
 
-    The mantissa says how much one head may add up; a program that adds up more is spread over several.
+    The mantissa says how much one head may add up; a program that adds up more is spread over several. `strict` says that
+    a head may leave out its own position; some architectures have no such mask.
     """
 
     length: int
     alphabet: Alphabet
     causal: bool
     mantissa: int = 24
+    strict: bool = True

@@ -21,15 +21,16 @@ class Dtype:
     attention may compute its softmax in float32, hence the same grid there.
 
     Totals have a finer grid: a match scores one step of `tally` nats below BOS, a mismatch at least `rivals` steps, where
-    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92.
+    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92. Without them (0)
+    the arithmetic has no totals: where a stream is not kept to the last bit, it does not round them either.
     """
 
     name: str
     mantissa: int
     grid: int
     largest: float
-    tally: int
-    rivals: int
+    tally: int = 0
+    rivals: int = 0
 
     @property
     def limit(self) -> int:

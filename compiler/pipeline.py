@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from .graph import Graph
 from .layout import Layout, layout
-from .numerics import dtype_named
+from .numerics import Dtype, dtype_named
 from .plan import Plan
 from .planner import plan
-from .rewrite import optimise
+from .rewrite import optimise, without_strict
 from .schedule import Schedule, schedule
 from .weights import Weights, emit
 
@@ -35,14 +35,16 @@ class Compiled:
         return str({s: getattr(self, s) for s in STAGES}[name])
 
 
-def lower(graph: Graph, dtype: str = "float32", code: str = "auto", heads: int | None = None) -> Compiled:
+def lower(graph: Graph, dtype: str | Dtype = "float32", code: str = "auto", heads: int | None = None) -> Compiled:
     """Lower a program's graph to weights.
 
-    `dtype` is the arithmetic the weights must be exact in, `code` pins the lookups' code, `heads` is the budget per
-    layer. Raises ExactnessError where the program cannot be exact, InputError for an unknown dtype or code.
+    `dtype` is the arithmetic the weights must be exact in, by name or with a target's own grid and bits, `code` pins
+    the lookups' code, `heads` is the budget per layer. A graph whose sizes say `strict=False` is lowered to causal
+    masks. Raises ExactnessError where the program cannot be exact, InputError for an unknown dtype or code.
     """
-    optimised = optimise(graph)
-    planned = plan(optimised, dtype_named(dtype), code, limited=heads is not None)
+    optimised = optimise(without_strict(graph) if not graph.sizes.strict else graph)
+    arithmetic = dtype_named(dtype) if isinstance(dtype, str) else dtype
+    planned = plan(optimised, arithmetic, code, limited=heads is not None)
     scheduled = schedule(planned, heads)
     placed = layout(scheduled)
     return Compiled(graph, optimised, planned, scheduled, placed, emit(placed))

@@ -288,6 +288,9 @@ class _Planner:
         """A sum of totals: their heads add to a filled cell, and one unit takes the filling off again."""
         node = self.graph.nodes[index]
         try:
+            if not self.dtype.tally:
+                fact = f"the total {node.name} needs a stream that keeps every bit, in which rounding makes it exact"
+                raise ExactnessError(fact, hint="this target has none; native checkpoints and ONNX do")
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"the total {node.name} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")

@@ -9,10 +9,13 @@ from ..compiler.language import Program
 from . import (
     addition,
     automaton,
+    automaton_by_steps,
     compose,
+    counter,
     counts,
     dyck,
     frequency,
+    hop_by_steps,
     induction,
     ioi,
     khop,
@@ -25,6 +28,7 @@ from . import (
     reverse,
     skip_trigram,
     sort,
+    turing,
 )
 from .entry import Entry
 
@@ -34,6 +38,7 @@ _LIBRARY = (
     *(frequency.MOST_FREQUENT, frequency.MAJORITY, frequency.FRACTION_OF_PREVIOUS, prefix_sum.PARITY, prefix_sum.PREFIX_SUM),
     *(dyck.DYCK1, dyck.DYCK_K, dyck.SHUFFLE_DYCK, ngram.BIGRAM, ngram.NGRAM, automaton.ENTRY, addition.ENTRY),
     *(memory.ENTRY, nearest.ENTRY),
+    *(counter.ENTRY, hop_by_steps.ENTRY, automaton_by_steps.ENTRY, turing.ENTRY),  # on their own text
 )
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}
 

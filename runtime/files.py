@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -37,20 +39,36 @@ def save(model: Model, directory: Path) -> Path:
 
     Replaces an earlier checkpoint of the same name. Raises InputError if the name is taken by something else.
     """
+    files = {CONFIG: config_json(model), PROGRAM: program_json(model)}
+    with appearing(directory, _is_checkpoint) as work:
+        for name, content in files.items():
+            write_json(work / name, content)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
+        save_file(tensors, work / TENSORS, metadata={"format": "pt"})
+    return directory.absolute()
+
+
+def write_json(path: Path, content: Json) -> None:
+    """Write one file of a checkpoint."""
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def appearing(directory: Path, ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """A directory to fill, which takes its name when all went well; what `ours` accepts, or an empty one, is replaced.
+
+    Raises InputError if the name is taken by something else.
+    """
     directory = directory.absolute()
-    if directory.exists() and not _replaceable(directory):
+    if directory.exists() and not (directory.is_dir() and (not any(directory.iterdir()) or ours(directory))):
         raise InputError(f"{directory} exists and is not a headwork checkpoint", hint="choose another directory, or empty this one")
-    files = {CONFIG: _config(model), PROGRAM: _program(model)}
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{directory.parent} is not a directory", hint="choose another place to save") from error
     work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        for name, content in files.items():
-            (work / name).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
-        save_file(tensors, work / TENSORS, metadata={"format": "pt"})
+        yield work
         work.chmod(0o755)
         if directory.exists():
             _swap(directory, work)
@@ -58,7 +76,6 @@ def save(model: Model, directory: Path) -> Path:
             os.replace(work, directory)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return directory
 
 
 def _swap(directory: Path, work: Path) -> None:
@@ -75,13 +92,9 @@ def _swap(directory: Path, work: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _replaceable(directory: Path) -> bool:
-    """Whether a path may be overwritten: an empty directory, or one that holds a checkpoint and nothing else."""
-    if not directory.is_dir():
-        return False
+def _is_checkpoint(directory: Path) -> bool:
+    """Whether a directory holds a checkpoint and nothing else."""
     names = {p.name for p in directory.iterdir()}
-    if not names:
-        return True
     try:
         config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -89,7 +102,8 @@ def _replaceable(directory: Path) -> bool:
     return isinstance(config, dict) and config.get("format") == FORMAT and names <= {CONFIG, PROGRAM, TENSORS}
 
 
-def _config(model: Model) -> Json:
+def config_json(model: Model) -> Json:
+    """A model's sizes, as config.json holds them."""
     shape = model.module.shape
     blocks: list[Json] = []
     for block in shape.blocks:
@@ -111,7 +125,8 @@ def _config(model: Model) -> Json:
     }
 
 
-def _program(model: Model) -> Json:
+def program_json(model: Model) -> Json:
+    """What a model's numbers mean, as program.json holds it."""
     return {
         "alphabet": alphabet_json(model.alphabet),
         "graph": graph_json(model.graph),
@@ -136,9 +151,13 @@ def load(directory: str | Path) -> Model:
     path = Path(directory)
     if not path.is_dir():
         raise CheckpointError(f"{path} is not a directory", hint="give the directory that save() or `headwork compile --out` wrote")
-    config = Reader(_json(path / CONFIG), CONFIG)
+    config, program = (Reader(read_json(path / name), name) for name in (CONFIG, PROGRAM))
+    return rebuild(config, program, lambda shape, dtype: _tensors(path / TENSORS, shape, TORCH[dtype]))
+
+
+def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict[str, torch.Tensor]]) -> Model:
+    """A model from its two descriptions and from the tensors for a shape and dtype. Raises CheckpointError as `load` does."""
     shape, dtype = _read_config(config)
-    reader = Reader(_json(path / PROGRAM), PROGRAM)
     reader.only("alphabet", "graph", "optimised", "output_form", "probes", "heads")
     alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
     sizes = Sizes(shape.length, alphabet, config.bool("causal"), DTYPES[dtype].mantissa)
@@ -156,7 +175,7 @@ def load(directory: str | Path) -> Model:
     return Model(
         graph=graph,
         optimised=optimised,
-        module=assemble(shape, _tensors(path / TENSORS, shape, TORCH[dtype])),
+        module=assemble(shape, tensors(shape, dtype)),
         dtype=dtype,
         output_form=output_form,
         probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
@@ -164,7 +183,8 @@ def load(directory: str | Path) -> Model:
     )
 
 
-def _json(path: Path) -> Json:
+def read_json(path: Path) -> Json:
+    """One file of a checkpoint. Raises CheckpointError where it is missing or damaged."""
     try:
         return cast("Json", json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
@@ -196,21 +216,8 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
     return Shape(*sizes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
 
 
-def _expected_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    d = shape.d_model
-    shapes: dict[str, tuple[int, ...]] = {"W_E": (shape.alphabet + 1, d), "W_pos": (shape.length + 1, d), "W_U": (d, shape.classes)}
-    for i, block in enumerate(shape.blocks):
-        if isinstance(block, AttentionShape):
-            h, e = len(block.masks), block.d_head
-            shapes |= {f"blocks.{i}.{name}": (h, d, e) for name in ("W_Q", "W_K", "W_V")}
-            shapes[f"blocks.{i}.W_O"] = (h, e, d)
-        else:
-            shapes |= {f"blocks.{i}.W_in": (d, block.d_mlp), f"blocks.{i}.W_out": (block.d_mlp, d)}
-    return shapes
-
-
 def _tensors(path: Path, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    wanted = _expected_shapes(shape)
+    wanted = shape.tensors()
     again = "the file is damaged or belongs to another checkpoint; save the model again"
     try:
         with safe_open(path, framework="pt") as file:

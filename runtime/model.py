@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
@@ -21,6 +21,9 @@ from ..compiler.weights import AttentionWeights, Weights
 from .cost import Cost, cost_of
 from .module import AttentionShape, MlpShape, Shape, Transformer
 from .tokens import decode_value, encode
+
+if TYPE_CHECKING:
+    from ..export.write import Exported
 
 Output: TypeAlias = list[Symbol | None]
 TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -131,6 +134,14 @@ class Model:
 
         return save(self, Path(directory))
 
+    def export(
+        self, directory: str | Path, target: str = "gpt2", *, code: str = "auto", dtype: str = "auto", check: bool | None = None
+    ) -> Exported:
+        """Write the program as a checkpoint that the field's tools load: see `export/write.py`."""
+        from ..export.write import export
+
+        return export(self, directory, target, code=code, dtype=dtype, check=check)
+
     def explain(self) -> str:
         """The model as a table: every head with what it matches and why it is exact, every MLP, every value's place."""
         from .explain import explain
@@ -168,7 +179,12 @@ def compile(
     `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
     inequality where it cannot be exact, InputError for impossible options.
     """
-    compiled = lower(program.build(length, alphabet, dtype), dtype, code, heads)
+    return model_of(lower(program.build(length, alphabet, dtype), dtype, code, heads))
+
+
+def model_of(compiled: Compiled) -> Model:
+    """The model of a compilation."""
+    dtype = compiled.plan.dtype.name
     return Model(
         graph=compiled.graph,
         optimised=compiled.optimised,

@@ -53,6 +53,19 @@ class Shape:
     classes: int
     blocks: tuple[AttentionShape | MlpShape, ...]
 
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor by name."""
+        d = self.d_model
+        shapes: dict[str, tuple[int, ...]] = {"W_E": (self.alphabet + 1, d), "W_pos": (self.length + 1, d), "W_U": (d, self.classes)}
+        for i, block in enumerate(self.blocks):
+            if isinstance(block, AttentionShape):
+                h, e = len(block.masks), block.d_head
+                shapes |= {f"blocks.{i}.{name}": (h, d, e) for name in ("W_Q", "W_K", "W_V")}
+                shapes[f"blocks.{i}.W_O"] = (h, e, d)
+            else:
+                shapes |= {f"blocks.{i}.W_in": (d, block.d_mlp), f"blocks.{i}.W_out": (block.d_mlp, d)}
+        return shapes
+
 
 @contextmanager
 def full_precision() -> Iterator[None]:

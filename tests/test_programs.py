@@ -37,6 +37,8 @@ FUNCTIONS = [
 ]
 UP_TO_3 = [[i, "x", min(i + 1, 3)] for i in range(4)]
 LETTERS = [["a", "b", "c"], ["b", "c", "a"], ["c", "c", "b"], ["b", "a", "a"]]
+MODULO_3 = [[f"r{r}", d, f"r{(2 * r + int(d)) % 3}"] for r in range(3) for d in "01"]  # a binary number's remainder, digit by digit
+BEAVER_2 = [["A", "0", "1", ">", "B"], ["A", "1", "1", "<", "B"], ["B", "0", "1", "<", "A"], ["B", "1", "1", ">", "H"]]
 SETTINGS: list[tuple[str, Parameters]] = [
     ("previous", {}),
     ("previous", {"by": 2}),
@@ -81,6 +83,15 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("associative_memory", {"bits": 3}),
     ("nearest", {}),
     ("nearest", {"bits": 2}),
+    ("counter", {}),
+    ("counter", {"width": 3}),
+    ("hop_by_steps", {}),
+    ("hop_by_steps", {"k": 1, "places": 7}),
+    ("hop_by_steps", {"k": 5, "places": 20}),
+    ("automaton_by_steps", {}),
+    ("automaton_by_steps", {"rules": MODULO_3}),
+    ("turing", {}),
+    ("turing", {"rules": BEAVER_2, "cells": 4}),
 ]
 FREE = ["previous", "induction", "khop", "recall", "length", "histogram", "count_less_frequent", "reverse", "sort", "sort_by"]
 FREE += ["sort_by_frequency", "most_frequent", "majority", "prefix_sum", "bigram", "ngram"]  # programs over any alphabet
@@ -495,6 +506,16 @@ ERRORS: list[tuple[str, Parameters, str]] = [
         "program automaton has no transition from 'q' with 'b'\n    hint: add the row; a trap state will do",
     ),
     ("automaton", {"dfa": FUNCTIONS, "accept": []}, "program automaton has more than 256 different compositions of transitions\n    hint:"),
+    ("counter", {"width": 0}, "program counter was given width=0\n    hint: give width of at least 1"),
+    ("hop_by_steps", {"k": 0}, "program hop_by_steps was given k=0\n    hint: give k of at least 1"),
+    ("hop_by_steps", {"places": 0}, "program hop_by_steps was given places=0\n    hint: give places of at least 1"),
+    ("automaton_by_steps", {"rules": []}, "program automaton_by_steps was given no rules\n    hint: give at least one rule"),
+    ("automaton_by_steps", {"rules": [["q", ":", "q"]]}, "program automaton_by_steps was given the rule ['q', ':', 'q']\n    hint: a rule"),
+    ("automaton_by_steps", {"rules": [["q", "a", "q"], ["q", "a", "r"]]}, "program automaton_by_steps was given q, a twice\n    hint: an"),
+    ("turing", {"rules": []}, "program turing was given no rules\n    hint: give at least one rule"),
+    ("turing", {"rules": [["A", "0", "1", "R", "B"]]}, "program turing was given the rule ['A', '0', '1', 'R', 'B']\n    hint: a rule is"),
+    ("turing", {"rules": [*BEAVER_2, BEAVER_2[0]]}, "program turing was given A, 0 twice\n    hint: a machine has one rule"),
+    ("turing", {"cells": 0}, "program turing was given cells=0\n    hint: give cells of at least 1"),
     ("skip_trigram", {"table": []}, "program skip_trigram was given an empty table\n    hint: give at least one entry [far, near, next]"),
     ("skip_trigram", {"table": [["a", "b"]]}, "program skip_trigram was given the entry ['a', 'b']\n    hint: an entry is three words"),
     ("skip_trigram", {"table": ["abc"]}, "program skip_trigram was given the entry 'abc'\n    hint: an entry is three words"),

@@ -34,13 +34,35 @@ def test_the_programs_compile_run_check_and_load(
     assert isinstance(scope["induction"], hw.Program)
 
 
+def test_the_busy_beaver_writes_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (b for b in BLOCKS if "beaver" in b)
+    exec(compile(block, "README.md", "exec"), {"hw": hw})
+    assert f"```\n{capsys.readouterr().out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_stock_checkpoint_loads_and_says_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed: pip install -e '.[hf]'")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    exec(compile(BLOCKS[0], "README.md", "exec"), scope)
+    for block in (b for b in BLOCKS if "induction-gpt2" in b):
+        exec(compile(block, "README.md", "exec"), scope)
+    printed = capsys.readouterr().out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "0 wrong" in printed
+    assert f"```\n{printed.splitlines()[-1]}\n```" in readme
+
+
 def test_the_new_primitive_is_a_primitive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its units compute what its meaning says, for every value and for ⊥."""
     module = ModuleType("headwork.compiler.ops.magnitude")
     module.__package__ = "headwork.compiler.ops"
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their own module up there
     scope = vars(module)
-    exec(compile(BLOCKS[2], "README.md", "exec", dont_inherit=True), scope)
+    (block,) = (b for b in BLOCKS if "class Magnitude" in b)
+    exec(compile(block, "README.md", "exec", dont_inherit=True), scope)
     made = scope["Magnitude"]
     assert isinstance(made, type) and issubclass(made, Local)
     op = made()

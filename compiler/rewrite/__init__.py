@@ -8,6 +8,7 @@ from ..graph import Graph
 from .associate import associate
 from .fold import fold
 from .push import push, shift
+from .strict import without_strict
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (fold, push, shift, associate)
 _ROUNDS = 8
@@ -26,4 +27,4 @@ def optimise(graph: Graph) -> Graph:
     return graph
 
 
-__all__ = ["PASSES", "associate", "fold", "optimise", "push", "shift"]
+__all__ = ["PASSES", "associate", "fold", "optimise", "push", "shift", "without_strict"]

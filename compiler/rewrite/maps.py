@@ -116,7 +116,7 @@ def shifted(builder: Builder, lookup: int) -> int | None:
     Components that depend on the position alone move with it. The shifted lookup needs one layer less.
     """
     node = builder.nodes[lookup]
-    if not (isinstance(node.op, Lookup) and node.op.mask == "causal" and node.op.pick in ("latest", "earliest")):
+    if not (isinstance(node.op, Lookup) and node.op.mask == "causal" and node.op.pick in ("latest", "earliest") and builder.sizes.strict):
         return None
     keys: list[int] = []
     after = None

@@ -1,0 +1,54 @@
+"""Lookups that leave out their own position, for architectures whose only mask is the causal one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import ExactnessError
+from ..graph import Builder, Graph, Node
+from ..ops import Affine, Clip, Fetch, Lookup, Total
+from .maps import at, copy, here, of_position, reads_position, rebuild, substitute
+
+
+def without_strict(graph: Graph) -> Graph:
+    """`match(q, k, before=True).fetch(x) = match(q, previous(k)).fetch(previous(x))`, with the same pick; totals likewise.
+
+    Preserves every value: s < i and k[s] = q[i] holds exactly if t = s + 1 has t <= i and previous(k)[t] = q[i]; the
+    order of places is kept, so the same one is picked, and previous(x)[t] = x[s]. What depends on the position alone
+    is moved when compiling; anything else costs one layer, which all strict lookups of one depth share. previous(k)
+    is ⊥ at the first place, so that is never picked, and what is read there does not matter.
+    """
+    unmasked = replace(graph, sizes=replace(graph.sizes, strict=False))
+
+    def rule(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
+        if isinstance(node.op, Lookup) and node.op.mask == "strict":
+            op, parts = node.op, node.op.parts
+            if op.ranked or op.graded:
+                raise ExactnessError(f"{node.name} ranks positions that leave out its own", node.line, "this target has no strict mask")
+            keys = (_previous(builder, k) for k in args[parts:])
+            return builder.add(replace(op, mask="causal"), (*args[:parts], *keys), node.name, node.line)
+        if isinstance(node.op, Total) and node.op.mask == "strict":
+            parts = node.op.parts
+            moved = (_previous(builder, a) for a in args[parts:])
+            return builder.add(replace(node.op, mask="causal"), (*args[:parts], *moved), node.name, node.line)
+        if isinstance(node.op, Fetch):
+            lookup = graph.nodes[node.args[0]].op
+            if isinstance(lookup, Lookup) and lookup.mask == "strict":
+                return builder.add(Fetch(), (args[0], _moved(builder, args[1])), node.name, node.line)
+        return copy(builder, node, args)
+
+    return rebuild(unmasked, rule)
+
+
+def _moved(builder: Builder, index: int) -> int:
+    """The value one place back; at the first place, which nobody reads, it may be anything."""
+    if of_position(builder, index) and reads_position(builder, index):
+        return substitute(builder, index, builder.add(Affine("position", (1,), -1), (here(builder),), "back"))
+    return _previous(builder, index)
+
+
+def _previous(builder: Builder, index: int) -> int:
+    """The value one place back, ⊥ at the first place."""
+    back = builder.add(Affine("position", (1,), -1), (here(builder),), "back")
+    inside = builder.add(Clip(1, builder.sizes.length), (back,), "clip")
+    return at(builder, index, inside)

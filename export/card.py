@@ -1,0 +1,76 @@
+"""The model card: what a checkpoint computes, what it costs, how to load it, what is proved of it."""
+
+from __future__ import annotations
+
+from ..certificate.certify import certify
+from ..certificate.exact import Refused
+from .native import Reals, strict_lookups
+from .target import Built, Target
+from .words import BOS, NONE
+
+
+def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
+    """README.md of a checkpoint."""
+    model, words = built.model, built.words
+    symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
+    lines = [
+        "---",
+        f"library_name: {target.storage.module}",
+        "---",
+        "",
+        f"# {model.name}, compiled to {target.name}",
+        "",
+        "Nothing is trained: headwork computed every weight from the program below.",
+        "",
+        "```python",
+        target.storage.how,
+        "```",
+        "",
+        f"The greatest logit at a position is the program's result there; {NONE} is no value. Words are separated by spaces. {BOS} stands",
+        f"first, the tokenizer puts it there. Sequences have up to {model.length:,} words. Generation stops at what is no symbol.",
+        "",
+        f"Symbols ({words.symbols:,}): {symbols}",
+        "",
+        "## Cost",
+        "",
+        *(f"- {line}" for line in summary(source_layers, built)),
+        "",
+        "## Proof",
+        "",
+        proof,
+        *built.notes,
+        "",
+        "## Program",
+        "",
+        "```",
+        str(model.graph),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def summary(source_layers: int, built: Built) -> list[str]:
+    """What the target made of the program's layers, in sentences."""
+    model = built.model
+    layers = model.cost.attention_layers
+    lines = [f"{built.blocks} blocks for {layers} attention layers and {model.cost.mlp_sublayers} MLPs; code {built.code}, {model.dtype}"]
+    strict = strict_lookups(model)
+    if strict and not model.graph.sizes.strict:
+        grown = f"{layers} attention layers where headwork's own model has {source_layers}"
+        lines.append(f"{strict} strict {'lookup' if strict == 1 else 'lookups'} written as causal ones over previous keys: {grown}")
+    lines.append(f"{parameters(built.tensors):,} parameters")
+    return lines
+
+
+def parameters(tensors: dict[str, Reals]) -> int:
+    """The entries of all tensors."""
+    return sum(t.size for t in tensors.values())
+
+
+def proof(built: Built) -> str:
+    """The certificate's statement for the lowered model in exact arithmetic, or why there is none."""
+    try:
+        return certify(built.model).statement
+    except Refused as refusal:
+        return f"Not certified: {refusal.fact}."

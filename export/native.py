@@ -1,0 +1,126 @@
+"""A compiled model as plain matrices, the form that targets are mapped from and back to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..compiler.errors import ExactnessError
+from ..compiler.numerics import Dtype
+from ..compiler.ops import Lookup, Total
+from ..compiler.pipeline import lower
+from ..runtime.model import Model, model_of
+from ..runtime.module import AttentionShape, MlpShape, Shape
+
+Reals: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """The matrices of a model by name, in float64. Shapes as in `runtime/module.py`."""
+
+    shape: Shape
+    tensors: dict[str, Reals]
+
+    @classmethod
+    def of(cls, model: Model) -> Native:
+        """The matrices of a model."""
+        return cls(model.module.shape, {name: t.detach().cpu().double().numpy() for name, t in model.module.state_dict().items()})
+
+    def block(self, index: int, name: str) -> Reals:
+        """One matrix of one block."""
+        return self.tensors[f"blocks.{index}.{name}"]
+
+
+Pair: TypeAlias = tuple[tuple[int, AttentionShape] | None, tuple[int, MlpShape] | None]
+
+
+def pairs(shape: Shape) -> list[Pair]:
+    """Blocks as the architectures of the field have them, attention then MLP; what a pair lacks is None."""
+    found: list[Pair] = []
+    for i, block in enumerate(shape.blocks):
+        if isinstance(block, AttentionShape):
+            found.append(((i, block), None))
+        elif found and found[-1][1] is None:
+            found[-1] = (found[-1][0], (i, block))
+        else:
+            found.append((None, (i, block)))
+    return found or [(None, None)]
+
+
+def relower(model: Model, dtype: Dtype, code: str) -> Model:
+    """The model's program lowered again for a target: causal masks only, in the target's arithmetic.
+
+    Raises ExactnessError where the program is not causal, adds up over positions, or does not fit the arithmetic.
+    """
+    if not model.graph.sizes.causal:
+        raise ExactnessError(f"{model.name} is bidirectional, and the target's attention is causal", hint="export it to onnx")
+    total = next((n for n in model.graph.nodes if isinstance(n.op, Total)), None)
+    if total is not None:
+        fact = f"the total {total.name} needs a stream that keeps every bit, in which rounding makes it exact"
+        raise ExactnessError(fact, total.line, "the target's norm does not leave it alone; export it to onnx")
+    graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
+    return model_of(lower(graph, dtype, code))
+
+
+def strict_lookups(model: Model) -> int:
+    """How many lookups of the program leave out their own position."""
+    return sum(isinstance(n.op, Lookup) and n.op.mask == "strict" for n in model.graph.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A wider stream for the native one: dimension d holds the native value times 2**-shift[d].
+
+    With `balance`, one more dimension holds minus the sum of all others, so that the mean is zero. Powers of two change no
+    rounding: every product in a head or a hidden unit is the native product.
+    """
+
+    shift: tuple[int, ...]
+    width: int
+    balance: bool
+
+    @classmethod
+    def of(cls, tops: Reals, width: int, balance: bool, most: int = 0) -> Frame:
+        """The frame in which every entry is at most 2**most. Shape of `tops`: (blocks + 1, d_model)."""
+        return cls(tuple(max(0, int(np.ceil(np.log2(max(m, 1)))) - most) for m in tops.max(axis=0)), width, balance)
+
+    @property
+    def scale(self) -> Reals:
+        """2**shift. Shape (d_model,)."""
+        return np.exp2(np.array(self.shift, np.float64))
+
+    def reads(self, matrix: Reals) -> Reals:
+        """A matrix that reads the stream. Shapes: (d_model, k) -> (width, k)."""
+        wide = np.zeros((self.width, matrix.shape[1]))
+        wide[: len(self.shift)] = matrix * self.scale[:, None]
+        return wide
+
+    def writes(self, matrix: Reals) -> Reals:
+        """A matrix that writes into the stream. Shapes: (k, d_model) -> (k, width)."""
+        d = len(self.shift)
+        wide = np.zeros((matrix.shape[0], self.width))
+        wide[:, :d] = matrix / self.scale
+        if self.balance:
+            wide[:, d] = -wide[:, :d].sum(axis=1)
+        return wide
+
+    def unread(self, wide: Reals) -> Reals:
+        """The native matrix of one that reads. Shapes: (width, k) -> (d_model, k)."""
+        return wide[: len(self.shift)] / self.scale[:, None]
+
+    def unwritten(self, wide: Reals) -> Reals:
+        """The native matrix of one that writes. Shapes: (k, width) -> (k, d_model)."""
+        return wide[:, : len(self.shift)] * self.scale
+
+
+def magnitudes(model: Model) -> Reals:
+    """The greatest absolute value each dimension can hold after each block, 0 the embedding. Shape (blocks + 1, d_model)."""
+    tops = np.zeros((len(model.module.shape.blocks) + 1, model.module.shape.d_model))
+    for probe in sorted(model.probes, key=lambda p: p.block):  # a later value takes the place of an earlier one
+        for dim, (lo, hi) in zip(probe.dims, probe.form.intervals(), strict=True):
+            tops[probe.block :, dim] = max(abs(lo), abs(hi))
+    return tops

@@ -1,0 +1,70 @@
+"""What every target hands over: a program lowered for it, and the files' content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..runtime.model import Model
+from ..runtime.serial import Json
+from .check import Checked, Expected
+from .native import Frame, Native, Reals
+from .words import Words
+
+# The right word leads by HEAD nats at least, so that sampling, the default of some pipelines, gives it too: exp(-128) is 0.
+HEAD = 128.0
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A program for a target: the model it was lowered to, config.json, the tensors, and what holds in its arithmetic."""
+
+    model: Model
+    code: str
+    words: Words
+    frame: Frame
+    config: dict[str, Json]
+    tensors: dict[str, Reals]
+    blocks: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The files of a kind of checkpoint: written, read back, and run by `module`, which `extra` installs."""
+
+    files: frozenset[str]
+    tensors: str
+    module: str
+    extra: str
+    how: str
+    write: Callable[[Path, Built], None]
+    read: Callable[[Path], dict[str, Reals]]
+    settings: Callable[[Path], dict[str, Json]]
+    check: Callable[[Path, Expected, Sequence[Sequence[int]]], Checked]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An architecture: `build` lowers a program for it in a code and a dtype, `tensors` maps the lowered model to its
+    weights, and `native` maps these back."""
+
+    name: str
+    loads: str
+    storage: Storage
+    build: Callable[[Model, str, str], Built]
+    config: Callable[[Model, Words, Frame], dict[str, Json]]
+    tensors: Callable[[Model, Words, Frame], dict[str, Reals]]
+    native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
+
+
+def head(model: Model, words: Words) -> Reals:
+    """HEAD·W_U by word: a class's column, and -1·one for words that are never the output. Shape (d_model, vocabulary)."""
+    one = next(p.dims[0] for p in model.probes if p.value == "one")
+    columns = np.zeros((model.module.shape.d_model, len(words.words)))
+    columns[one] = -1  # the right class has a logit of at least 0
+    columns[:, list(words.classes)] = Native.of(model).tensors["W_U"]
+    return columns * HEAD

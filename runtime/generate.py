@@ -1,0 +1,35 @@
+"""Generation: a model's answer at the end of a text is put behind it, again and again; the text is the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from .model import Model
+from .tokens import encode
+
+
+def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]:
+    """What a model says after a prompt, symbol by symbol, at most `steps` of them; it ends at ⊥ or when the text is N long.
+
+    The whole text is read again at every step. Raises InputError for an empty prompt, an unknown symbol, steps below 0, and
+    for a causal program's lack: one that is bidirectional, or whose answers are no symbols.
+    """
+    if model.output_domain.kind != "token":
+        raise InputError(f"{model.name} answers {model.output_domain}, which is no symbol to go on with", hint="use run()")
+    if not model.graph.sizes.causal:
+        raise InputError(f"{model.name} is bidirectional: its earlier answers change as the text grows", hint="compile it causal")
+    if steps < 0 or not len(prompt):
+        raise InputError(
+            f"cannot generate {steps} steps from {len(prompt)} tokens", hint="give at least one token, and steps of at least 0"
+        )
+    ids = encode(model.graph.sizes, prompt)
+    said: list[int] = []
+    while len(said) < steps and len(ids) < model.length:
+        best = int(model.classes([ids])[0, -1])
+        if not best:
+            break
+        said.append(best + model.output_form.off)
+        ids.append(said[-1])
+    return [model.alphabet.symbols[i] for i in said]
