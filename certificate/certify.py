@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiler.errors import InputError
+from ..compiler.forms import Form
 from ..compiler.ops import Fetch
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
@@ -284,11 +285,28 @@ def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: P
 def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int]:
     """The right class has the greatest logit, by a margin, for every value of the output, and logits are exact."""
     steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
-    margin = either_way(lambda stream, rows: _margin(stream, model, rows), stream, w_u.ints, [model.optimised.output])
+    margin = either_way(lambda stream, rows: _margin(stream, model, rows, w_u.shift), stream, w_u.ints, [model.optimised.output])
     return margin / 4 * 2.0**-w_u.shift, steps
 
 
-def _margin(stream: Stream, model: Model, w_u: Ints) -> int:
+def _as_code(x: Ints, w_u: Ints, unary: Ints, form: Form, shift: int) -> tuple[Ints, Ints, Ints]:
+    """Logits x·W_U + unary as q·code(class) - |code(class)|², where they are that: q is what the stream says of the code.
+
+    Shapes: x (cases, d_model), W_U (d_model, classes), unary (classes,), in units of 2**-shift. Else q is x and the keys W_U.
+    """
+    codes = form.encode(np.arange(len(unary)))  # (classes, width)
+    units = [np.flatnonzero((codes == unit).all(axis=1)) for unit in np.eye(codes.shape[1], dtype=np.int64)]
+    squares = (codes * codes).sum(axis=1)
+    if 0 <= shift <= 30 and all(len(unit) for unit in units):
+        of_unit = [int(unit[0]) for unit in units]
+        weights, constant = w_u[:, of_unit], unary[of_unit] + (1 << shift)
+        live = x.any(axis=0)
+        if (w_u[live] == weights[live] @ codes.T).all() and (unary == codes @ constant - (squares << shift)).all():
+            return x @ weights + constant, codes, -(squares << shift)
+    return x, w_u.T, unary
+
+
+def _margin(stream: Stream, model: Model, w_u: Ints, shift: int) -> int:
     """Four times the least lead of the right class's logit, in steps of W_U's grid."""
     meanings, form = stream.meanings, model.output_form
     node = model.optimised.output
@@ -305,7 +323,8 @@ def _margin(stream: Stream, model: Model, w_u: Ints) -> int:
     # ⊥ is class 0: as a meaning of its own it is compared like any other value.
     meaning = np.where(values == NONE, form.off, values)
     # Twice the code against twice the class's code: a multiple of a distance, as the rule of scores wants it.
-    found = scores(2 * x, w_u.T, np.zeros(cases.count, np.int64), 2 * unary, meaning[:, None], classes[:, None], "the output")
+    query, key, rest = _as_code(x, w_u, unary, form, shift)
+    found = scores(2 * query, key, np.zeros(cases.count, np.int64), 2 * rest, meaning[:, None], classes[:, None], "the output")
     margin = int((found.least - found.rival).min())
     if margin <= 0:
         raise Refused("the output: a wrong class can have the greatest logit")

@@ -16,7 +16,7 @@ from .exact import NONE, Ints, Refused
 from .ranges import Range, ranges
 
 Var: TypeAlias = int | Literal["one", "token", "position"]
-MAX_CASES = 1 << 23
+MAX_CASES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
