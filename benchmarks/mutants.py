@@ -26,8 +26,16 @@ SIZES: dict[str, dict[str, object]] = {
     "recall": {"length": 3},
     "compose": {"length": 2},
     "ioi": {"length": 5, "alphabet": ["Mary", "John", "gave"]},
+    "histogram": {"length": 5, "alphabet": 3},
+    "sort": {"length": 4, "alphabet": 3},
+    "reverse": {"length": 5, "alphabet": 3},
+    "most_frequent": {"length": 5},
+    "parity": {"length": 7},
+    "dyck1": {"length": 7},
+    "bigram": {"length": 4, "alphabet": 3},
+    "associative_memory": {"length": 4},
 }
-PARAMETERS: dict[str, dict[str, object]] = {"khop": {"k": 3}, "ioi": {"names": ("Mary", "John")}}
+PARAMETERS: dict[str, dict[str, object]] = {"khop": {"k": 3}, "ioi": {"names": ("Mary", "John")}, "associative_memory": {"bits": 2}}
 
 
 def campaign(model: hw.Model, kind: str, count: int, seed: int) -> tuple[Counter[str], list[str]]:

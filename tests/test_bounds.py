@@ -482,3 +482,22 @@ def test_ranges() -> None:
     assert numbers("--length", "256..65536", doubling=True) == [2**i for i in range(8, 17)]
     assert numbers("--length", "100..500", doubling=True) == [100, 200, 400]
     assert numbers("--length", "3,5", doubling=True) == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "row", "verdict"),
+    [
+        ("sort", {}, "SORT", "meets"),
+        ("sort_by", {}, "SORT", "meets"),
+        ("majority", {}, "ONE", "meets"),
+        ("bigram", {}, "BIGRAM", "ratio 1 (within what suffices)"),
+        ("ngram", {"n": 2}, "BIGRAM", "ratio 1 (within what suffices)"),
+        ("automaton", {}, "SCAN", "meets"),
+    ],
+)
+def test_programs_that_aggregate_have_their_rows(name: str, parameters: dict[str, object], row: str, verdict: str) -> None:
+    """The layers of sorting, majority, bigrams and scans, by theorem and by the tensors; and the library's own statement."""
+    report = hw.bounds(hw.compile(hw.programs.get(name, **parameters), length=100))
+    verdicts = {r.id: r.verdict for r in report.rows}
+    assert verdicts[row] == verdict
+    assert verdicts["STATED"] == "meets"

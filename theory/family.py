@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..compiler.errors import HeadworkError, InputError
 from ..compiler.graph import Graph
+from ..compiler.numerics import DTYPES
 from ..programs import Entry, compose, entry, names
 from .measure import READINGS, Measured
 from .registry import FAMILIES, REGISTRY
@@ -94,6 +95,16 @@ def of_entry(found: Entry, settings: Mapping[str, object]) -> Member:
             family, given, form = "recall", {}, None
         case "compose":
             family, given, form = "composition", {"n": len(compose.PEOPLE), "functions": 2}, None
+        case "sort" | "sort_by":
+            family, given, form = "sort", {}, None
+        case "automaton" if found.layers(4, **settled) > 1:
+            family, given, form = "scan", {}, None
+        case "majority" | "bigram":
+            family, given, form = found.name, {}, None
+        case "ngram" if settled["n"] == 2:
+            family, given, form = "bigram", {}, None
+        case "ngram":
+            family, given, form = "markov", {}, None
         case _:
             family, given, form = None, {}, None
     return Member(family, given, form, found, settled)
@@ -111,7 +122,8 @@ def recognised(graph: Graph) -> Member:
     settings: dict[str, object] = {name: int(value) for name, value in _PARAMETER.findall(named[2] or "")}
     try:
         found = entry(named[1])
-        built = found.program(**settings).build(graph.sizes.length, graph.sizes.alphabet.symbols)
+        dtype = next(d.name for d in DTYPES.values() if d.mantissa == graph.sizes.mantissa)
+        built = found.program(**settings).build(graph.sizes.length, graph.sizes.alphabet.symbols, dtype)
     except HeadworkError:
         return nothing
     same = [(n.op, n.args) for n in built.nodes] == [(n.op, n.args) for n in graph.nodes]
