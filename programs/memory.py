@@ -31,10 +31,10 @@ def make(bits: int = 6) -> hw.Program:
     return associative_memory
 
 
-def in_range(program: str, bits: int) -> None:
-    """Check the number of bits of a pattern. Raises InputError outside 1..10."""
-    if not 1 <= bits <= MOST_BITS:
-        raise InputError(f"program {program} was given bits={bits}", hint=f"give bits of 1 to {MOST_BITS}")
+def in_range(program: str, bits: int, most: int = MOST_BITS) -> None:
+    """Check the number of bits of a pattern. Raises InputError outside 1..most."""
+    if not 1 <= bits <= most:
+        raise InputError(f"program {program} was given bits={bits}", hint=f"give bits of 1 to {most}")
 
 
 def patterns(characters: str, bits: int) -> tuple[str, ...]:

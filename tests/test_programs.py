@@ -83,6 +83,8 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("associative_memory", {"bits": 3}),
     ("nearest", {}),
     ("nearest", {"bits": 2}),
+    ("nearest", {"bits": 2, "k": 3}),
+    ("nearest", {"k": 2}),
     ("counter", {}),
     ("counter", {"width": 3}),
     ("hop_by_steps", {}),
@@ -177,6 +179,7 @@ def test_every_short_sequence_over_own_words() -> None:
     agree("automaton", {"dfa": MOD_6, "accept": []}, short(["one", "two", "nil"]), 5)
     agree("addition", {}, short("01+", 6), 6)
     agree("associative_memory", {"bits": 2}, short(["++", "+-", "-+", "--"]), 5)
+    agree("nearest", {"bits": 1, "k": 2}, short(["0", "1", "cat", "dog"]), 5)
     agree("nearest", {"bits": 1}, short(["0", "1", "cat", "dog"]), 5)
 
 
@@ -396,6 +399,8 @@ def test_nearest_patterns() -> None:
     assert run("associative_memory", "++++ ---- -+++".split(), bits=4) == [None, "++++", "++++"]
     assert run("associative_memory", "++++ ---- ++-- -+--".split(), bits=4)[-1] == "++--"  # the later of two at distance 1
     assert run("nearest", "0000 cat 1111 dog 0100 0111 0011") == [None, None, "cat", None, "cat", "dog", "dog"]
+    crowd = "0000 cat 0001 dog 0011 dog 1111 cat 0000"
+    assert [run("nearest", crowd, k=k)[-1] for k in (1, 2, 3, 4)] == ["cat", "cat", "dog", "cat"]  # at 2 and 4 votes are equal
 
 
 # --- edge cases of khop ----------------------------------------------------------------------------------
@@ -487,6 +492,8 @@ ERRORS: list[tuple[str, Parameters, str]] = [
     ("ngram", {"n": 0}, "program ngram was given n=0\n    hint: give n of at least 1"),
     ("addition", {"heads": 0}, "program addition was given heads=0\n    hint: give heads of at least 1"),
     ("associative_memory", {"bits": 0}, "program associative_memory was given bits=0\n    hint: give bits of 1 to 10"),
+    ("nearest", {"k": 0}, "program nearest was given k=0\n    hint: give k of at least 1"),
+    ("nearest", {"bits": 8, "k": 2}, "program nearest was given bits=8\n    hint: give bits of 1 to 7"),
     ("nearest", {"bits": 11}, "program nearest was given bits=11\n    hint: give bits of 1 to 10"),
     ("automaton", {"heads": 0}, "program automaton was given heads=0\n    hint: give heads of at least 1"),
     ("automaton", {"dfa": []}, "program automaton was given no rows\n    hint: a row is [state, symbol, next state]"),
