@@ -57,6 +57,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--programs", default=",".join(SIZES))
     parser.add_argument("--write", action="store_true", help="put the table into docs/campaigns.md")
+    parser.add_argument("--section", default="mutants", help="the place for it there")
     options = parser.parse_args()
     torch.set_num_threads(1)
     columns = ["program", "length", "symbols", "fault", "mutants", "refused", "accepted, equal on every input", "accepted, wrong"]
@@ -74,7 +75,7 @@ def main() -> int:
             print("\n".join(lines[-1 - len(wrong) :]), flush=True)
             failed |= bool(wrong)
     if options.write:
-        record("mutants", "\n".join(lines))
+        record(options.section, "\n".join(lines))
     return int(failed)
 
 
