@@ -65,7 +65,9 @@ def main() -> int:
     lines = [f"{options.count:,} programs, {sizes}, seed {options.seed}, {date.today()}, {time.perf_counter() - start:.0f} s.", ""]
     lines += ["| outcome | programs |", "| --- | ---: |", *(f"| {what} | {number:,} |" for what, number in outcomes.most_common())]
     if reasons:
-        lines += ["", "| reason | programs |", "| --- | ---: |", *(f"| {why} | {number:,} |" for why, number in reasons.most_common())]
+        often = [(why, number) for why, number in reasons.most_common() if number >= options.count // 4000]
+        lines += ["", "| reason | programs |", "| --- | ---: |", *(f"| {why} | {number:,} |" for why, number in often)]
+        lines += [f"| {len(reasons) - len(often)} other reasons | {sum(reasons.values()) - sum(n for _, n in often):,} |"]
     print("\n".join(lines))
     if options.write:
         record("fuzz", "\n".join(lines))

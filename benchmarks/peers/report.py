@@ -27,7 +27,8 @@ measures each cell in a process of its own.
 
 - Measured {" to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "never"}, seed {SEED}.
 - {"; ".join(versions)}.
-- {machine()}; one thread, float32, measured in parts, beside other work on the machine. Times are of the wall clock, the least of several runs.
+- {machine()}; one thread, float32, measured in parts, beside other work on the machine.
+  Times are of the wall clock, the least of several runs.
 
 ## The tasks
 
