@@ -108,7 +108,7 @@ def _which(stream: Stream, path: Path, first: Node, depth: float | None, what: s
     """The total, among those a path may be, that matches the head's keys and has about the path's factor."""
     for c, total in path.totals:
         node = stream.meanings.graph.nodes[total]
-        near = depth is None or abs(path.scale * math.exp(-depth) / c - 1) <= 0.18
+        near = c != 0 and (depth is None or abs(path.scale * math.exp(-depth) / c - 1) <= 0.18)
         if node.op == first.op and node.args[:-1] == first.args[:-1] and near:
             return c, total
     raise Refused(f"{what} adds to dimension {path.dim}, whose totals match other keys")
