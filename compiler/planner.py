@@ -287,14 +287,15 @@ class _Planner:
     def _total(self, index: int, form: Form, terms: list[tuple[int, int]], constant: int) -> tuple[Lin, ...]:
         """A sum of totals: their heads add to a filled cell, and one unit takes the filling off again."""
         node = self.graph.nodes[index]
+        what = "the total" if node.name.startswith("total") else f"the total {node.name}"
         try:
             if not self.dtype.tally:
-                fact = f"the total {node.name} needs a stream that keeps every bit, in which rounding makes it exact"
+                fact = f"{what} needs a stream that keeps every bit, in which rounding makes it exact"
                 raise ExactnessError(fact, hint="this target has none; native checkpoints and ONNX do")
             if math.exp(self.dtype.tally) > self.dtype.largest:
-                fact = f"the total {node.name} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
+                fact = f"{what} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
-            exact = exactness(f"the total {node.name}", self._bounds(terms)).require(self.dtype)
+            exact = exactness(what, self._bounds(terms)).require(self.dtype)
             parts: list[tuple[int, Lin, int]] = []
             for coefficient, total in terms:
                 args = self.graph.nodes[total].args

@@ -60,7 +60,7 @@ def relower(model: Model, dtype: Dtype, code: str) -> Model:
         raise ExactnessError(f"{model.name} is bidirectional, and the target's attention is causal", hint="export it to onnx")
     total = next((n for n in model.graph.nodes if isinstance(n.op, Total)), None)
     if total is not None:
-        fact = f"the total {total.name} needs a stream that keeps every bit, in which rounding makes it exact"
+        fact = f"{model.name} adds up over positions, which needs a stream that keeps every bit, in which rounding makes it exact"
         raise ExactnessError(fact, total.line, "the target's norm does not leave it alone; export it to onnx")
     graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
     return model_of(lower(graph, dtype, code))

@@ -78,7 +78,7 @@ def _pieces(builder: Builder, value: Value, largest: int) -> list[tuple[int, int
 
 
 def _within(builder: Builder, digit: int, largest: int) -> int:
-    """A digit, known to lie in 0..largest, with that as its domain: where(0 <= d <= largest, d, ⊥) changes nothing."""
+    """A digit, known to lie in 0..largest, with that as its domain: min(max(d, 0), largest) changes nothing."""
     low, high = (builder.add(Const("int", v), (), str(v)) for v in (0, largest))
     return builder.add(Extreme(False), (builder.add(Extreme(True), (digit, low), "digit"), high), "digit")
 
