@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from . import programs
 from .compiler.domain import Alphabet, Domain
-from .compiler.errors import CheckpointError, DomainError, ExactnessError, HeadworkError, InputError, ProgramError
+from .compiler.errors import CapacityError, CheckpointError, DomainError, ExactnessError, HeadworkError, InputError, ProgramError
 from .compiler.language import (
     Hit,
     Mean,
@@ -22,6 +22,7 @@ from .compiler.language import (
     visible,
     where,
 )
+from .mpc import Inbox, Protocol, all_reduce, broadcast, gather, protocol, request, run_protocol, scatter, shuffle
 from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def __getattr__(name: str) -> object:
 
 __all__ = [
     "Alphabet",
+    "CapacityError",
     "Certificate",
     "CheckpointError",
     "Cost",
@@ -86,23 +88,28 @@ __all__ = [
     "Frontier",
     "HeadworkError",
     "Hit",
+    "Inbox",
     "InputError",
     "Mean",
     "Model",
     "Precision",
     "Program",
     "ProgramError",
+    "Protocol",
     "Refused",
     "Report",
     "Selector",
     "Value",
+    "all_reduce",
     "bounds",
     "bounds_over",
+    "broadcast",
     "certify",
     "check",
     "compile",
     "diagnose",
     "frontier",
+    "gather",
     "generate",
     "interpret",
     "load",
@@ -114,10 +121,15 @@ __all__ = [
     "previous",
     "program",
     "programs",
+    "protocol",
     "read_export",
+    "request",
+    "run_protocol",
     "scan",
+    "scatter",
     "search_one_layer",
     "select",
+    "shuffle",
     "table",
     "visible",
     "where",

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_COMPILER = str(Path(__file__).parent)
+_OWN = tuple(str(Path(__file__).parent.parent / folder) + "/" for folder in ("compiler", "mpc"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Location:
 
 
 def caller() -> Location | None:
-    """The innermost frame outside the compiler package: the line of the program being built."""
+    """The innermost frame outside the language's own packages: the line of the program being built."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_COMPILER):
+        if not frame.f_code.co_filename.startswith(_OWN):
             return Location(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
@@ -63,3 +63,7 @@ class InputError(HeadworkError):
 
 class CheckpointError(HeadworkError):
     """A checkpoint file is missing, damaged, of another version, or does not fit its configuration."""
+
+
+class CapacityError(HeadworkError):
+    """A machine sends or is sent more messages in a round than its memory or inbox holds."""

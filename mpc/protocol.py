@@ -1,0 +1,148 @@
+"""Protocols: functions of a machine's number and its input words, to be traced, run and compiled for N machines."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ..compiler.domain import Alphabet, Sizes, Symbol
+from ..compiler.errors import InputError, Location, ProgramError
+from ..compiler.graph import Graph
+from ..compiler.language import Program, Value, table
+from ..compiler.numerics import dtype_named
+from ..compiler.ops import Position, Token
+from .trace import ProtocolBuilder, Trace
+
+Memory: TypeAlias = int | Callable[[int], int]
+GIVEN = ("me", "machines", "memory")
+Words: TypeAlias = Mapping[str, Iterable[Symbol | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol(Program):
+    """A protocol of the MPC model: N machines, one a token, that compute locally and exchange at most s messages a round.
+
+    `memory` is s, or a function of N. Of the function's inputs `me` is the machine's own number, a value; `machines` and
+    `memory` are N and s as Python integers; the others are the machine's input words. `words` says what each word may be,
+    and the alphabet is every combination of them.
+    """
+
+    memory: Memory = 2
+    words: Words | Callable[[int], Words] | None = None
+
+    def memory_at(self, length: int) -> int:
+        """s for so many machines. Raises InputError where it is no positive integer."""
+        s = self.memory(length) if callable(self.memory) else self.memory
+        if isinstance(s, bool) or not isinstance(s, int) or s < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"protocol {self.name} has the memory {s!r}", hint="give the number of words a machine holds, at least 1")
+        return s
+
+    def symbols(self, length: int) -> int | tuple[Symbol, ...] | None:
+        """The alphabet for so many machines: every combination of the words' values, single words plain."""
+        if self.words is None:
+            return self.alphabet
+        words = self.words(length) if callable(self.words) else self.words
+        names = [name for name in self.inputs if name not in GIVEN]
+        if list(words) != names:
+            fact = f"protocol {self.name} has the words {', '.join(words) or 'none'} and takes {', '.join(names) or 'none'}"
+            raise ProgramError(fact, _place(self.function), "name a range for every input word, in the function's order")
+        columns = [list(values) for values in words.values()]
+        return tuple(columns[0]) if len(columns) == 1 else tuple(itertools.product(*columns))
+
+    def trace(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Trace:
+        """The protocol written down for N = length machines: its graph, its calls, its rounds.
+
+        Raises ProgramError, DomainError or CapacityError with the user's line; InputError for impossible sizes.
+        """
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"the length is {length!r}", hint="give the number of machines, an integer of at least 1")
+        spec = self.symbols(length) if alphabet is None else alphabet
+        if spec is None:
+            raise InputError(f"protocol {self.name} was given no alphabet", hint="pass alphabet=, or words= where it is defined")
+        sizes = Sizes(length, Alphabet.of(spec), False, dtype_named(dtype).mantissa)
+        builder = ProtocolBuilder(self.name, sizes, self.memory_at(length))
+        given = self._arguments(builder)
+        result = self.function(**given)
+        single = not isinstance(result, (tuple, list))
+        results: list[object] = [result] if single else list(result)  # pyright: ignore[reportArgumentType]
+        if not results or not all(isinstance(r, Value) and r.builder is builder for r in results):
+            raise ProgramError(f"protocol {self.name} returned {result!r}", _place(self.function), "return a value, or a tuple of values")
+        return builder.written([r.index for r in results if isinstance(r, Value)], single)
+
+    def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Graph:
+        """The protocol as a program: every round's lookups and totals, and a guard where an inbox may overflow."""
+        from .expand import expand
+
+        return expand(self.trace(length, alphabet, dtype))
+
+    def rounds(self, length: int, alphabet: int | Sequence[Symbol] | None = None) -> int:
+        """Rounds of the MPC model for so many machines, counted on the protocol as written."""
+        return self.trace(length, alphabet).rounds
+
+    def bidirectional(self) -> Protocol:
+        """The protocol itself: its machines see all others."""
+        return replace(self)
+
+    def _arguments(self, builder: ProtocolBuilder) -> dict[str, Value | int]:
+        me = Value(builder, builder.add(Position(), [], "me"))
+        token = Value(builder, builder.add(Token(), [], "token"))
+        names = [name for name in self.inputs if name not in GIVEN]
+        known: dict[str, Value | int] = {"me": me, "machines": builder.sizes.length, "memory": builder.memory}
+        found = {name: known[name] for name in self.inputs if name in GIVEN}
+        if len(names) == 1 and not builder.sizes.alphabet.numeric:
+            symbols = builder.sizes.alphabet.symbols
+            numbers = all(isinstance(s, int) for s in symbols)
+            found[names[0]] = table(lambda symbol: symbol, token) if numbers else token
+        elif len(names) == 1:
+            found[names[0]] = token
+        else:
+            for place, name in enumerate(names):
+                found[name] = self._word(token, place, len(names))
+        return found
+
+    def _word(self, token: Value, place: int, count: int) -> Value:
+        """One word of a machine's input."""
+        for symbol in token.builder.sizes.alphabet.symbols:
+            if not isinstance(symbol, tuple) or len(symbol) != count:
+                raise ProgramError(
+                    f"protocol {self.name} takes {count} words and the alphabet holds {symbol!r}",
+                    _place(self.function),
+                    f"give symbols that are tuples of {count}",
+                )
+
+        def word(symbol: Sequence[object]) -> object:
+            return symbol[place]
+
+        return table(word, token)
+
+
+def protocol(
+    *,
+    memory: Memory,
+    words: Words | Callable[[int], Words] | None = None,
+    alphabet: int | Sequence[Symbol] | None = None,
+    name: str | None = None,
+) -> Callable[[Callable[..., object]], Protocol]:
+    """Turn a function of `me` and input words into a protocol for machines of `memory` words (or of a function of N).
+
+    `words` gives each input word its possible values, as a mapping or as a function of N that returns one; `alphabet` gives
+    whole inputs instead. Parameters with a default are the function's own business.
+    """
+
+    def make(f: Callable[..., object]) -> Protocol:
+        inputs = tuple(p.name for p in inspect.signature(f).parameters.values() if p.default is p.empty)
+        if not set(inputs) - set(GIVEN):
+            raise ProgramError(f"protocol {f.__name__} takes no input word", _place(f), "for example def ranks(me, successor)")
+        spec = alphabet if alphabet is None or isinstance(alphabet, int) else tuple(alphabet)
+        return Protocol(f, name or f.__name__, False, spec, inputs, memory, words)
+
+    return make
+
+
+def _place(function: Callable[..., object]) -> Location | None:
+    """Where a function was written, if it says so."""
+    code = getattr(function, "__code__", None)
+    return Location(code.co_filename, code.co_firstlineno) if code else None

@@ -1,0 +1,60 @@
+"""What the library says about each of its protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from ..mpc.protocol import Protocol
+
+Result = list[Symbol | None] | list[tuple[Symbol | None, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """An input of a protocol, one symbol a machine, and what it shows: a path, a star, many senders to one machine, …"""
+
+    title: str
+    machines: list[Symbol]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProtocolEntry:
+    """A protocol of the library, its parameters with their defaults, and what is known about it without compiling it.
+
+    `make` and the other functions take the parameters by keyword. `oracle(machines)` is the result by other means, plain
+    Python or networkx, one value a machine as `run` returns it. `cases(rng, length)` are inputs for at most `length`
+    machines, the degenerate and the adversarial among them. `layers(length)` is the stated number of attention layers for
+    N = length machines, `layers_formula` the same as text. `family` is the theory's name for what it computes.
+    """
+
+    name: str
+    summary: str
+    make: Callable[..., Protocol]
+    oracle: Callable[..., Result]
+    cases: Callable[..., list[Case]]
+    layers: Callable[..., int]
+    layers_formula: str
+    family: str = "mpc"
+    parameters: Mapping[str, int | str] = field(default_factory=dict[str, int | str])
+
+    def settle(self, given: Mapping[str, object]) -> dict[str, int | str]:
+        """The parameters given, checked for name and kind, over the defaults. Raises InputError naming what is accepted."""
+        takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
+        accepted = f"{self.name} takes {takes}" if takes else f"{self.name} takes no parameters"
+        settled = dict(self.parameters)
+        for parameter, value in given.items():
+            if parameter not in settled:
+                raise InputError(f"protocol {self.name} has no parameter {parameter!r}", hint=accepted)
+            kind = type(settled[parameter])
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise InputError(f"protocol {self.name} was given {parameter}={value!r}, which is not {kind.__name__}", hint=accepted)
+            settled[parameter] = value
+        return settled
+
+    def protocol(self, **parameters: object) -> Protocol:
+        """The protocol for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
+        return self.make(**self.settle(parameters))
