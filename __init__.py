@@ -22,7 +22,7 @@ from .compiler.language import (
     visible,
     where,
 )
-from .mpc import Inbox, Protocol, all_reduce, broadcast, gather, protocol, request, run_protocol, scatter, shuffle
+from .mpc import Inbox, Protocol, all_reduce, broadcast, gather, machine, protocol, request, run_protocol, scatter, shuffle
 from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ __all__ = [
     "generate",
     "interpret",
     "load",
+    "machine",
     "match",
     "maximum",
     "minimum",

@@ -270,12 +270,16 @@ def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what
 def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
     """What the head adds to one dimension is the code of the fetched value, whatever position it comes from."""
     name = f"{what}, value {probe.name}"
+    span, form = before.meanings.ranges[source], probe.form
+    present = form.kind == "flag" and not span.none and form.off < span.lo <= span.hi <= form.off + form.top  # whatever its value
 
     def compare(stream: Stream, column: Ints) -> None:
-        variables = stream.support(source, stream.reads(column), name) | stream.reads(column)
+        support = set[Var]() if present else stream.support(source, stream.reads(column), name)
+        variables = support | stream.reads(column)
         cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
         got = stream.combine(column, cases)[:, 0]
-        wanted = Meanings.codes(probe.form, stream.meanings.evaluate(source, cases))[:, d]
+        values = np.full(cases.count, span.lo) if present else stream.meanings.evaluate(source, cases)
+        wanted = Meanings.codes(form, values)[:, d]
         if (got != raised(wanted, shift, name)).any():
             raise Refused(f"{name}: what is read is not the code of {stream.meanings.graph.nodes[source].name}")
 

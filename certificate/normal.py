@@ -146,7 +146,10 @@ class Normal:
             path = cast(int, key[2] if key[0] in ("local", "const") else key[1])
             while path != HERE:
                 found.add(path)
-                path = cast(int, self.pool.keys[path][1])
+                step = self.pool.keys[path]
+                if step[2] == "go":  # a step to where a term points leads nowhere where the term is ⊥
+                    found |= self._defined(cast(int, step[3]))
+                path = cast(int, step[1])
             self._guards[term] = frozenset(found)
         return self._guards[term]
 
@@ -238,11 +241,13 @@ class Normal:
         return self._jump(path, term, frame)
 
     def _jump(self, path: int, term: int, frame: int) -> int:
-        """The path that goes on to the position `term`, without the steps that the term computes with itself.
+        """The path that goes on to the position `term`, without the steps that the term computes with or reads through itself.
 
         Where such a step leads nowhere the term is ⊥ already, so the step adds nothing.
         """
-        while path != HERE and self.pool.keys[path][-1] in (HERE, "found") and self._strictly_holds(term, self.position(path)):
+        while path != HERE and self.pool.keys[path][-1] in (HERE, "found"):
+            if path not in self._defined(term) and not self._strictly_holds(term, self.position(path)):
+                break
             path = cast(int, self.pool.keys[path][1])
         return self.pool.intern(("path", path, "go", term, frame))
 

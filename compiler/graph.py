@@ -75,7 +75,12 @@ def describe(node: Node) -> str:
 
 
 class Builder:
-    """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is."""
+    """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is.
+
+    `integers` says that integer literals are integers even where the alphabet holds them as symbols.
+    """
+
+    integers = False
 
     def __init__(self, name: str, sizes: Sizes) -> None:
         self.name, self.sizes = name, sizes

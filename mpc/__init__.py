@@ -1,7 +1,7 @@
 """Massively parallel computation: protocols of machines with little memory, run message by message or compiled to a transformer."""
 
 from .engine import Engine, Local, run_protocol
-from .language import Inbox, all_reduce, broadcast, gather, request, scatter, shuffle
+from .language import Inbox, all_reduce, broadcast, gather, machine, request, scatter, shuffle
 from .protocol import Protocol, protocol
 from .trace import Trace
 
@@ -14,6 +14,7 @@ __all__ = [
     "all_reduce",
     "broadcast",
     "gather",
+    "machine",
     "protocol",
     "request",
     "run_protocol",

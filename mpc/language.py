@@ -232,6 +232,14 @@ def all_reduce(value: Value, how: How = "sum") -> Value:
     return value_of(builder, Reduce(start, how), [value.index], line)
 
 
+def machine(number: Value) -> Value:
+    """The machine of that number as an address, ⊥ where there is none: no communication, and no round.
+
+    Addresses that are passed on as such, and asked for again, cost no local step in between.
+    """
+    return _pointer("machine()", number, builder_of("machine()", number), caller())
+
+
 def overflow(round_: int, machine: int, senders: Sequence[int], capacity: int, line: Location | None) -> tuple[str, Location | None, str]:
     """The parts of the error for a machine that was sent more than its inbox holds."""
     named = ", ".join(map(str, senders[:8])) + (", …" if len(senders) > 8 else "")
@@ -310,4 +318,4 @@ def _combinable(how: How, what: str, value: Value, line: Location | None) -> Non
         number(what, value, line)
 
 
-__all__ = ["CallKind", "Inbox", "all_reduce", "broadcast", "gather", "overflow", "request", "scatter", "shuffle"]
+__all__ = ["CallKind", "Inbox", "all_reduce", "broadcast", "gather", "machine", "overflow", "request", "scatter", "shuffle"]

@@ -56,6 +56,8 @@ class Trace:
 class ProtocolBuilder(Builder):
     """Builds a protocol's graph and counts its rounds."""
 
+    integers = True
+
     name: str
     sizes: Sizes
     memory: int

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from random import Random
-
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, where
-from ..mpc import Protocol, protocol, request
-from .entry import Case, ProtocolEntry
+from ..mpc import Protocol, machine, protocol, request
 
 
 def make(memory: int = 2) -> Protocol:
-    """Machine i holds its successor in the list, itself at the end.
+    """Machine i holds its successor in the list, 0 at the end.
 
     After j steps `jump` is the successor 2**j times and `rank` the steps taken. ceil(log2 N) steps reach every end, for the
     longest list has N - 1 links.
     """
 
-    @protocol(memory=memory, words=lambda n: {"successor": range(1, n + 1)}, name="list_ranking")
-    def list_ranking(me: Value, machines: int, successor: Value) -> Value:
-        jump, rank = successor, where(successor == me, 0, 1)
+    @protocol(memory=memory, words=lambda n: {"successor": range(n + 1)}, name="list_ranking")
+    def list_ranking(machines: int, successor: Value) -> Value:
+        jump, rank = machine(successor), where(successor > 0, 1, 0)
         for _ in range((machines - 1).bit_length()):
-            further, more = request(jump, (jump, rank))
-            jump, rank = further.or_else(jump), rank + more.or_else(0)
+            jump, more = request(jump, (jump, rank))
+            rank = rank + more.or_else(0)
         return rank
 
     return list_ranking

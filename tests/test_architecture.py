@@ -12,7 +12,7 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export")
+PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export", "mpc", "protocols")
 COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_programs", "display", "demo", "__main__"}
 LOWERING = {"planner", "heads", "plan", "layout", "weights", "schedule", "forms", "linear", "numerics", "pipeline"}
 MAY_IMPORT = {
@@ -22,6 +22,8 @@ MAY_IMPORT = {
     "certificate": {"compiler", "runtime", "certificate"},
     "theory": {"compiler", "runtime", "programs", "certificate", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
+    "mpc": {"compiler", "runtime", "mpc"},
+    "protocols": {"compiler", "mpc", "protocols"},
 }
 METHODS = {("runtime.model", "export.write")}  # a method's shorthand for a function above it, imported when called
 
