@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from ..compiler.errors import CapacityError, DomainError, Location, ProgramError, caller
 from ..compiler.language.value import Value, boolean, number, numeric, require_value, same_kind, value_of
@@ -15,12 +15,14 @@ from ..compiler.ops import Affine, Clip
 from .ops import HOW, Combine, Deliver, Gather, How, Received, Reduce, Request, Sender, Word
 from .trace import CallKind, ProtocolBuilder, builder_of
 
-Payload: TypeAlias = Value | tuple[Value, ...]
+Tuple: TypeAlias = tuple[Value, ...]
+Payload: TypeAlias = Value | Tuple
+P = TypeVar("P", Value, Tuple)
 Pattern: TypeAlias = Callable[[int], int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class Inbox(Generic[P]):
     """What a machine received in one round, ordered by sender, then by slot."""
 
     builder: ProtocolBuilder
@@ -42,35 +44,35 @@ class Inbox:
         return [value_of(self.builder, Sender(rank), [self.shuffle], line) for rank in range(self.capacity)]
 
     @property
-    def messages(self) -> list[Value] | list[tuple[Value, ...]]:
+    def messages(self) -> list[P]:
         """The messages, `inbox` of them: values, or tuples where tuples were sent; ⊥ beyond the last."""
         line = caller()
         self._bounded("messages", line)
         rows = [tuple(self._word(rank, w, line) for w in range(len(self.payloads[0]))) for rank in range(self.capacity)]
-        return rows if self.tuples else [row[0] for row in rows]
+        return cast("list[P]", rows if self.tuples else [row[0] for row in rows])
 
     @property
-    def sum(self) -> Value | tuple[Value, ...]:
+    def sum(self) -> P:
         """The sum of what arrived, word by word; ⊥ adds nothing."""
         return self._combined("sum")
 
     @property
-    def min(self) -> Value | tuple[Value, ...]:
+    def min(self) -> P:
         """The least of what arrived, word by word; ⊥ where nothing did."""
         return self._combined("min")
 
     @property
-    def max(self) -> Value | tuple[Value, ...]:
+    def max(self) -> P:
         """The greatest of what arrived, word by word; ⊥ where nothing did."""
         return self._combined("max")
 
     @property
-    def any(self) -> Value | tuple[Value, ...]:
+    def any(self) -> P:
         """Whether something true arrived, word by word."""
         return self._combined("any")
 
     @property
-    def first(self) -> Value | tuple[Value, ...]:
+    def first(self) -> P:
         """The message of the least sender; ⊥ where nothing arrived."""
         return self._combined("first")
 
@@ -83,7 +85,7 @@ class Inbox:
         args = [self.shuffle, *(slot[word].index for slot in self.payloads)]
         return value_of(self.builder, Word(rank, word, len(self.payloads)), args, line)
 
-    def _combined(self, how: How) -> Value | tuple[Value, ...]:
+    def _combined(self, how: How) -> P:
         line = caller()
         found: list[Value] = []
         for word in range(len(self.payloads[0])):
@@ -92,10 +94,14 @@ class Inbox:
                 _combinable(how, f"inbox.{how}", value, line)
             op = Combine(how, word, len(column))
             found.append(value_of(self.builder, op, [self.shuffle, *(v.index for v in column)], line))
-        return tuple(found) if self.tuples else found[0]
+        return cast("P", tuple(found) if self.tuples else found[0])
 
 
-def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], inbox: int | Literal["any"] | None = None) -> Inbox:
+@overload
+def shuffle(to: Value, payload: P, inbox: int | Literal["any"] | None = None) -> Inbox[P]: ...
+@overload
+def shuffle(to: Sequence[Value], payload: Sequence[P], inbox: int | Literal["any"] | None = None) -> Inbox[P]: ...
+def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], inbox: int | Literal["any"] | None = None) -> object:
     """One round: every machine sends a message in each slot, `payload[r]` to the machine `to[r]`; the inbox is what it gets.
 
     A destination that is ⊥ or no machine's number sends nothing. A payload is a value or a tuple of values. `inbox` says how
@@ -128,7 +134,11 @@ def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], i
     return Inbox(builder, builder.add(op, args, "shuffle", line), payloads, capacity, tuples)
 
 
-def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload]) -> Inbox:
+@overload
+def scatter(to: Pattern, payload: P) -> Inbox[P]: ...
+@overload
+def scatter(to: Sequence[Pattern], payload: Sequence[P]) -> Inbox[P]: ...
+def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload]) -> object:
     """One round whose pattern does not depend on data: slot r of machine i goes to machine `to[r](i)`, None for nowhere.
 
     Lowers to one head for each colour of the pattern's bipartite graph, s by Kőnig's theorem. Raises CapacityError
@@ -174,9 +184,11 @@ def gather(frm: Pattern, value: Value) -> Value:
     return value_of(builder, Gather(start, tuple(sources)), [value.index], line)
 
 
-def request(
-    address: Value | Sequence[Value], value: Payload | Sequence[Payload]
-) -> Value | tuple[Value, ...] | list[Value | tuple[Value, ...]]:
+@overload
+def request(address: Value, value: P) -> P: ...
+@overload
+def request(address: Sequence[Value], value: P | Sequence[P]) -> list[P]: ...
+def request(address: Value | Sequence[Value], value: Payload | Sequence[Payload]) -> object:
     """Ask the machine at an address for its value (or tuple of values), ⊥ where there is none; a list asks several machines.
 
     Two rounds of the model, one attention layer. Any number of machines may ask for the same value: a pull has free
@@ -207,7 +219,7 @@ def request(
         tuple(answer(p, w) for w in cast("tuple[object, ...]", row)) if isinstance(row, tuple) else answer(p, row)
         for p, row in zip(pointers, rows, strict=True)
     ]
-    return found if several else found[0]
+    return cast("list[Value]", found) if several else found[0]
 
 
 def broadcast(value: Value, source: int = 1) -> Value:

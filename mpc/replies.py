@@ -36,11 +36,11 @@ def replies(trace: Trace) -> dict[int, Reply]:
             continue
         asked = targets[0].args[0]
         question = nodes[asked].op
+        capacity = question.capacity if isinstance(question, Deliver) and not question.pattern and question.slots == 1 else 0
         ranks = {t.op.rank for t in targets if isinstance(t.op, Sender)}
         rest = node.args[op.slots :]
         words = {rest[slot * op.words : (slot + 1) * op.words] for slot in range(op.slots)}
         same = all(t.args[0] == asked for t in targets) and len(words) == 1
-        plain = isinstance(question, Deliver) and not question.pattern and question.slots == 1
-        if same and plain and len(ranks) == op.slots and ranks == set(range(question.capacity)):
+        if same and capacity and len(ranks) == op.slots and ranks == set(range(capacity)):
             found[i] = Reply(nodes[asked].args[0], next(iter(words)))
     return found
