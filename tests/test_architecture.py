@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "runtime": {"compiler", "runtime"},
     "programs": {"compiler", "programs"},
     "certificate": {"compiler", "runtime", "certificate"},
-    "theory": {"compiler", "runtime", "programs", "certificate", "theory"},
+    "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
     "protocols": {"compiler", "mpc", "protocols"},
