@@ -23,13 +23,25 @@ Pattern: TypeAlias = Callable[[int], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Inbox(Generic[P]):
-    """What a machine received in one round, ordered by sender, then by slot."""
+    """What a machine received in one round, ordered by sender, then by slot.
+
+    Combinations of tuples are taken word by word; `word(w)` reads one word, where not all of them can be combined.
+    """
 
     builder: ProtocolBuilder
     shuffle: int
     payloads: tuple[tuple[Value, ...], ...]  # by slot, by word
     capacity: int
     tuples: bool
+    chosen: tuple[int, ...]  # the words that are read
+
+    def word(self, number: int) -> Inbox[Value]:
+        """The same inbox with one word of its tuples, counted from 0: `inbox.word(1).max`."""
+        words = range(len(self.payloads[0]))
+        if not self.tuples or isinstance(number, bool) or number not in words:
+            what = f"messages of {len(words)} words" if self.tuples else "messages that are no tuples"
+            raise DomainError(f"word({number!r}) is asked of {what}", caller(), "words count from 0")
+        return Inbox(self.builder, self.shuffle, self.payloads, self.capacity, False, (number,))
 
     @property
     def count(self) -> Value:
@@ -48,7 +60,7 @@ class Inbox(Generic[P]):
         """The messages, `inbox` of them: values, or tuples where tuples were sent; ⊥ beyond the last."""
         line = caller()
         self._bounded("messages", line)
-        rows = [tuple(self._word(rank, w, line) for w in range(len(self.payloads[0]))) for rank in range(self.capacity)]
+        rows = [tuple(self._word(rank, w, line) for w in self.chosen) for rank in range(self.capacity)]
         return cast("list[P]", rows if self.tuples else [row[0] for row in rows])
 
     @property
@@ -88,7 +100,7 @@ class Inbox(Generic[P]):
     def _combined(self, how: How) -> P:
         line = caller()
         found: list[Value] = []
-        for word in range(len(self.payloads[0])):
+        for word in self.chosen:
             column = [slot[word] for slot in self.payloads]
             for value in column:
                 _combinable(how, f"inbox.{how}", value, line)
@@ -131,7 +143,7 @@ def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], i
     start = builder.call("shuffle", rounds, why, line)
     op = Deliver(start, len(targets), len(payloads[0]), capacity)
     args = [*(p.index for p in pointers), *(v.index for slot in payloads for v in slot)]
-    return Inbox(builder, builder.add(op, args, "shuffle", line), payloads, capacity, tuples)
+    return Inbox(builder, builder.add(op, args, "shuffle", line), payloads, capacity, tuples, tuple(range(len(payloads[0]))))
 
 
 @overload
@@ -164,7 +176,7 @@ def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload
     capacity = max(map(len, received.values()), default=1)
     op = Deliver(start, len(patterns), len(payloads[0]), capacity, rows)
     index = builder.add(op, [v.index for slot in payloads for v in slot], "scatter", line)
-    return Inbox(builder, index, payloads, capacity, tuples)
+    return Inbox(builder, index, payloads, capacity, tuples, tuple(range(len(payloads[0]))))
 
 
 def gather(frm: Pattern, value: Value) -> Value:
