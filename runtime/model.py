@@ -98,11 +98,11 @@ class Model:
         """The program's result at every position, in the user's symbols; None is ⊥.
 
         Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is a
-        list whose items are all lists or tuples. Raises InputError for unknown symbols and for sequences too long.
+        list whose items are all lists or tuples, and not all symbols themselves. Raises InputError for unknown symbols and for sequences too long.
         """
         if isinstance(tokens, str):
             raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
-        if len(tokens) and all(isinstance(row, (list, tuple)) for row in tokens):
+        if len(tokens) and all(isinstance(t, (list, tuple)) and self.alphabet.id(t) is None for t in tokens):
             return self._run([encode(self.graph.sizes, row) for row in tokens])  # pyright: ignore[reportArgumentType]
         return self._run([encode(self.graph.sizes, tokens)])[0]
 

@@ -109,25 +109,33 @@ _FIELD: dict[str, Callable[[object], bool]] = {
 
 
 def alphabet_json(alphabet: Alphabet) -> Json:
-    """An alphabet: its size if it is numeric, else its symbols. Raises InputError for symbols JSON cannot hold."""
+    """An alphabet: its size if it is numeric, else its symbols, tuples as lists. Raises InputError for symbols JSON cannot hold."""
     if alphabet.numeric:
         return len(alphabet)
     for symbol in alphabet.symbols:
-        try:
-            text = json.dumps(symbol, ensure_ascii=False, allow_nan=False).encode().decode()
-            kept = isinstance(symbol, (str, int, float)) and json.loads(text) == symbol
-        except (TypeError, ValueError):
-            kept = False
-        if not kept:
-            kind = type(symbol).__name__
-            raise InputError(f"the symbol {symbol!r} ({kind}) is nothing a checkpoint can hold", hint="use strings or finite numbers")
-    return cast("list[Json]", list(alphabet.symbols))
+        if not (_held(symbol) or (isinstance(symbol, tuple) and all(s is None or _held(s) for s in symbol))):
+            hint = "use strings, finite numbers, or tuples of them"
+            raise InputError(f"the symbol {symbol!r} ({type(symbol).__name__}) is nothing a checkpoint can hold", hint=hint)
+    return cast("list[Json]", [list(s) if isinstance(s, tuple) else s for s in alphabet.symbols])
+
+
+def _held(symbol: object) -> bool:
+    """Whether JSON gives a symbol back as it is."""
+    try:
+        text = json.dumps(symbol, ensure_ascii=False, allow_nan=False).encode().decode()
+        return isinstance(symbol, (str, int, float)) and json.loads(text) == symbol
+    except (TypeError, ValueError):
+        return False
 
 
 def read_alphabet(reader: Reader, field: str, size: int) -> Alphabet:
     """An alphabet back from JSON; it must have `size` symbols."""
-    value = reader.value(field)
-    if not (is_int(value) or (isinstance(value, list) and all(isinstance(s, (str, int, float)) for s in value))):
+    value: object = reader.value(field)
+    if isinstance(value, list):
+        value = [tuple(s) if isinstance(s, list) else s for s in value]
+    parts = [p for s in value for p in (s if isinstance(s, tuple) else [s])] if isinstance(value, list) else []
+    flat = isinstance(value, list) and all(isinstance(p, (str, int, float)) or p is None for p in parts)
+    if not (is_int(value) or (flat and isinstance(value, list) and None not in value)):
         raise reader.error(field, "is neither a size nor a list of symbols")
     if (len(value) if isinstance(value, list) else value) != size:
         found = len(value) if isinstance(value, list) else value

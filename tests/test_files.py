@@ -44,6 +44,7 @@ MODELS: dict[str, Callable[[], hw.Model]] = {
     "skip_trigram": lambda: hw.compile(programs.skip_trigram.make(), length=8),
     "bidirectional": lambda: hw.compile(programs.khop.make(2).bidirectional(), length=7, alphabet="abc"),
     "float64": lambda: hw.compile(programs.khop.make(2), length=10, dtype="float64"),
+    "tuples": lambda: hw.compile(programs.induction.make(), length=4, alphabet=[(1, None), (1, "x"), ("a", 2.5)]),
     "bfloat16": lambda: hw.compile(programs.khop.make(1), length=8, alphabet=2, dtype="bfloat16"),
     "numbers": lambda: hw.compile(numbers, length=6),
     "mixed": lambda: hw.compile(mixed, length=6),
@@ -203,7 +204,7 @@ def test_a_file_in_the_way_is_the_users_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "symbols",
-    [[(0, 1), (1, 2)], ["a", frozenset("b")], [b"a"], ["a", "\ud800"], [1j, 2], [float("inf"), "a"]],
+    [[(0, (1,)), (1, 2)], ["a", frozenset("b")], [b"a"], ["a", "\ud800"], [1j, 2], [float("inf"), "a"]],
     ids=repr,
 )
 def test_symbols_that_json_cannot_hold(symbols: list[object], tmp_path: Path) -> None:
@@ -411,7 +412,7 @@ EDITS: list[Edit] = [
     (PROGRAM, "alphabet", list("abca"), (PROGRAM, "'alphabet'", "'a' twice")),
     (PROGRAM, "alphabet", list("abc"), (PROGRAM, "'alphabet'", "3 symbols")),
     (PROGRAM, "alphabet", ["a", "b", "c", None], (PROGRAM, "'alphabet'")),
-    (PROGRAM, "alphabet", ["a", "b", "c", ["d"]], (PROGRAM, "'alphabet'")),
+    (PROGRAM, "alphabet", ["a", "b", "c", [["d"]]], (PROGRAM, "'alphabet'")),
     (PROGRAM, "alphabet", "abcd", (PROGRAM, "'alphabet'")),
     (PROGRAM, "alphabet", True, (PROGRAM, "'alphabet'")),
     (PROGRAM, "alphabet", -4, (PROGRAM, "'alphabet'")),
@@ -782,3 +783,11 @@ def test_a_pickle_in_place_of_a_file_is_not_opened(checkpoint: Path, tmp_path: P
     assert not sprung.exists()
     pickle.loads(payload)
     assert sprung.exists()  # the trap works
+
+
+def test_symbols_that_are_tuples_are_a_sequence_not_a_batch() -> None:
+    symbols: list[object] = [(1, None), (1, "x"), ("a", 2.5)]
+    model = hw.compile(programs.induction.make(), length=4, alphabet=symbols)
+    row = [symbols[0], symbols[1], symbols[0]]
+    assert model.run(row) == [None, None, symbols[1]]
+    assert model.run([row, row[:1]]) == [[None, None, symbols[1]], [None]]
