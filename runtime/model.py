@@ -98,7 +98,8 @@ class Model:
         """The program's result at every position, in the user's symbols; None is ⊥.
 
         Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is a
-        list whose items are all lists or tuples, and not all symbols themselves. Raises InputError for unknown symbols and for sequences too long.
+        list whose items are all lists or tuples that are no symbols themselves. Raises InputError for unknown symbols
+        and for sequences too long.
         """
         if isinstance(tokens, str):
             raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
