@@ -22,6 +22,7 @@ from ..compiler.graph import Graph
 from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Local, Lookup, OrElse, Position, Token, Total, Where
 from .exact import Refused
 from .ranges import Range, ranges
+from .reads import same_reads
 
 Key: TypeAlias = tuple[object, ...]
 HERE = 0
@@ -35,11 +36,12 @@ class Pool:
     numbers: dict[Key, int]
     keys: list[Key]
     inside: set[int]
+    beyond: set[int]  # paths whose last step may point past the last position of a sequence shorter than N
 
     @classmethod
     def new(cls) -> Pool:
         """A pool that holds the empty path as number 0."""
-        pool = cls({}, [], set())
+        pool = cls({}, [], set(), set())
         pool.intern(("path",))
         return pool
 
@@ -54,11 +56,16 @@ class Pool:
 
 
 def same_meaning(a: Graph, b: Graph) -> bool:
-    """Whether two graphs have the same normal form, hence the same output on every input."""
+    """Whether two graphs have the same normal form, hence the same output on every input: this one, or that of `reads.py`."""
     if a.sizes != b.sizes:
         return False
+    if same_reads(a, b, ((a.output, b.output),)):
+        return True
     pool = Pool.new()
-    return Normal(a, pool).term(a.output, HERE) == Normal(b, pool).term(b.output, HERE)
+    try:
+        return Normal(a, pool).term(a.output, HERE) == Normal(b, pool).term(b.output, HERE)
+    except RecursionError:
+        raise Refused("the program's normal form is nested too deeply") from None
 
 
 class Normal:
@@ -179,7 +186,8 @@ class Normal:
     def position(self, path: int) -> int:
         """The position at the end of a path."""
         key = self.pool.keys[path]
-        if path == HERE or key[2] != "go" or key[4] != HERE:  # with a frame, the position may be there and not be seen
+        # With a frame the position may be there and not be seen; beyond the sequence's end it is not there.
+        if path == HERE or key[2] != "go" or key[4] != HERE or path in self.pool.beyond:
             return self.pool.intern(("position", path))
         return self.clip(cast(int, key[3]), 1, self.graph.sizes.length, False)
 
@@ -204,7 +212,7 @@ class Normal:
                 path = self.pool.intern(("path", path, "lookup", strict, "found"))
                 after = self.affine(Affine("position", (1,), 1), (self.position(path),))
                 self.pool.inside.add(after)  # one step forward from an earlier position
-                return self._jump(path, after, HERE)
+                return self._jump(path, after, HERE, back=True)
         return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, op.relations, q_terms, k_terms, *ranks), "found"))
 
     def go(self, path: int, position: int) -> int:
@@ -237,10 +245,11 @@ class Normal:
         span = self.ranges[position]
         if span.lo >= 1 and span.hi <= self.graph.sizes.length:
             self.pool.inside.add(term)
-        frame = HERE if not self.graph.sizes.causal or self._back(position) else self.pool.intern(("frame", path))
-        return self._jump(path, term, frame)
+        back = self._back(position)
+        frame = HERE if not self.graph.sizes.causal or back else self.pool.intern(("frame", path))
+        return self._jump(path, term, frame, back)
 
-    def _jump(self, path: int, term: int, frame: int) -> int:
+    def _jump(self, path: int, term: int, frame: int, back: bool) -> int:
         """The path that goes on to the position `term`, without the steps that the term computes with or reads through itself.
 
         Where such a step leads nowhere the term is ⊥ already, so the step adds nothing.
@@ -249,7 +258,10 @@ class Normal:
             if path not in self._defined(term) and not self._strictly_holds(term, self.position(path)):
                 break
             path = cast(int, self.pool.keys[path][1])
-        return self.pool.intern(("path", path, "go", term, frame))
+        path = self.pool.intern(("path", path, "go", term, frame))
+        if not back:
+            self.pool.beyond.add(path)
+        return path
 
     def _strictly_holds(self, term: int, part: int) -> bool:
         """Whether a term is ⊥ wherever `part` is, because it computes with it."""

@@ -257,9 +257,10 @@ def with_clip(g: Graph, clip: Clip) -> Graph:
     return replace(g, nodes=(*g.nodes, node), output=len(g.nodes))
 
 
-def test_a_pointer_ahead_is_not_taken_for_its_value() -> None:
-    """The position read at i + 1 is ⊥ to those who see the past only; i + 1 itself is not."""
-    a = graph(lambda token, position: position.at(position + 1))
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_pointer_ahead_is_not_taken_for_its_value(causal: bool) -> None:
+    """The position read at i + 1 is ⊥ to those who see the past only, and at the last of fewer than N; i + 1 itself is not."""
+    a = graph(lambda token, position: position.at(position + 1), causal)
     b = replace(a, output=next(i for i, n in enumerate(a.nodes) if isinstance(n.op, Clip)))
     assert outputs(a) != outputs(b) and not same_meaning(a, b)
 
