@@ -6,18 +6,17 @@ senders differently (`covering.py`) find all of them. The receiver then drops wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
-
-import networkx as nx
+from typing import Literal, TypeVar
 
 from ..compiler.errors import Location
 from ..compiler.graph import Builder
 from ..compiler.language import Hit, Selector, Value, match, maximum, minimum, where
 from ..compiler.language.aggregate import added_up
-from ..compiler.ops import Affine, Const, OrElse, Position, Table
+from ..compiler.ops import Affine, Clip, Const, Position, Table
 from .covering import rows
 
 
@@ -30,6 +29,14 @@ class Delivered:
     count: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A sender as an integer, N + 1 for no message, and what it sends."""
+
+    sender: Value
+    words: tuple[Value, ...]
+
+
 def route(
     builder: Builder, to: Sequence[int], words: Sequence[Sequence[int]], capacity: int, counted: bool, line: Location | None
 ) -> Delivered:
@@ -38,30 +45,86 @@ def route(
     `to[r]` is where slot r sends, ⊥ for nowhere; `words[r]` what it sends. Where more than `capacity` messages arrive, the
     count says so, and the messages are some of them.
     """
-    here = _here(builder)
-    slots, n = len(to), builder.sizes.length
-    found: list[tuple[Value, Value, list[Value]]] = []  # key, sender, words of each candidate
-    for slot in range(slots):
-        for mask in rows(max(1, capacity - 1), (n - 1).bit_length()):
-            hit = _hit(builder, to[slot], mask, line)
-            key = _affine(hit.position, slots, slot + 1 - slots)
-            found.append((key.or_else(slots * n + 1), hit.position, [hit.fetch(Value(builder, w)) for w in words[slot]]))
+    lists = [_of_slot(builder, target, row, capacity, line) for target, row in zip(to, words, strict=True)]
+    ranked = _ranked(lists)
     senders: list[int] = []
     texts: list[tuple[int, ...]] = []
-    last: Value | None = None
-    for _ in range(capacity):
-        later = [key if last is None else where(key > last, key, slots * n + 1) for key, _, _ in found]
-        last = reduce(minimum, later)
-        nothing = Value(builder, builder.add(Const("position", None), [], "⊥"))
-        sender, text = nothing, [Value(builder, builder.add(Const(w.domain.kind, None), [], "⊥")) for w in found[0][2]]
-        for key, who, what in reversed(found):
-            same = key == last
-            sender = where(same, who, sender)
-            text = [where(same, a, b) for a, b in zip(what, text, strict=True)]
-        senders.append(sender.index)
-        texts.append(tuple(t.index for t in text))
-    count = combine(builder, "count", to, [_constant(builder, 1)] * slots, line) if counted else None
+    for k in range(capacity):
+        # Message k is the one of rank k; entry j of a slot has at least rank j.
+        some = [(rank == k, message) for row in ranked for rank, message in row[: k + 1]]
+        held, chosen = _tree(some, lambda a, b: (a[0] | b[0], _either(a[0], a[1], b[1])))
+        there = held & (chosen.sender <= builder.sizes.length)
+        sender = builder.add(Affine("position", (1,), 0), [chosen.sender.index], "sender", line)
+        senders.append(where(there, Value(builder, builder.add(Clip(1, builder.sizes.length), [sender], "sender", line)), None).index)
+        texts.append(tuple(where(there, word, None).index for word in chosen.words))
+    count = combine(builder, "count", to, [_constant(builder, 1)] * len(to), line) if counted else None
     return Delivered(tuple(senders), tuple(texts), count)
+
+
+def _of_slot(builder: Builder, to: int, words: Sequence[int], capacity: int, line: Location | None) -> list[_Message]:
+    """The messages of one slot by sender: the first, then what is least beyond the one before, and at the end the last."""
+    bits = (builder.sizes.length - 1).bit_length()
+    full = (1 << bits) - 1
+    inner = [mask for mask in rows(capacity - 1, bits) if mask not in (0, full)] if capacity > 2 else []
+    none = builder.sizes.length + 1
+
+    def found(mask: int) -> _Message:
+        hit = _hit(builder, to, mask, line)
+        return _Message(hit.position.or_else(none), tuple(hit.fetch(Value(builder, word)) for word in words))
+
+    def beyond(message: _Message, other: _Message) -> _Message:
+        return _Message(where(message.sender > other.sender, message.sender, none), message.words)
+
+    def least(a: _Message, b: _Message) -> _Message:
+        return _Message(minimum(a.sender, b.sender), _either(a.sender <= b.sender, a, b).words)
+
+    ordered = [found(full)]
+    if capacity > 1:
+        last = found(0)
+        others = [*(found(mask) for mask in inner), last]
+        for _ in range(capacity - 2):
+            ordered.append(_tree([beyond(other, ordered[-1]) for other in others], least))
+        ordered.append(beyond(last, ordered[-1]))
+    return ordered
+
+
+def _ranked(lists: list[list[_Message]]) -> list[list[tuple[Value, _Message]]]:
+    """Every message with how many come before it: those before it in its slot, and those of other slots by comparison.
+
+    Messages have different ranks below their number; what is no message ranks behind them.
+    """
+    ranks: dict[tuple[int, int], list[tuple[int, Value]]] = {}
+    for r, s in itertools.combinations(range(len(lists)), 2):
+        for j, a in enumerate(lists[r]):
+            for k, b in enumerate(lists[s]):
+                first = a.sender <= b.sender  # of one sender the lower slot comes first
+                ranks.setdefault((s, k), []).append((1, first))
+                ranks.setdefault((r, j), []).append((-1, first))
+    made: list[list[tuple[Value, _Message]]] = []
+    for r, row in enumerate(lists):
+        made.append([])
+        for j, message in enumerate(row):
+            terms = ranks.get((r, j), [])
+            start = j + sum(factor < 0 for factor, _ in terms)
+            made[-1].append((_sum(message.sender.builder, [v for _, v in terms], [f for f, _ in terms], start), message))
+    return made
+
+
+def _either(condition: Value, a: _Message, b: _Message) -> _Message:
+    """a where the condition holds, else b."""
+    return _Message(where(condition, a.sender, b.sender), tuple(where(condition, x, y) for x, y in zip(a.words, b.words, strict=True)))
+
+
+T = TypeVar("T")
+
+
+def _tree(items: Sequence[T], join: Callable[[T, T], T]) -> T:
+    """Items joined in pairs, pairs in pairs, and so on."""
+    row = list(items)
+    while len(row) > 1:
+        joined = [join(a, b) for a, b in zip(row[::2], row[1::2], strict=False)]
+        row = joined + row[2 * len(joined) :]
+    return row[0]
 
 
 def combine(
@@ -83,7 +146,7 @@ def combine(
             one = Value(builder, _constant(builder, 1))
             return added_up(builder, [(1, term) for s in sent for term in s.condition.count()], one, line).index
         case "sum":
-            return _sum(builder, [added_up(builder, [(1, t) for t in s.condition.count()], v, line) for s, v in zip(sent, values, strict=True)])
+            return _sum(builder, [added_up(builder, [(1, t) for t in s.condition.count()], v, line) for s, v in zip(sent, values, strict=True)]).index
         case "any":
             return reduce(lambda a, b: a | b, (s.any(v) for s, v in zip(sent, values, strict=True))).index
         case "min" | "max":
@@ -124,7 +187,7 @@ def oblivious(builder: Builder, pattern: Sequence[Sequence[int]], words: Sequenc
         senders.append(hit.position.index)
         texts.append(tuple(text))
         there.append(where(hit.position.exists, Value(builder, _constant(builder, 1)), 0))
-    count = _sum(builder, there) if there else _constant(builder, 0)
+    count = _sum(builder, there).index
     return Delivered(tuple(senders), tuple(texts), count)
 
 
@@ -152,14 +215,14 @@ def _hit(builder: Builder, to: int, mask: int, line: Location | None) -> Hit:
     return sent.largest(_table(builder, [(t - 1) ^ mask for t in range(1, n + 1)], f"order {mask:b}"))
 
 
-def _affine(x: Value, factor: int, constant: int) -> Value:
-    return Value(x.builder, x.builder.add(Affine("int", (factor,), constant), [x.index], "key"))
-
-
-def _sum(builder: Builder, terms: Sequence[Value]) -> int:
-    if len(terms) == 1:
-        return terms[0].index
-    return builder.add(Affine("int", (1,) * len(terms), 0), [t.index for t in terms], "sum")
+def _sum(builder: Builder, terms: Sequence[Value], factors: Sequence[int] = (), constant: int = 0) -> Value:
+    """A sum of numbers or truths; one number is itself."""
+    if len(terms) == 1 and not factors and not constant:
+        return terms[0]
+    if not terms:
+        return Value(builder, _constant(builder, constant))
+    op = Affine("int", tuple(factors) or (1,) * len(terms), constant)
+    return Value(builder, builder.add(op, [t.index for t in terms], "sum"))
 
 
 def _table(builder: Builder, entries: Sequence[int | None], name: str) -> Value:
