@@ -242,7 +242,7 @@ class _Planner:
         if key in self._head_of:
             return self._head_of[key]
         refusals: list[tuple[int, ExactnessError]] = []
-        for candidate in candidates(self.graph, index, self.code, self.dtype):
+        for candidate in candidates(self.graph, index, self.code, self.dtype, self._untied(node)):
             try:
                 candidate.exact.require(self.dtype)
                 head = self._built(index, node, candidate)
@@ -264,6 +264,16 @@ class _Planner:
         assert isinstance(node.op, (Lookup, Total))
         grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
         return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)
+
+    def _untied(self, node: Node) -> bool:
+        """Whether a lookup ranks by what depends on the position alone and is different at each."""
+        if not (isinstance(node.op, Lookup) and node.op.ranked):
+            return False
+        z = self.read(node.args[-1], scalar(self.graph.nodes[node.args[-1]].domain))
+        if self._source(list(z)) != "position":
+            return False
+        ranks = self._evaluate(z[0], self._sizes["position"])
+        return len(np.unique(ranks)) == len(ranks)
 
     def _adds_up(self, node: Node) -> bool:
         """Whether a sum is one of totals that heads can add up in one cell; with few heads a layer they cannot."""
