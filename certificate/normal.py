@@ -54,11 +54,12 @@ class Pool:
 
 
 def same_meaning(a: Graph, b: Graph) -> bool:
-    """Whether two graphs have the same normal form, hence the same output on every input."""
-    if a.sizes != b.sizes:
+    """Whether two graphs have the same normal forms, hence the same outputs and guard on every input."""
+    if (a.sizes, len(a.outputs), a.guard is None) != (b.sizes, len(b.outputs), b.guard is None):
         return False
     pool = Pool.new()
-    return Normal(a, pool).term(a.output, HERE) == Normal(b, pool).term(b.output, HERE)
+    terms = [[normal.term(root, HERE) for root in normal.graph.roots] for normal in (Normal(a, pool), Normal(b, pool))]
+    return terms[0] == terms[1]
 
 
 class Normal:
