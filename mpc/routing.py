@@ -146,7 +146,9 @@ def combine(
             one = Value(builder, _constant(builder, 1))
             return added_up(builder, [(1, term) for s in sent for term in s.condition.count()], one, line).index
         case "sum":
-            return _sum(builder, [added_up(builder, [(1, t) for t in s.condition.count()], v, line) for s, v in zip(sent, values, strict=True)]).index
+            return _sum(
+                builder, [added_up(builder, [(1, t) for t in s.condition.count()], v, line) for s, v in zip(sent, values, strict=True)]
+            ).index
         case "any":
             return reduce(lambda a, b: a | b, (s.any(v) for s, v in zip(sent, values, strict=True))).index
         case "min" | "max":
