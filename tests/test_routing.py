@@ -277,6 +277,14 @@ def test_ranks_without_ties_fit_float32_and_a_tie_is_broken(rank: Callable[[int]
     hw.certify(model)
 
 
+def test_a_tie_that_is_not_broken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that takes ranks for different which are not: the certificate reads the scores."""
+    monkeypatch.setattr("headwork.compiler.planner._Planner._untied", lambda self, node: node.op.name == "lookup")
+    hw.certify(hw.compile(by_rank(lambda t: t ^ 5, True), length=8, alphabet=3))
+    with pytest.raises(hw.Refused, match="leads by 0 nats only"):
+        hw.certify(hw.compile(by_rank(lambda t: t // 2, True), length=8, alphabet=3))
+
+
 # --- combinations --------------------------------------------------------------------------------------
 
 
