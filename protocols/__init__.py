@@ -8,13 +8,23 @@ from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
 from . import (
     broadcast,
+    matrix_vector,
     permute,
     prefix_sum,
+    reachability,
+    sort,
+    sort_by_blocks,
+    sorting_network,
     sum,
+    triangle_count,
 )
 from .entry import Case, ProtocolEntry
 
-_LIBRARY = (*(broadcast.ENTRY, sum.SUM, sum.ALL_REDUCE, prefix_sum.ENTRY, permute.ENTRY),)
+_LIBRARY = (
+    *(broadcast.ENTRY, sum.SUM, sum.ALL_REDUCE, prefix_sum.ENTRY, permute.ENTRY),
+    *(sort.ENTRY, sorting_network.ENTRY, sort_by_blocks.ENTRY),
+    *(matrix_vector.ENTRY, triangle_count.ENTRY, reachability.ENTRY),
+)
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}
 
 
