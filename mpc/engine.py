@@ -13,7 +13,6 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import CapacityError, InputError
 from ..compiler.ops import Token
 from ..runtime.tokens import decode_value, encode
-from .language import overflow
 from .superstep import Block, bounds, script, start, superstep
 from .trace import Trace
 
@@ -89,4 +88,4 @@ def _require_capacity(blocks: Sequence[object]) -> None:
     found = [overflow for block in blocks if isinstance(block, Block) for overflow in block.overflows]
     if found:
         first = min(found, key=lambda o: (o.round, o.machine))
-        raise CapacityError(*overflow(first.round, first.machine, first.senders, first.capacity, first.line))
+        raise CapacityError.overflow(first.round, first.machine, first.senders, first.capacity, first.line)

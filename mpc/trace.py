@@ -79,7 +79,7 @@ class ProtocolBuilder(Builder):
         for node in self.nodes:
             used[node.name] = count = used.get(node.name, 0) + 1
             nodes.append(node if count == 1 else Node(node.op, node.args, node.domain, f"{node.name}.{count}", node.line))
-        graph = Graph(self.name, self.sizes, tuple(nodes), outputs[0], tuple(self.notes))
+        graph = Graph(self.name, self.sizes, tuple(nodes), tuple(outputs), single, notes=tuple(self.notes))
         return Trace(graph, tuple(outputs), single, tuple(self.calls), self.memory)
 
 
