@@ -11,21 +11,23 @@ from .entry import Case, ProtocolEntry
 
 
 def make(memory: int = 2) -> Protocol:
-    """Machine i holds its successor in the list, 0 at the end; a successor that no machine is ends the list as well.
+    """Machine i holds its successor in the list, 0 at the end; it is told the links from it to the end.
 
-    Lists may share their tails. Where the successors lead into a cycle there is no end, and the rank is ⊥.
+    Lists may share their tails. A link to a machine that is not there counts, and ends the list. Where the successors lead
+    into a cycle there is no end, and the rank is ⊥.
 
-    After j steps `jump` is the successor 2**j times, ⊥ past the end, and `machines_from` counts the machines from this one
-    to before `jump`. No list is longer than N, so after ceil(log2 N) steps a machine with a `jump` goes round a cycle.
+    After j steps `jump` is the successor 2**j times, ⊥ past the end, and `links` are those up to there. A list has fewer
+    than N links (N to a machine that is not there takes N + 1 machines), so after ceil(log2 N) steps all are counted;
+    2**ceil(log2 N) links, at least N of them, are a cycle's.
     """
 
     @protocol(memory=memory, words=lambda n: {"successor": range(n + 1)}, name="list_ranking")
-    def list_ranking(me: Value, machines: int, successor: Value) -> Value:
-        jump, machines_from = machine(successor), me - me + 1
+    def list_ranking(machines: int, successor: Value) -> Value:
+        jump, links = machine(successor), where(successor > 0, 1, 0)
         for _ in range((machines - 1).bit_length()):
-            jump, more = request(jump, (jump, machines_from))
-            machines_from = machines_from + more.or_else(0)
-        return where(jump.exists, None, machines_from - 1)
+            jump, more = request(jump, (jump, links))
+            links = links + more.or_else(0)
+        return where(links < machines, links, None)
 
     return list_ranking
 
@@ -35,10 +37,10 @@ def oracle(machines: list[Symbol], memory: int = 2) -> list[Symbol | None]:
     successor = {i: int(str(s)) for i, s in enumerate(machines, 1)}
     ranks: list[Symbol | None] = []
     for i in successor:
-        steps = 0
-        while successor[i] in successor and steps <= len(successor):
-            i, steps = successor[i], steps + 1
-        ranks.append(steps if steps < len(successor) else None)
+        links, at = 0, i
+        while successor.get(at) and links <= len(successor):
+            at, links = successor[at], links + 1
+        ranks.append(links if links <= len(successor) else None)
     return ranks
 
 
