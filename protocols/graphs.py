@@ -10,10 +10,19 @@ from typing import TypeAlias
 import networkx as nx
 
 from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
 from .entry import Case
 
 Edge: TypeAlias = tuple[int, int]
 NO_EDGE = (None, None)
+
+
+def at_least_one(protocol: str, nodes: int) -> None:
+    """Check the number of nodes. Raises InputError where there are none, or more than tables over pairs can hold."""
+    if not 1 <= nodes <= 362:
+        raise InputError(
+            f"protocol {protocol} was given nodes={nodes}", hint="give nodes from 1 to 362: edges are looked up in tables of 65,536"
+        )
 
 
 def alphabet(nodes: int) -> list[Symbol]:
