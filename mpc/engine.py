@@ -77,10 +77,10 @@ def run_protocol(
         if progress is not None:
             progress(step, steps - 1)
     done = [block for block in runner.fetch(blocks) if isinstance(block, Block)]
-    columns = [[value for block in done for value in block.columns[o]] for o in trace.outputs]
-    domains = [trace.graph.nodes[o].domain for o in trace.outputs]
+    columns = [[value for block in done for value in block.columns[o]] for o in trace.graph.outputs]
+    domains = [trace.graph.nodes[o].domain for o in trace.graph.outputs]
     shown = [[decode_value(sizes, domain, v) for v in column] for domain, column in zip(domains, columns, strict=True)]
-    return shown[0] if trace.single else list(zip(*shown, strict=True))
+    return shown[0] if trace.graph.single else list(zip(*shown, strict=True))
 
 
 def _require_capacity(blocks: Sequence[object]) -> None:
