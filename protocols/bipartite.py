@@ -9,9 +9,11 @@ import networkx as nx
 
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, minimum, where
-from ..mpc import Protocol, all_reduce, machine, protocol, request, shuffle
+from ..mpc import Protocol, all_reduce, machine, protocol, shuffle
 from . import graphs, merging
 from .entry import Case, ProtocolEntry
+
+Walks = tuple[Value, Value, Value]  # whether they are odd: from the node to its parent, from the edge's nodes to its ends
 
 
 def make(nodes: int = 8, memory: int = 3) -> Protocol:
@@ -26,32 +28,47 @@ def make(nodes: int = 8, memory: int = 3) -> Protocol:
 
     @protocol(memory=memory, alphabet=graphs.alphabet(nodes), name=f"bipartite(nodes={nodes})")
     def bipartite(me: Value, machines: int, u: Value, v: Value) -> Value:
-        same = me != me
-        odd = (same, same, same)  # whether the pointers to the parent and from the two ends stand for odd walks
         trees = merging.Trees(me, me, (machine(u), machine(v)))
+        odd: Walks | None = None
         for _ in range(merging.phases(nodes, machines)):
-            a, b = trees.ends
             free = merging.free(trees)
-            by_odd, by_even = (a != b) & (odd[1] == odd[2]), (a != b) & (odd[1] != odd[2])
-            payload = [(where(by_odd, end, None), where(by_even, end, None)) for end in (b, a)]
-            offered, even = shuffle(to=[a, b], payload=payload, inbox="any").min
-            target = where(free, minimum(offered.or_else(even), even.or_else(offered)), None)
-            hooks, flips = target.exists, (offered == target).or_else(False)
-            start, walk = where(hooks, target, trees.parent), where(hooks, flips, odd[0])
-            parent, odd_parent = where(hooks, minimum(target, me), trees.parent), where(hooks, flips & (target < me), odd[0])
-            trees, found = merging.first_step(trees, free, start, parent, odd_parent)
-            odd = _added((walk, *odd[1:]), found)
+            offer, flips = _offers(trees.ends, odd)
+            hooks, lower = free & offer.exists, (offer < me).or_else(False)
+            start, parent = where(hooks, offer, trees.parent), where(hooks, minimum(offer, me), trees.parent)
+            walk, jump = flips & free, flips & free & lower
+            if odd is not None:
+                walk, jump = where(hooks, walk, odd[0]), where(hooks, jump, odd[0])
+            trees, found = merging.first_step(trees, free, start, parent, jump)
+            odd = _added((walk, *odd[1:]) if odd else (walk, None, None), found)
             trees, found = merging.second_step(trees, odd[0])
             odd = _added(odd, found)
+        if odd is None:  # one node
+            return me.exists
         conflict = (odd[1] == odd[2]) & (trees.ends[0] == trees.ends[1])
         return ~all_reduce(conflict.or_else(False), "any")
 
     return bipartite
 
 
-def _added(walks: tuple[Value, ...], found: list[tuple[Value, ...]]) -> tuple[Value, ...]:
-    """Walks followed by further ones: odd where one of the two is; even where there is no further one."""
-    return tuple(walk != further.or_else(False) for walk, (further,) in zip(walks, found, strict=True))
+def _offers(ends: tuple[Value, Value], odd: Walks | None) -> tuple[Value, Value]:
+    """The least root that an edge leads to from here, ⊥ for none, and whether an odd walk does. One shuffle."""
+    a, b = ends
+    leaves = a != b
+    if odd is None:  # every walk is one edge
+        least = shuffle(to=[a, b], payload=[where(leaves, b, None), where(leaves, a, None)], inbox="any").min
+        return least, least.exists
+    by_odd, by_even = leaves & (odd[1] == odd[2]), leaves & (odd[1] != odd[2])
+    payload = [(where(by_odd, end, None), where(by_even, end, None)) for end in (b, a)]
+    at_odd, at_even = shuffle(to=[a, b], payload=payload, inbox="any").min
+    least = minimum(at_odd.or_else(at_even), at_even.or_else(at_odd))
+    return least, (at_odd == least).or_else(False)
+
+
+def _added(walks: tuple[Value | None, Value | None, Value | None], found: list[tuple[Value, ...]]) -> Walks:
+    """Walks, None for none, and the walks found at their ends: odd where one of the two is."""
+    further = [word.or_else(False) for (word,) in found]
+    here, at_a, at_b = (more if walk is None else walk != more for walk, more in zip(walks, further, strict=True))
+    return here, at_a, at_b
 
 
 def oracle(machines: list[Symbol], nodes: int = 8, memory: int = 3) -> list[Symbol | None]:
@@ -75,8 +92,9 @@ def cases(rng: random.Random, length: int, nodes: int = 8, memory: int = 3) -> l
 
 
 def layers(length: int, nodes: int = 8, memory: int = 3) -> int:
-    """Three a phase, and one to tell."""
-    return 3 * merging.phases(nodes, length) + 1
+    """Three a phase, and one to tell; a graph of one node needs none."""
+    phases = merging.phases(nodes, length)
+    return 3 * phases + 1 if phases else 0
 
 
 ENTRY = ProtocolEntry(
@@ -86,6 +104,6 @@ ENTRY = ProtocolEntry(
     oracle=oracle,
     cases=cases,
     layers=layers,
-    layers_formula="3·floor(log2 nodes) + 1",
+    layers_formula="3·floor(log2 nodes) + 1, 0 for one node",
     parameters={"nodes": 8, "memory": 3},
 )

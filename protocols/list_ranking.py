@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from ..compiler.domain import Symbol
@@ -48,7 +49,7 @@ def cases(rng: random.Random, length: int, memory: int = 2) -> list[Case]:
     """One list in three orders, many lists, lists that share a tail, and cycles."""
     order = rng.sample(range(1, length + 1), length)
     shuffled = [0] * length
-    for i, j in zip(order, order[1:], strict=False):
+    for i, j in itertools.pairwise(order):
         shuffled[i - 1] = j
     half = length // 2
     return [
@@ -57,8 +58,8 @@ def cases(rng: random.Random, length: int, memory: int = 2) -> list[Case]:
         Case("one list in order", [*range(2, length + 1), 0]),
         Case("one list backwards", [*range(length)]),
         Case("one list in random order", [*shuffled]),
-        Case("no links", [0] * length),
-        Case("all before the last machine", [length] * (length - 1) + [0]),
+        Case("no links", [0 for _ in range(length)]),
+        Case("all before the last machine", [length if i < length else 0 for i in range(1, length + 1)]),
         Case("one cycle", [*range(2, length + 1), 1]),
         Case("a list into a cycle, and a list", [*range(2, half + 1), max(1, half // 2), *range(half + 2, length + 1), 0][:length]),
         Case("successors that no machine is", [min(length, i + half) for i in range(1, half + 1)]),

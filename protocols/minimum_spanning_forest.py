@@ -38,7 +38,7 @@ def make(nodes: int = 8, weights: int = 4, memory: int = 3) -> Protocol:
         key = weight * machines + me
         a, b = request([u, v], me)
         trees = merging.Trees(me, me, (a, b))
-        taken = me != me
+        taken = ~me.exists  # false everywhere
         last = merging.phases(nodes, machines) - 1
         for phase in range(last + 1):
             a, b = trees.ends
