@@ -199,8 +199,8 @@ def gather(frm: Pattern, value: Value) -> Value:
 @overload
 def request(address: Value, value: P) -> P: ...
 @overload
-def request(address: Sequence[Value], value: P | Sequence[P]) -> list[P]: ...
-def request(address: Value | Sequence[Value], value: Payload | Sequence[Payload]) -> object:
+def request(address: Sequence[Value], value: P | list[P]) -> list[P]: ...
+def request(address: Value | Sequence[Value], value: object) -> object:
     """Ask the machine at an address for its value (or tuple of values), ⊥ where there is none; a list asks several machines.
 
     Two rounds of the model, one attention layer. Any number of machines may ask for the same value: a pull has free
