@@ -153,8 +153,8 @@ def scatter(to: Sequence[Pattern], payload: Sequence[P]) -> Inbox[P]: ...
 def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload]) -> object:
     """One round whose pattern does not depend on data: slot r of machine i goes to machine `to[r](i)`, None for nowhere.
 
-    Lowers to one head for each colour of the pattern's bipartite graph, s by Kőnig's theorem. Raises CapacityError
-    where the pattern sends or brings a machine more messages than the memory s.
+    Lowers to as many heads as any machine receives messages, at most s. Raises CapacityError where the
+    pattern sends or brings a machine more messages than the memory s.
     """
     line = caller()
     patterns = list(to) if isinstance(to, Sequence) else [to]
