@@ -6,6 +6,8 @@ import math
 import random
 from collections.abc import Sequence
 
+import networkx as nx
+
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, table, where
 from ..mpc import Protocol, gather, protocol, scatter
@@ -48,8 +50,6 @@ def _squared(path: Value, n: int) -> Value:
 
 def oracle(machines: Sequence[Symbol]) -> list[Symbol | None]:
     """networkx.descendants, and the vertex itself."""
-    import networkx as nx
-
     n = math.isqrt(len(machines))
     rows = matrix.read([int(symbol is True) for symbol in machines])
     graph: nx.DiGraph[int] = nx.DiGraph()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import networkx as nx
+
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, table, where
 from ..mpc import Protocol, all_reduce, protocol, scatter
@@ -36,8 +38,6 @@ def make() -> Protocol:
 
 def oracle(machines: Sequence[Symbol]) -> list[Symbol | None]:
     """networkx.triangles: at every vertex, so three times each."""
-    import networkx as nx
-
     rows = matrix.read([int(symbol is True) for symbol in machines])
     graph: nx.Graph[int] = nx.Graph()
     graph.add_edges_from((i, j) for i, row in enumerate(rows) for j, there in enumerate(row) if there and i < j)

@@ -18,7 +18,7 @@ from headwork.protocols import matrix
 from headwork.protocols.prefix_sum import monoid
 
 Parameters = dict[str, int | str]
-SIZES = (1, 2, 3, 4, 5, 8, 9, 13, 16, 20)
+SIZES = (1, 2, 3, 5, 8, 9, 16, 18)
 SETTINGS: list[tuple[str, Parameters]] = [
     *[(name, {}) for name in protocols.names()],
     ("broadcast", {"memory": 5}),
