@@ -7,8 +7,14 @@ import difflib
 from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
 from . import (
+    bipartite,
     broadcast,
+    connected_components,
+    hop_k,
+    list_ranking,
     matrix_vector,
+    minimum_spanning_forest,
+    one_or_two_cycles,
     permute,
     prefix_sum,
     reachability,
@@ -23,6 +29,8 @@ from .entry import Case, ProtocolEntry
 _LIBRARY = (
     *(broadcast.ENTRY, sum.SUM, sum.ALL_REDUCE, prefix_sum.ENTRY, permute.ENTRY),
     *(sort.ENTRY, sorting_network.ENTRY, sort_by_blocks.ENTRY),
+    *(list_ranking.ENTRY, one_or_two_cycles.ENTRY, hop_k.ENTRY),
+    *(connected_components.ENTRY, minimum_spanning_forest.ENTRY, bipartite.ENTRY),
     *(matrix_vector.ENTRY, triangle_count.ENTRY, reachability.ENTRY),
 )
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}

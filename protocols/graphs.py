@@ -110,5 +110,5 @@ def families(rng: random.Random, nodes: int, machines: int) -> list[Case]:
         if len(edges) <= machines:
             scattered = "scattered" in title or "random" in title
             found.append(Case(title, placed(edges, machines, rng if scattered else None)))
-    found.append(Case("fewer machines than nodes", placed(path(nodes), machines)[: max(1, half)]))
+    found.append(Case("fewer machines than nodes", placed(path(nodes), machines)[: max(1, min(half, machines))]))
     return found

@@ -65,7 +65,7 @@ def cases(rng: random.Random, length: int, memory: int = 2) -> list[Case]:
             "a list into a cycle, and a list",
             [*(max(1, half // 2) if i == half else i + 1 if i < length else 0 for i in range(1, length + 1))],
         ),
-        Case("successors that no machine is", [*(min(length, i + half) for i in range(1, half + 1))]),
+        Case("successors that no machine is", [*(min(length, i + half) for i in range(1, max(1, half) + 1))]),
         Case("random", [rng.randint(0, length) for _ in range(length)]),
     ]
 
