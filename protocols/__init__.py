@@ -32,6 +32,8 @@ _LIBRARY = (
     *(list_ranking.ENTRY, one_or_two_cycles.ENTRY, hop_k.ENTRY),
     *(connected_components.ENTRY, minimum_spanning_forest.ENTRY, bipartite.ENTRY),
     *(matrix_vector.ENTRY, triangle_count.ENTRY, reachability.ENTRY),
+    *(list_ranking.ENTRY, hop_k.ENTRY, one_or_two_cycles.ENTRY),
+    *(connected_components.ENTRY, minimum_spanning_forest.ENTRY, bipartite.ENTRY),
 )
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}
 
