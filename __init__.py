@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING
 
 from . import programs
 from .compiler.domain import Alphabet, Domain
-from .compiler.errors import CapacityError, CheckpointError, DomainError, ExactnessError, HeadworkError, InputError, ProgramError
+from .compiler.errors import (
+    CapacityError,
+    CheckpointError,
+    DomainError,
+    EngineError,
+    ExactnessError,
+    HeadworkError,
+    InputError,
+    ProgramError,
+)
 from .compiler.language import (
     Hit,
     Mean,
@@ -83,6 +92,7 @@ __all__ = [
     "Cost",
     "Domain",
     "DomainError",
+    "EngineError",
     "ExactnessError",
     "Exported",
     "Frontier",

@@ -67,3 +67,7 @@ class CheckpointError(HeadworkError):
 
 class CapacityError(HeadworkError):
     """A machine sends or is sent more messages in a round than its memory or inbox holds."""
+
+
+class EngineError(HeadworkError):
+    """The engine that runs a protocol lost workers more often than it repeats their work."""
