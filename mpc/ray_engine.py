@@ -19,9 +19,10 @@ from ..compiler.errors import EngineError, InputError
 class Ray:
     """Everything on Ray: joins the cluster at `address`, or starts one of `cpus` processors here, and ends what it started.
 
-    Without an address the variable RAY_ADDRESS is used, if it is set. headwork must be installed wherever workers run. A task whose worker dies is run again, up to `retries` times. Use it in a `with` statement, or call `close`. A Ray that
-    this process has started already is used as it is, and left running. Raises InputError where Ray is not installed, and
-    where there is no cluster at the address.
+    Without an address the variable RAY_ADDRESS is used, if it is set. headwork must be installed wherever workers run. A task
+    whose worker dies is run again, up to `retries` times. Use it in a `with` statement, or call `close`. A Ray that this
+    process has started already is used as it is, and left running. Raises InputError where Ray is not installed, and where
+    there is no cluster at the address.
     """
 
     def __init__(self, address: str | None = None, cpus: int | None = None, retries: int = 3) -> None:
