@@ -50,11 +50,11 @@ class Terms:
         return self.numbers[key]
 
 
-def same_reads(a: Graph, b: Graph, outputs: tuple[tuple[int, int], ...]) -> bool:
-    """Whether pairs of nodes of two graphs have the same form; only where every position sees all others, by full masks."""
+def same_reads(a: Graph, b: Graph) -> bool:
+    """Whether the outputs and guards of two graphs have the same forms; only where every position sees all others, by full masks."""
     terms = Terms({}, [])
     one, other = (None if g.sizes.causal else _forms(g, terms) for g in (a, b))
-    return one is not None and other is not None and all(one[x] == other[y] for x, y in outputs)
+    return one is not None and other is not None and [one[r] for r in a.roots] == [other[r] for r in b.roots]
 
 
 def _forms(graph: Graph, terms: Terms) -> list[Read | None] | None:

@@ -2,7 +2,8 @@
 
 Every score is grid·(an integer); BOS is the zero vector, so its score is 0. With bonus(t) in 1..B the pick (latest: t,
 earliest: N + 1 - t, only: 1, largest: z·(N + 1) + t with z the code of what ranks, closest: z·(N + 1) + t with z the number
-of graded parts that agree; without the t where no two positions have one z), distance D(q, k) = 0 on a match and >= g on a mismatch, and A = ceil((B + 1)/g):
+of graded parts that agree), distance D(q, k) = 0 on a match and >= g on a mismatch, and A = ceil((B + 1)/g). Where what
+ranks depends on the position alone and no two positions have the same, there is no tie for t to break: largest is z.
 
     score / grid = bonus(t) - A·D(q, k)        match:    >= 1  > 0 = BOS
                                                mismatch: <= B - (B + 1) = -1 < 0 = BOS

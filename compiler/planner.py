@@ -15,7 +15,7 @@ from .heads import Candidate, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
-from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, piecewise, prune
+from .plan import Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, piecewise, prune
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
@@ -57,8 +57,8 @@ class _Planner:
 
     def finish(self) -> Plan:
         """The finished plan, every embedding column in it checked."""
-        form, output = self.output()
-        made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), output, form))
+        outputs = tuple(self.output(root) for root in self.graph.roots)
+        made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
                 self._check(feature)
@@ -330,9 +330,9 @@ class _Planner:
                 n = min(n, int(np.unique(codes[codes > 0], return_counts=True)[1].max(initial=0)))
         return n
 
-    def output(self) -> tuple[Form, tuple[Lin, ...]]:
-        """The output's form, the narrowest whose logits are exact, and its cells."""
-        node = self.graph.nodes[self.graph.output]
+    def output(self, root: int) -> Output:
+        """An output's form, the narrowest whose logits are exact, and its cells."""
+        node = self.graph.nodes[root]
         refused: ExactnessError | None = None
         for form in output_forms(node.domain):
             # logit of class z: Σ 2·digit·code - |code|²·one, integers; the right class wins by at least 1.
@@ -340,7 +340,7 @@ class _Planner:
             exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
             try:
                 exact.require(self.dtype)
-                return form, self.read(self.graph.output, form)
+                return Output(form, self.read(root, form))
             except ExactnessError as error:
                 refused = error
         assert refused is not None

@@ -63,9 +63,12 @@ def export(
     The program is lowered again for the target's arithmetic, in `code` and `dtype` or in the first that is proved. `check`
     runs the target's own implementation against the interpreter; None does so where it is installed. The directory appears
     whole or not at all, and not at all where the check finds a difference (CheckpointError). Raises ExactnessError with the
-    inequality where the target cannot be exact, InputError for unknown options and for symbols that are no words.
+    inequality where the target cannot be exact, InputError for unknown options and for symbols that are no words, or for several outputs.
     """
     spec = _target(target)
+    if len(model.output_forms) > 1:
+        returned = f"{len(model.graph.outputs)} values" if len(model.graph.outputs) > 1 else "a value and a guard"
+        raise InputError(f"{model.name} gives {returned}, and a checkpoint has one vocabulary", hint="export a program of one value")
     if dtype not in ("auto", "float32", "float64"):
         raise InputError(f"dtype {dtype!r} is none that a checkpoint is written in", hint="use auto, float32 or float64")
     store = spec.storage

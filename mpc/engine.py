@@ -15,7 +15,6 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import CapacityError, InputError
 from ..compiler.ops import Token
 from ..runtime.tokens import decode_value, encode
-from .language import overflow
 from .superstep import Block, Summary, bounds, script, start, superstep
 from .trace import Trace
 
@@ -119,10 +118,10 @@ def run_blocks(
             after = plan.exchanges[step].round if step < len(plan.exchanges) else trace.rounds + 1
             progress(after - 1, trace.rounds)
     done = [block for block in runner.fetch(blocks) if isinstance(block, Block)]
-    columns = [[value for block in done for value in block.columns[o]] for o in trace.outputs]
-    domains = [trace.graph.nodes[o].domain for o in trace.outputs]
+    columns = [[value for block in done for value in block.columns[o]] for o in trace.graph.outputs]
+    domains = [trace.graph.nodes[o].domain for o in trace.graph.outputs]
     shown = [[decode_value(sizes, domain, v) for v in column] for domain, column in zip(domains, columns, strict=True)]
-    results: Results = shown[0] if trace.single else list(zip(*shown, strict=True))
+    results: Results = shown[0] if trace.graph.single else list(zip(*shown, strict=True))
     return Run(results, trace.rounds, workers, messages)
 
 
@@ -131,4 +130,4 @@ def _require_capacity(summaries: Sequence[Summary]) -> None:
     found = [overflow for summary in summaries for overflow in summary.overflows]
     if found:
         first = min(found, key=lambda o: (o.round, o.machine))
-        raise CapacityError(*overflow(first.round, first.machine, first.senders, first.capacity, first.line))
+        raise CapacityError.overflow(first.round, first.machine, first.senders, first.capacity, first.line)

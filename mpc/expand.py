@@ -66,13 +66,13 @@ class _Expansion:
                 case _:
                     self.of[i] = self.builder.add(op, args, node.name, node.line)
         self.builder.notes.update(dict.fromkeys(self.trace.graph.notes))
-        return self.builder.finish([self.of[o] for o in self.trace.outputs], self.trace.single, self.guard())
+        return self.builder.finish([self.of[o] for o in self.trace.graph.outputs], self.trace.graph.single, self.guard())
 
     # --- shuffles ----------------------------------------------------------------------------------------
 
     def needed(self) -> set[int]:
         """The nodes that the outputs and the guard depend on: of a payload only the words that are read."""
-        stack = [*self.trace.outputs]
+        stack = [*self.trace.graph.outputs]
         stack += [i for i, n in enumerate(self.nodes) if isinstance(n.op, Deliver) and n.op.capacity and not n.op.pattern]
         live: set[int] = set()
         while stack:

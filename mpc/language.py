@@ -172,7 +172,7 @@ def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload
                 received.setdefault(target, []).append(sender)
     for target, senders in sorted(received.items()):
         if len(senders) > builder.memory:
-            raise CapacityError(*overflow(start, target, senders, builder.memory, line))
+            raise CapacityError.overflow(start, target, senders, builder.memory, line)
     capacity = max(map(len, received.values()), default=1)
     op = Deliver(start, len(patterns), len(payloads[0]), capacity, rows)
     index = builder.add(op, [v.index for slot in payloads for v in slot], "scatter", line)
@@ -264,13 +264,6 @@ def machine(number: Value) -> Value:
     return _pointer("machine()", number, builder_of("machine()", number), caller())
 
 
-def overflow(round_: int, machine: int, senders: Sequence[int], capacity: int, line: Location | None) -> tuple[str, Location | None, str]:
-    """The parts of the error for a machine that was sent more than its inbox holds."""
-    named = ", ".join(map(str, senders[:8])) + (", …" if len(senders) > 8 else "")
-    fact = f"round {round_}: machine {machine} was sent {len(senders)} messages, its inbox holds {capacity} (from machines {named})"
-    return fact, line, "give the machines more memory, or send over more rounds"
-
-
 def _tree(builder: ProtocolBuilder) -> int:
     """ceil(log_s N), with s of at least 2: the depth of a tree over all machines."""
     rounds, reached = 0, 1
@@ -342,4 +335,4 @@ def _combinable(how: How, what: str, value: Value, line: Location | None) -> Non
         number(what, value, line)
 
 
-__all__ = ["CallKind", "Inbox", "all_reduce", "broadcast", "gather", "machine", "overflow", "request", "scatter", "shuffle"]
+__all__ = ["CallKind", "Inbox", "all_reduce", "broadcast", "gather", "machine", "request", "scatter", "shuffle"]

@@ -104,7 +104,7 @@ def script(trace: Trace) -> Script:
 def _held(trace: Trace, exchanges: Sequence[Exchange], local: Sequence[Sequence[int]]) -> tuple[frozenset[int], ...]:
     """The nodes still needed after each step: those read later, answered later, or returned."""
     nodes = trace.graph.nodes
-    needed = set(trace.outputs)
+    needed = set(trace.graph.outputs)
     held: list[frozenset[int]] = []
     for step in reversed(range(len(local))):
         held.append(frozenset(needed))

@@ -309,7 +309,7 @@ def put(document: Document, path: str, value: object) -> None:
 
 DELETE = object()
 CONFIG_KEYS = ("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks")
-PROGRAM_KEYS = ("alphabet", "graph", "optimised", "output_form", "probes", "heads")
+PROGRAM_KEYS = ("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
 
 
 @pytest.mark.parametrize("name", [CONFIG, PROGRAM, TENSORS])
@@ -379,7 +379,8 @@ EDITS: list[Edit] = [
     (CONFIG, "extra", 1, (CONFIG, "'extra'", "not known")),
     (PROGRAM, "extra", 1, (PROGRAM, "'extra'", "not known")),
     (CONFIG, "format", "other", (CONFIG, "'format'", "headwork")),
-    (CONFIG, "version", 2, (CONFIG, "'version'", "newer")),
+    (CONFIG, "version", 3, (CONFIG, "'version'", "newer")),
+    (CONFIG, "version", 1, (CONFIG, "'version'", "older")),
     (CONFIG, "version", 0, (CONFIG, "'version'")),
     (CONFIG, "dtype", "int8", (CONFIG, "'dtype'", "float32")),
     (CONFIG, "dtype", "float64", (TENSORS, "'W_E'", "float64")),
@@ -389,7 +390,11 @@ EDITS: list[Edit] = [
     (CONFIG, "d_model", 8, (TENSORS, "'W_E'", "shape")),
     (CONFIG, "d_model", HUGE, (TENSORS, "'W_E'", "shape")),
     (CONFIG, "alphabet", 5, (PROGRAM, "'alphabet'", "4 symbols")),
-    (CONFIG, "classes", 6, (PROGRAM, "'output_form'", "classes")),
+    (CONFIG, "classes", [6], (PROGRAM, "'output_forms[0]'", "classes")),
+    (CONFIG, "classes", [5, 5], (PROGRAM, "'output_forms'", "1 entries", "2 outputs")),
+    (CONFIG, "classes", [], (CONFIG, "'classes'")),
+    (CONFIG, "classes", [0], (CONFIG, "'classes'")),
+    (CONFIG, "classes", 5, (CONFIG, "'classes'")),
     (CONFIG, "blocks", [], (TENSORS, "blocks.0.W_", "not known")),
     (CONFIG, "blocks", {}, (CONFIG, "'blocks'")),
     (CONFIG, "blocks", [3], (CONFIG, "blocks[0]")),
@@ -424,15 +429,26 @@ EDITS: list[Edit] = [
         for graph in ("graph", "optimised")
         for place, value, says in (
             ("nodes", [], ("output",)),
+            ("outputs", [], ("outputs", "0 entries")),
+            ("outputs", [7, 7], ("outputs", "2 entries where single is true")),
+            ("outputs", 7, ("outputs",)),
+            ("outputs", DELETE, ("outputs", "missing")),
+            ("single", 1, ("single",)),
+            ("single", DELETE, ("single", "missing")),
+            ("guard", [], ("guard",)),
+            ("guard", {"node": 7, "deliveries": []}, ("guard.node", "not an integer")),
+            ("guard", {"node": 6, "deliveries": []}, ("guard.node", "not an integer")),
+            ("guard", {"node": 8, "deliveries": []}, ("guard.node",)),
+            ("guard", {"node": 7}, ("guard.node",)),
             ("nodes", {}, ("nodes",)),
             ("nodes", DELETE, ("nodes", "missing")),
             ("extra", 1, ("extra", "not known")),
-            ("output", 8, ("output",)),
-            ("output", -1, ("output",)),
-            ("output", "7", ("output",)),
-            ("output", True, ("output",)),
-            ("output", 6, ("output", "lookup")),
-            ("output", 1, ("output",)),
+            ("outputs", [8], ("output",)),
+            ("outputs", [-1], ("output",)),
+            ("outputs", ["7"], ("output",)),
+            ("outputs", [True], ("output",)),
+            ("outputs", [6], ("outputs", "lookup")),
+            ("outputs", [1], ("output",)),
             ("nodes.2.args", [2], ("nodes[2].args",)),
             ("nodes.2.args", [5], ("nodes[2].args",)),
             ("nodes.2.args", [-1], ("nodes[2].args",)),
@@ -480,14 +496,14 @@ EDITS: list[Edit] = [
         )
     ],
     # the output, the probes and the heads
-    (PROGRAM, "output_form.kind", "roman", (PROGRAM, "'output_form.kind'")),
-    (PROGRAM, "output_form.off", 5, (PROGRAM, "output_form")),
-    (PROGRAM, "output_form.off", -3, (PROGRAM, "output_form")),
-    (PROGRAM, "output_form.off", "x", (PROGRAM, "'output_form.off'")),
-    (PROGRAM, "output_form.top", 0, (PROGRAM, "'output_form.top'")),
-    (PROGRAM, "output_form.top", HUGE, (PROGRAM, "output_form")),
-    (PROGRAM, "output_form.parts", 0, (PROGRAM, "'output_form.parts'")),
-    (PROGRAM, "output_form.parts", HUGE, (PROGRAM, "'output_form.parts'")),
+    (PROGRAM, "output_forms.0.kind", "roman", (PROGRAM, "'output_forms[0].kind'")),
+    (PROGRAM, "output_forms.0.off", 5, (PROGRAM, "output_forms[0]")),
+    (PROGRAM, "output_forms.0.off", -3, (PROGRAM, "output_forms[0]")),
+    (PROGRAM, "output_forms.0.off", "x", (PROGRAM, "'output_forms[0].off'")),
+    (PROGRAM, "output_forms.0.top", 0, (PROGRAM, "'output_forms[0].top'")),
+    (PROGRAM, "output_forms.0.top", HUGE, (PROGRAM, "output_forms[0]")),
+    (PROGRAM, "output_forms.0.parts", 0, (PROGRAM, "'output_forms[0].parts'")),
+    (PROGRAM, "output_forms.0.parts", HUGE, (PROGRAM, "'output_forms[0].parts'")),
     (PROGRAM, "probes", {}, (PROGRAM, "'probes'")),
     (PROGRAM, "probes.0", 1, (PROGRAM, "probes[0]")),
     (PROGRAM, "probes.1.dims", [7], (PROGRAM, "'probes[1].dims'")),

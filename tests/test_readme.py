@@ -34,8 +34,9 @@ def test_the_programs_compile_run_check_and_load(
     assert isinstance(scope["induction"], hw.Program)
 
 
-def test_the_busy_beaver_writes_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = (b for b in BLOCKS if "beaver" in b)
+@pytest.mark.parametrize("about", ["beaver", "def seen"])
+def test_examples_print_what_is_printed(about: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (b for b in BLOCKS if about in b)
     exec(compile(block, "README.md", "exec"), {"hw": hw})
     assert f"```\n{capsys.readouterr().out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
 

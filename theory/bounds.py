@@ -43,7 +43,8 @@ def bounds(
     and `alphabet`. The family of a library program is known; for your own, state it: `family="khop", k=3`, and
     `form="previous"` where k-hop starts by copying the previous token. A protocol is of the family "mpc" unless another is
     stated, with R and s as it is written. `all` adds the rows of other families.
-    Raises InputError for sizes that do not belong to the subject and for an unknown family or parameter.
+    Raises InputError for sizes that do not belong to the subject, for an unknown family or parameter, and for a family
+    stated of several values.
     """
     if isinstance(subject, Protocol) and length is not None:
         trace = subject.trace(length, alphabet, dtype or "float32")
@@ -51,6 +52,9 @@ def bounds(
     if family is None and (given or form):
         raise InputError(f"{', '.join([*given, *(['form'] if form else [])])} is given without a family", hint='for example family="khop"')
     measured, graph = _measured(subject, length, alphabet, dtype, code, heads)
+    if family not in (None, "mpc") and graph and len(graph.outputs) > 1 and not isinstance(subject, Protocol):
+        fact = f"{graph.name} returns {len(graph.outputs)} values, and what is stated of the family {family!r} is about one"
+        raise InputError(fact, hint="hold a program of that one value, or state no family")
     found = stated(family, form, given) if family else recognised(graph) if graph else Member(None, {})
     return hold(measured, found, every=all)
 

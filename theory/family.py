@@ -127,4 +127,5 @@ def recognised(graph: Graph) -> Member:
     except HeadworkError:
         return nothing
     same = [(n.op, n.args) for n in built.nodes] == [(n.op, n.args) for n in graph.nodes]
-    return of_entry(found, settings) if same and built.output == graph.output and built.sizes.causal == graph.sizes.causal else nothing
+    same = same and (built.outputs, built.single, built.sizes.causal) == (graph.outputs, graph.single, graph.sizes.causal)
+    return of_entry(found, settings) if same and graph.guard is None else nothing
