@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import programs
+from . import programs, protocols
 from .compiler.domain import Alphabet, Domain
 from .compiler.errors import (
     CapacityError,
@@ -133,6 +133,7 @@ __all__ = [
     "program",
     "programs",
     "protocol",
+    "protocols",
     "read_export",
     "request",
     "run_protocol",

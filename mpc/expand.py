@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..compiler.domain import Kind
+from ..compiler.domain import Domain, Kind
 from ..compiler.errors import Location
 from ..compiler.graph import Builder, Delivery, Graph, Guard, Node
 from ..compiler.language import Value, table, visible, where
-from ..compiler.ops import Affine, Const, Exists, Fetch, Lookup, Position
+from ..compiler.ops import Affine, Const, Exists, Extreme, Fetch, Lookup, Position
 from .ops import Combine, Deliver, Gather, How, Received, Reduce, Request, Sender, Word
 from .replies import Reply, replies
 from .routing import Delivered, combine, oblivious, route
@@ -159,7 +159,10 @@ class _Expansion:
                 to, _ = self.split(outer, outer.op)
                 if outer.op.pattern:
                     to = [self.pattern_slot(outer.op, slot) for slot in range(outer.op.slots)]
-                return combine(self.builder, how, to, [self.of[a] for a in node.args[1:]], node.line)
+                found = combine(self.builder, how, to, [self.of[a] for a in node.args[1:]], node.line)
+                if how == "sum" and outer.op.pattern:  # fewer messages than there are machines
+                    return self.within(found, node.domain)
+                return found
             case _:
                 raise AssertionError(f"{node.op} reads no inbox")
 
@@ -167,6 +170,13 @@ class _Expansion:
         """A reply read where it was asked: one lookup at the address, of the word or of the machine's own number."""
         value = self.here() if word is None else self.of[reply.words[word]]
         return self.fetch(self.of[reply.address], value, line)
+
+    def within(self, total: int, domain: Domain) -> int:
+        """A total whose terms are known to add up to a value of a domain."""
+        found = self.builder.nodes[total].domain
+        for largest, bound, over in ((False, domain.hi, found.hi > domain.hi), (True, domain.lo, found.lo < domain.lo)):
+            total = self.builder.add(Extreme(largest), [total, self.constant(bound)], "sum") if over else total
+        return total
 
     def pattern_slot(self, op: Deliver, slot: int) -> int:
         """A known pattern's destinations in one slot, as a table of the machine."""

@@ -245,15 +245,24 @@ def broadcast(value: Value, source: int = 1) -> Value:
     return value_of(builder, Gather(start, (source,) * n), [value.index], line)
 
 
-def all_reduce(value: Value, how: How = "sum") -> Value:
-    """The values of all machines together, at every machine: 2·ceil(log_s N) rounds of the model, one attention layer."""
+def all_reduce(value: P, how: How = "sum") -> P:
+    """The values of all machines together, word by word of a tuple, at every machine.
+
+    2·ceil(log_s N) rounds of the model, one attention layer. Raises DomainError for an unknown `how`.
+    """
     line = caller()
-    builder = builder_of("all_reduce()", value)
+    words = cast("Tuple", value if isinstance(value, tuple) else (value,))
+    if not words:
+        raise DomainError("all_reduce() was given no word", line, "give a value, or a tuple of values")
+    builder = builder_of("all_reduce()", words[0])
     if how not in HOW:
         raise DomainError(f"all_reduce() was given how={how!r}", line, f"give one of {', '.join(HOW)}")
-    _combinable(how, f"all_reduce({how})", value, line)
+    for word in words:
+        require_value("all_reduce()", word, builder, line)
+        _combinable(how, f"all_reduce({how})", word, line)
     start = builder.call("all_reduce", 2 * _tree(builder), f"a tree of fan-in {builder.memory}, and back", line)
-    return value_of(builder, Reduce(start, how), [value.index], line)
+    found = tuple(value_of(builder, Reduce(start, how), [word.index], line) for word in words)
+    return cast("P", found if isinstance(value, tuple) else found[0])
 
 
 def machine(number: Value) -> Value:

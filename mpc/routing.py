@@ -89,11 +89,12 @@ def oblivious(builder: Builder, pattern: Sequence[Sequence[int]], words: Sequenc
     repeated, so here it is as many as anyone receives.
     """
     n = builder.sizes.length
+    first = [words.index(row) for row in words]  # the first slot that sends the same
     incoming: list[list[tuple[int, int]]] = [[] for _ in range(n)]
     for sender, row in enumerate(pattern, 1):
         for slot, target in enumerate(row):
             if target:
-                incoming[target - 1].append((sender, slot))
+                incoming[target - 1].append((sender, first[slot]))
     senders: list[Value] = []
     texts: list[tuple[int, ...]] = []
     for k in range(max(map(len, incoming), default=0)):
