@@ -25,8 +25,8 @@ def main() -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    # Slot 1 sends 2 i mod 12 steps on, slot 2 to the mirror image: every machine is sent two messages or fewer.
-    sent = [(1 + (5 * i + 2) % MACHINES, MACHINES - i) for i in range(MACHINES)]
+    # Slot 1 of two neighbours goes to one machine of the upper half, slot 2 of machines six apart to one of the lower half.
+    sent = [(1 + i // 2, 7 + i % 6) for i in range(MACHINES)]
     model = hw.compile(one_round, length=MACHINES)
     got = model.run(sent)
     for machine, senders in enumerate(got, 1):
@@ -36,7 +36,7 @@ def main() -> None:
     ids = torch.tensor([[model.alphabet.id(symbol) for symbol in sent]])
     states = list(model.module.stream(ids))
     layer = next(i for i, block in enumerate(model.module.blocks) if hasattr(block, "pattern"))
-    patterns = model.module.blocks[layer].pattern(states[layer])[0]
+    patterns = model.module.blocks[layer].pattern(states[layer])[0].detach()
     heads = [p for p in patterns if (p[1:, 1:].max(dim=1).values > 0.5).any()]  # those that count stay with BOS
 
     figure, axes = pyplot.subplots(1, 1 + len(heads), figsize=(3 + 2.2 * len(heads), 3.2), width_ratios=[1.4, *[1] * len(heads)])
@@ -46,9 +46,15 @@ def main() -> None:
     for side in (0, 1):
         axes[0].scatter([side] * MACHINES, range(1, MACHINES + 1), color="black", s=14, zorder=2)
     axes[0].set(title="messages", xticks=[0, 1], xticklabels=["sent", "received"], ylabel="machine", ylim=(MACHINES + 0.5, 0.5))
-    for number, (axis, pattern) in enumerate(zip(axes[1:], heads, strict=True), 1):
-        axis.imshow(pattern[1:, 1:], cmap="Blues", vmin=0, vmax=1, extent=(0.5, MACHINES + 0.5, MACHINES + 0.5, 0.5))
-        axis.set(title=f"head {number}", xlabel="reads from", xticks=[1, 6, 12], yticks=[])
+    extent = (0.5, MACHINES + 0.5, MACHINES + 0.5, 0.5)
+    for axis, pattern in zip(axes[1:], heads, strict=True):
+        read = {machine: int(row.argmax()) for machine, row in enumerate(pattern) if machine and row[1:].max() > 0.5}
+        machine, sender = next(iter(read.items()))
+        slot = sent[sender - 1].index(machine)
+        senders = [i for i, to in enumerate(sent, 1) if to[slot] == machine]
+        axis.imshow(pattern[1:, 1:], cmap=("Blues", "Oranges")[slot], vmin=0, vmax=1.4, extent=extent)
+        axis.set(title=f"slot {slot + 1}, {'first' if sender == senders[0] else 'last'} sender", xlabel="reads from")
+        axis.set(xticks=[1, 6, 12], yticks=[2, 4, 6, 8, 10, 12])
     figure.tight_layout()
     name = sys.argv[1] if len(sys.argv) > 1 else "one-round.png"
     figure.savefig(name, dpi=110)

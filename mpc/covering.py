@@ -4,12 +4,12 @@ Row h orders numbers t by t XOR h. Of a set S of at most s numbers the bits at w
 differ are at most s - 1 columns. A row that shows the complement of x there makes x XOR h the greatest of S: at the first
 bit where it differs from any other member it holds a 1. An array of strength s - 1 has such a row for every S and x.
 
-| strength | 10 columns (N = 1,024) | 16 columns | how                                                            |
-|----------|------------------------|------------|----------------------------------------------------------------|
-| 1        | 2                      | 2          | a row and its complement                                       |
-| 2        | 6                      | 8          | least possible: Kleitman and Spencer (1973), Katona (1973)     |
-| 3        | 12                     | 17         | to 11 columns the squares modulo 11, shifted, and a constant row |
-| 4        | 31                     | 44         | greedy                                                         |
+| strength | 10 columns (N = 1,024) | 16 columns | how                                                                    |
+|----------|------------------------|------------|------------------------------------------------------------------------|
+| 1        | 2                      | 2          | a row and its complement                                               |
+| 2        | 6                      | 8          | least possible: Kleitman and Spencer (1973), Katona (1973)             |
+| 3        | 12                     | 21         | to 11 columns the squares modulo 11, shifted, and a row of ones; greedy |
+| 4        | 39                     | 52         | greedy: smaller ones are known                                         |
 """
 
 from __future__ import annotations

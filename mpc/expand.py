@@ -4,7 +4,7 @@
 |---------------------|----------------------------------------------------------------------------|------------------|
 | shuffle, a list     | a lookup for every slot and row of a covering array, then ordering (MLP)   | 1                |
 | shuffle, combined   | a lookup or a total for every slot                                         | 1                |
-| scatter             | a lookup for every colour of the pattern                                   | 1                |
+| scatter             | a lookup for every message that anyone receives at most                    | 1                |
 | request             | one lookup that asks and answers                                           | 1                |
 | gather, broadcast   | one lookup                                                                 | 1                |
 | all_reduce          | a total or a lookup over all machines                                      | 1                |

@@ -153,8 +153,8 @@ def scatter(to: Sequence[Pattern], payload: Sequence[P]) -> Inbox[P]: ...
 def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload]) -> object:
     """One round whose pattern does not depend on data: slot r of machine i goes to machine `to[r](i)`, None for nowhere.
 
-    Lowers to one head for each colour of the pattern's bipartite graph, s by Kőnig's theorem. Raises CapacityError
-    where the pattern sends or brings a machine more messages than the memory s.
+    Lowers to as many heads as any machine receives messages, at most s. Raises CapacityError where the
+    pattern sends or brings a machine more messages than the memory s.
     """
     line = caller()
     patterns = list(to) if isinstance(to, Sequence) else [to]
@@ -199,8 +199,8 @@ def gather(frm: Pattern, value: Value) -> Value:
 @overload
 def request(address: Value, value: P) -> P: ...
 @overload
-def request(address: Sequence[Value], value: P | Sequence[P]) -> list[P]: ...
-def request(address: Value | Sequence[Value], value: Payload | Sequence[Payload]) -> object:
+def request(address: Sequence[Value], value: P | list[P]) -> list[P]: ...
+def request(address: Value | Sequence[Value], value: object) -> object:
     """Ask the machine at an address for its value (or tuple of values), ⊥ where there is none; a list asks several machines.
 
     Two rounds of the model, one attention layer. Any number of machines may ask for the same value: a pull has free

@@ -7,8 +7,14 @@ import difflib
 from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
 from . import (
+    bipartite,
     broadcast,
+    connected_components,
+    hop_k,
+    list_ranking,
     matrix_vector,
+    minimum_spanning_forest,
+    one_or_two_cycles,
     permute,
     prefix_sum,
     reachability,
@@ -24,6 +30,8 @@ _LIBRARY = (
     *(broadcast.ENTRY, sum.SUM, sum.ALL_REDUCE, prefix_sum.ENTRY, permute.ENTRY),
     *(sort.ENTRY, sorting_network.ENTRY, sort_by_blocks.ENTRY),
     *(matrix_vector.ENTRY, triangle_count.ENTRY, reachability.ENTRY),
+    *(list_ranking.ENTRY, hop_k.ENTRY, one_or_two_cycles.ENTRY),
+    *(connected_components.ENTRY, minimum_spanning_forest.ENTRY, bipartite.ENTRY),
 )
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}
 

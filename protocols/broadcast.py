@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ..compiler.domain import Symbol
 from ..compiler.language import Value
 from ..mpc import Protocol, gather, protocol
-from .entry import Case, ProtocolEntry, always, at_least, levels
+from .entry import Case, ProtocolEntry, at_least, levels
 
 
 def make(values: int = 8, memory: int = 2) -> Protocol:
-    """Every machine reads from its parent in the tree, ceil(log_s N) times: the reads compose to one read of machine 1.
+    """Every machine reads from its parent in the tree, ceil(log_s N) times: reads of reads, which the compiler halves.
 
     Machines counted from 0, the children of j are s·j, …, s·j + s - 1. After r rounds the first s**r machines know the word,
     and so s**r of them serve s others each. `hw.broadcast` says the same in one line.
@@ -52,8 +52,8 @@ ENTRY = ProtocolEntry(
     make=make,
     oracle=oracle,
     cases=cases,
-    layers=always(1),
-    layers_formula="1",
+    layers=lambda length, values=8, memory=2: levels(length, memory).bit_length(),
+    layers_formula="floor(log2 ceil(log_s N)) + 1",
     family="mpc-broadcast",
     parameters={"values": 8, "memory": 2},
 )

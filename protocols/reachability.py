@@ -6,8 +6,6 @@ import math
 import random
 from collections.abc import Sequence
 
-import networkx as nx
-
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, table, where
 from ..mpc import Protocol, gather, protocol, scatter
@@ -44,12 +42,14 @@ def _squared(path: Value, n: int) -> Value:
 
     row = scatter([lambda m, k=k: cell(m, matrix.entry(m)[0], k) for k in ks], [path] * n).messages
     column = scatter([lambda m, k=k: cell(m, k, matrix.entry(m)[1]) for k in ks], [path] * n).messages
-    ways = [where((a & b).or_else(False), 1, 0) for a, b in zip(row, column, strict=True)]
+    ways = [table(lambda a, b: int(a and b), a, b).or_else(0) for a, b in zip(row, column, strict=True)]
     return sum(ways[1:], ways[0]) > 0
 
 
 def oracle(machines: Sequence[Symbol]) -> list[Symbol | None]:
     """networkx.descendants, and the vertex itself."""
+    import networkx as nx
+
     n = math.isqrt(len(machines))
     rows = matrix.read([int(symbol is True) for symbol in machines])
     graph: nx.DiGraph[int] = nx.DiGraph()

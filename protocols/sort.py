@@ -19,7 +19,7 @@ def make(keys: int = 8, digit: int = 8, memory: int = 2) -> Protocol:
     digits are smaller; prefix sums, which say how many equal ones come before; and a shuffle to the place that makes:
     2·ceil(log_s N) + ceil(log_{s+1} N) + 1 rounds. A message holds digit - 1 counts.
     """
-    at_least("sort", "keys", keys, 1)
+    at_least("sort", "keys", keys, 2)
     at_least("sort", "digit", digit, 2)
     at_least("sort", "memory", memory, 2)
 
@@ -52,11 +52,9 @@ def _place(me: Value, digit: Value, values: int, machines: int, memory: int) -> 
     everywhere = all_reduce(words)
     before = prefixes(words, lambda a, b: a.or_else(0) + b, machines, memory)
     # Of digit v: as many as all below v everywhere, and the v's up to here: those up to v less those up to v - 1.
-    place = everywhere[-1] + me - before[-1]
-    for v in reversed(range(values - 1)):
-        up_to_here = everywhere[v - 1] + before[v] - before[v - 1] if v else before[0]
-        place = where(digit == v, up_to_here, place)
-    return place
+    places = [everywhere[v - 1] + before[v] - before[v - 1] if v else before[0] for v in range(values - 1)]
+    places.append(everywhere[-1] + me - before[-1])
+    return sum((where(digit == v, place, 0) for v, place in enumerate(places[1:], 1)), where(digit == 0, places[0], 0))
 
 
 def oracle(machines: Sequence[Symbol], keys: int = 8, digit: int = 8, memory: int = 2) -> list[tuple[Symbol | None, ...]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-import networkx as nx
-
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, table, where
 from ..mpc import Protocol, all_reduce, protocol, scatter
@@ -28,18 +26,18 @@ def make() -> Protocol:
         # Row i goes to all of row i, and to all of column i: (k, i) for every k. Messages k are entries k, for those are in order.
         own = scatter([lambda m, k=k: matrix.cell(matrix.entry(m)[0], k) for k in upper], [edge] * n).messages
         other = scatter([lambda m, k=k: matrix.cell(k, matrix.entry(m)[0]) for k in upper], [edge] * n).messages
-        count = table(lambda m: 0, me)
-        for k in upper:
-            if k <= len(own) and k <= len(other):
-                between = table(lambda m, k=k: matrix.entry(m)[0] < matrix.entry(m)[1] < k, me)
-                count = count + where((own[k - 1] & other[k - 1]).or_else(False) & edge & between, 1, 0)
-        return all_reduce(count)
+        last = table(lambda m: max(matrix.entry(m)) if matrix.entry(m)[0] < matrix.entry(m)[1] else n, me)
+        both = [table(lambda a, b: int(a and b), a, b).or_else(0) for a, b in zip(own, other, strict=False)]
+        count = sum((where(last < k, there, 0) for k, there in enumerate(both[1:], 2)), where(last < 1, both[0], 0))
+        return all_reduce(where(edge, count, 0))
 
     return triangle_count
 
 
 def oracle(machines: Sequence[Symbol]) -> list[Symbol | None]:
     """networkx.triangles: at every vertex, so three times each."""
+    import networkx as nx
+
     rows = matrix.read([int(symbol is True) for symbol in machines])
     graph: nx.Graph[int] = nx.Graph()
     graph.add_edges_from((i, j) for i, row in enumerate(rows) for j, there in enumerate(row) if there and i < j)

@@ -166,12 +166,13 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
     name = config.str("name")
     graph = read_graph(reader.object("graph"), name, sizes)
     optimised = read_graph(reader.object("optimised"), name, sizes)
+    forms = _output_forms(reader, shape, graph, optimised)
     return Model(
         graph=graph,
         optimised=optimised,
         module=assemble(shape, tensors(shape, dtype)),
         dtype=dtype,
-        output_forms=_output_forms(reader, shape, graph, optimised),
+        output_forms=forms,
         probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
         records=tuple(_record(r, shape) for r in reader.objects("heads")),
     )

@@ -26,7 +26,7 @@ class Choices:
         return self.place < len(self.numbers)
 
 
-def program(numbers: Sequence[int], causal: bool, most: int = 3) -> hw.Program:
+def program(numbers: Sequence[int], causal: bool, most: int = 1) -> hw.Program:
     """The program that a list of integers spells; it returns a value, or a tuple of at most `most` of its latest values."""
 
     def body(token: hw.Value, position: hw.Value) -> hw.Value | Pool:
