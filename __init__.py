@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING
 
 from . import programs, protocols
 from .compiler.domain import Alphabet, Domain
-from .compiler.errors import CapacityError, CheckpointError, DomainError, ExactnessError, HeadworkError, InputError, ProgramError
+from .compiler.errors import (
+    CapacityError,
+    CheckpointError,
+    DomainError,
+    EngineError,
+    ExactnessError,
+    HeadworkError,
+    InputError,
+    ProgramError,
+)
 from .compiler.language import (
     Hit,
     Mean,
@@ -86,6 +95,7 @@ __all__ = [
     "Cost",
     "Domain",
     "DomainError",
+    "EngineError",
     "ExactnessError",
     "Exported",
     "Frontier",
