@@ -264,7 +264,9 @@ class _Planner:
         if self.dtype.kept_back:
             query, key = apart(query, key)
         for lin in (*query, *key):
-            Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype.reading)
+            what, size = f"a query or key of head {node.name}", lin.magnitude(self.interval)
+            Exactness(what, "Σ |weight|·max|input|", size).require(self.dtype)
+            Exactness(what, "Σ |weight|·max|input|", size // lin.step).require(self.dtype.reading)
         assert isinstance(node.op, (Lookup, Total))
         grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
         return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)

@@ -55,7 +55,7 @@ def pairs(shape: Shape) -> list[Pair]:
 def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True) -> Model:
     """The model's program lowered again for a target: causal masks only, in the target's arithmetic.
 
-    Without `reuse` nothing takes the place of a total. Raises ExactnessError where the program is not causal, or does not
+    Without `reuse` nothing takes the place of another value. Raises ExactnessError where the program is not causal, or does not
     fit the arithmetic.
     """
     if not model.graph.sizes.causal:
