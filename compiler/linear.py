@@ -67,7 +67,6 @@ class Lin:
             return max(*most, *map(abs, self.range(interval)))
         return sum(most)
 
-
     @property
     def step(self) -> int:
         """The greatest power of two that divides every coefficient; 1 if there is none."""

@@ -11,7 +11,7 @@ from .domain import Domain
 from .errors import ExactnessError
 from .forms import Form, Ints, scalar
 from .graph import Graph, Node
-from .heads import apart, candidates, Candidate, output_forms
+from .heads import Candidate, apart, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of

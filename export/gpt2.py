@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..compiler.errors import ExactnessError
+from ..compiler.errors import CheckpointError, ExactnessError
 from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
@@ -33,6 +33,8 @@ from .words import Words
 EPSILON, GAIN = 2.0**80, 2.0**40
 KEPT_BACK = (3, 5, 7, 9, 11)  # bits of a sum that LayerNorm's bias may take: the fewer, the smaller the codes that are tried first
 
+WIDEST = 256  # one-hot codes of positions take heads as wide as the sequence is long: float64 is tried first
+
 
 def build(model: Model, code: str, dtype: str) -> Built:
     """A model's program for GPT-2 in the first arithmetic and with the fewest bits kept back in which it is exact.
@@ -45,6 +47,8 @@ def build(model: Model, code: str, dtype: str) -> Built:
     for kind, kept_back in itertools.product(dtypes, KEPT_BACK):
         try:
             lowered = relower(model, replace(dtype_named(kind), kept_back=kept_back), code, reuse=False)
+            if code == "auto" and (wide := _sizes(lowered.module.shape)[0]) > WIDEST:
+                raise ExactnessError(f"{lowered.name}: heads of {wide:,} dimensions would be needed", hint="pin a code to insist")
             words = Words.of(lowered)
             made, frame, said = _proved(lowered, words)
         except ExactnessError as error:
@@ -64,7 +68,9 @@ def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
     made = tensors(model, words, frame)
     spread, variance = float((norms.top**2).sum(axis=1).max()) / frame.width, EPSILON * 2.0 ** -(BITS[model.dtype] + 1)
     if spread >= variance:
-        raise ExactnessError(f"{model.name}: the stream's variance may reach {spread:.3g}, not below {variance:g}", hint="shorten the length")
+        raise ExactnessError(
+            f"{model.name}: the stream's variance may reach {spread:.3g}, not below {variance:g}", hint="shorten the length"
+        )
     reads: list[tuple[str, int, Reals, Reals]] = []
     for b, (attention, mlp) in enumerate(pairs(model.module.shape)):
         for part, name in ((attention, "attn.c_attn"), (mlp, "mlp.c_fc")):
@@ -133,6 +139,8 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     norms, ones = norm_biases(model, frame), one(model)
     d_head, inner = _sizes(shape)
     n, heads, zero = frame.width, frame.width // d_head, shape.d_model + frame.balances
+    if zero >= n or n % d_head:
+        raise CheckpointError(f"a width of {n} has no place for {zero + 1} dimensions in heads of {d_head}", hint="export the model again")
     token = np.zeros((len(words.words), shape.d_model))
     token[1 : words.symbols + 1] = found["W_E"][1:]
     made: dict[str, Reals] = {}
@@ -180,7 +188,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
         projection(f"{prefix}.mlp.c_proj", w_out)
     norm("transformer.ln_f", len(shape.blocks))
     last = frame.reads(head(model, words))
-    last[zero] = -(norms[-1] @ last) / norms[-1, zero]
+    last[zero] = -last.sum(axis=0)  # the same bias everywhere: the output is never read off a total's cell
     made["lm_head.weight"] = last.T
     return made
 

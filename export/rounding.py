@@ -82,6 +82,7 @@ def rounding(model: Model, frame: Frame, native: dict[str, Reals]) -> tuple[Roun
         raise ExactnessError(f"{model.name}: LayerNorm's mean may be off by {mean:.3g}, the stream's step is {unit.min():g}", hint=HINT)
     plain = top[:, :d].copy()
     plain[:, [cell.dim for cell in found.totals]] = 0
+    assert 2 * (plain.max() + step) < 2.0 ** (t - 1) * step, "the norm's bias and what is read are in one binade"
     frame = replace(frame, bias=int(2.0 ** (t - 1) * step + 2.0 ** np.ceil(np.log2(float(plain.max()) + step))))
     return Rounding(mean, step, norm_biases(model, frame), top, unit), frame
 

@@ -170,7 +170,13 @@ def read_export(directory: str | Path) -> Model:
     empty = describe(zeros)
     words = Words.of(empty)
     d_model = empty.module.shape.d_model
-    if len(frame.shift) != d_model or len(frame.balance) not in (0, d_model) or min(frame.balance, default=0) < 0 or frame.width < d_model + bool(frame.balance) + frame.balances:
+    if (
+        len(frame.shift) != d_model
+        or len(frame.balance) not in (0, d_model)
+        or min(frame.balance, default=0) < 0
+        or frame.width < d_model + frame.balances
+        or max(map(abs, frame.shift), default=0) > 64
+    ):
         raise inner.error("shift", f"does not scale {d_model} dimensions")
     _same(file, {k: v.shape for k, v in spec.tensors(empty, words, frame).items()}, {k: v.shape for k, v in found.items()})
     back = spec.native(empty, words, frame, found)

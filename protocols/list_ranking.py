@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from random import Random
-
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, where
 from ..mpc import Protocol, protocol, request
-from .entry import Case, ProtocolEntry
 
 
 def make(memory: int = 2) -> Protocol:
