@@ -40,7 +40,8 @@ def lower(graph: Graph, dtype: str | Dtype = "float32", code: str = "auto", head
 
     `dtype` is the arithmetic the weights must be exact in, by name or with the bits a target leaves of it, `code` pins the
     lookups' code, `heads` is the budget per layer, and without `reuse` no value takes the place of another. A graph whose
-    sizes say `strict=False` is lowered to causal masks. Raises ExactnessError where the program cannot be exact, InputError for an unknown dtype or code.
+    sizes say `strict=False` is lowered to causal masks. Raises ExactnessError where the program cannot be exact, InputError
+    for an unknown dtype or code.
     """
     optimised = optimise(without_strict(graph) if not graph.sizes.strict else graph)
     arithmetic = dtype_named(dtype) if isinstance(dtype, str) else dtype

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..compiler.numerics import DTYPES
 from ..compiler.plan import Compute
@@ -20,6 +22,8 @@ from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals
 from .totals import Cell, cells, one
+
+Rows: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Stream:
     totals: tuple[Cell, ...]
     low: Reals
     high: Reals
-    writes: tuple[tuple[Reals, Reals, np.ndarray], ...]
+    writes: tuple[tuple[Reals, Reals, Rows], ...]
 
     @property
     def top(self) -> Reals:
@@ -52,18 +56,18 @@ def stream(model: Model, native: dict[str, Reals]) -> Stream:
     for cell in found:
         low[cell.block :, cell.dim] = high[cell.block :, cell.dim] = 0
         low[cell.block + 1 :, cell.dim], high[cell.block + 1 :, cell.dim] = cell.least - 1, cell.most + 1  # y is closer than 1
-    writes: list[tuple[Reals, Reals, np.ndarray]] = []
+    writes: list[tuple[Reals, Reals, Rows]] = []
     for i, block in enumerate(model.module.shape.blocks):
         adding = [cell.dim for cell in found if cell.block == i]
         if isinstance(block, AttentionShape):
             out = native[f"blocks.{i}.W_O"].reshape(-1, low.shape[1])
             size = np.concatenate([np.maximum(-low[i], high[i]) @ np.abs(v) for v in native[f"blocks.{i}.W_V"]])
-            rows = out[:, adding].any(axis=1)
+            rows = (out[:, adding] != 0).any(axis=1)
             size[rows] *= 1.01 * model.length * math.exp(-DTYPES[model.dtype].tally)  # up to N weights of about e^-D
         else:
             out, w_in = native[f"blocks.{i}.W_out"], native[f"blocks.{i}.W_in"]
             size = np.minimum(np.maximum(0, high[i] @ np.maximum(w_in, 0) - low[i] @ np.maximum(-w_in, 0)), peaks[i])
-            rows = np.zeros(len(out), bool)
+            rows = np.zeros(len(out), np.bool_)
         writes.append((out, size, rows))
     return Stream(found, low, high, tuple(writes))
 
@@ -109,17 +113,31 @@ def frame_of(model: Model, native: dict[str, Reals], d_head: int) -> Frame:
 
 def _balance(model: Model, found: Stream, unit: Reals) -> tuple[int, ...]:
     """The balance dimension of every dimension, the first one where the sums stay exact; totals, which are not, have their own."""
-    cells = {cell.dim for cell in found.totals}
-    groups: list[list[int]] = []
+    t, cells = BITS[model.dtype], [cell.dim for cell in found.totals]
+    sums: list[tuple[list[Reals], Reals, float]] = []  # of each balance dimension: its columns, its greatest entries, its step
+    place = np.zeros(len(unit), int)
     for dim in (d for d in range(len(unit)) if d not in cells):
-        fitting = (g for g in groups if off(model, found, unit, [*g, dim]) == 0)
-        group = next(fitting, None)
-        if group is None:
-            groups.append([dim])
+        own = [out[:, dim] * unit[dim] for out, _, _ in found.writes], found.top[:, dim] * unit[dim], float(unit[dim])
+        for b, (columns, top, step) in enumerate(sums):
+            joined = [c + o for c, o in zip(columns, own[0], strict=True)], top + own[1], min(step, own[2])
+            fits = joined[1].max() <= 2.0**t * joined[2]
+            if fits and all(_adds_up(model, c, w) for c, w in zip(joined[0], found.writes, strict=True)):
+                place[dim], sums[b] = b, joined
+                break
         else:
-            group.append(dim)
-    groups += [sorted(cells)] if cells else []
-    return tuple(next(b for b, g in enumerate(groups) if d in g) for d in range(len(unit)))
+            place[dim] = len(sums)
+            sums.append(own)
+    place[cells] = len(sums)
+    return tuple(map(int, place))
+
+
+def _adds_up(model: Model, column: Reals, writes: tuple[Reals, Reals, Rows]) -> bool:
+    """Whether a block's products with a column of a balance dimension add up exactly, in any order."""
+    _, size, adding = writes
+    live = (size > 0) & (column != 0)
+    stored = column[live].astype(model.dtype).astype(np.float64)
+    whole = (stored == column[live]).all() and not adding[live].any()
+    return bool(whole and size[live] @ np.abs(stored) <= 2.0 ** BITS[model.dtype] * lowest(stored).min(initial=np.inf))
 
 
 def off(model: Model, found: Stream, unit: Reals, group: Sequence[int]) -> float:
@@ -127,15 +145,12 @@ def off(model: Model, found: Stream, unit: Reals, group: Sequence[int]) -> float
     t, total = BITS[model.dtype], found.top[:, group] @ unit[group]  # (blocks + 1,)
     bent = any(cell.dim in group for cell in found.totals)
     drift = 0.0 if not bent and total.max() <= 2.0**t * unit[group].min() else 2.0 ** (1 - t) * float(total.sum() + total[1:].sum())
-    for out, size, adding in found.writes:
+    for writes in found.writes:
+        out, size, _ = writes
         scaled = out[:, group] * unit[group]
-        column = scaled.sum(axis=1)
-        stored = column.astype(model.dtype).astype(np.float64)
-        sizes, live = size @ np.abs(stored), (size > 0) & scaled.any(axis=1)
-        whole = not adding[live].any() and (stored == column)[live].all()
-        if not whole or sizes > 2.0**t * lowest(stored[live]).min(initial=np.inf):
-            terms = int(live.sum()) + 3
-            drift += float(terms * 2.0**-t / (1 - terms * 2.0**-t) * (sizes + size @ np.abs(scaled).sum(axis=1)))
+        if not _adds_up(model, scaled.sum(axis=1), writes):
+            terms = int(((size > 0) & scaled.any(axis=1)).sum()) + 3
+            drift += 2 * terms * 2.0**-t / (1 - terms * 2.0**-t) * float(size @ np.abs(scaled).sum(axis=1))
     return drift
 
 

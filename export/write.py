@@ -23,7 +23,7 @@ from .native import Frame
 from .target import HEAD, Built, Target
 from .words import Words
 
-FORMAT, VERSION = "headwork-export", 2
+FORMAT, VERSION, MAX_SHIFT = "headwork-export", 2, 64
 SIDECAR, CARD = "headwork.json", "README.md"
 TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET)}
 
@@ -170,13 +170,8 @@ def read_export(directory: str | Path) -> Model:
     empty = describe(zeros)
     words = Words.of(empty)
     d_model = empty.module.shape.d_model
-    if (
-        len(frame.shift) != d_model
-        or len(frame.balance) not in (0, d_model)
-        or min(frame.balance, default=0) < 0
-        or frame.width < d_model + frame.balances
-        or max(map(abs, frame.shift), default=0) > 64
-    ):
+    wide = len(frame.balance) in (0, d_model) and min(frame.balance, default=0) >= 0 and frame.width >= d_model + frame.balances
+    if not wide or len(frame.shift) != d_model or max(map(abs, frame.shift), default=0) > MAX_SHIFT:
         raise inner.error("shift", f"does not scale {d_model} dimensions")
     _same(file, {k: v.shape for k, v in spec.tensors(empty, words, frame).items()}, {k: v.shape for k, v in found.items()})
     back = spec.native(empty, words, frame, found)
