@@ -63,14 +63,18 @@ class Layout:
         return "\n".join(lines)
 
 
-def layout(schedule: Schedule) -> Layout:
-    """Place every feature; cells are cleared only when the width would grow otherwise."""
+def layout(schedule: Schedule, reuse: bool = True) -> Layout:
+    """Place every feature; cells are cleared only when the width would grow otherwise.
+
+    Without `reuse` a total's cell stays what it is, for targets that round where it is read and not where it is written.
+    """
     features = schedule.plan.features
     born, last = schedule.born(), schedule.last_read()
     width = {f: features[f].form.width for f in born}
     slots = len(schedule.sublayers)
     totals = {f: recipe.fill for f in born if isinstance(recipe := features[f].recipe, Tally)}
     taken = {f: born[f] - (f in totals) for f in born}
+    last |= {f: slots + 1 for f in totals if not reuse}
     is_attention = [False, *(isinstance(s, Attention) for s in schedule.sublayers)]
 
     def alive(f: int, s: int) -> bool:

@@ -7,7 +7,7 @@ the order of summation. exp(-gap) is exactly 0 once gap exceeds the dtype's unde
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import ExactnessError, InputError
 
@@ -21,21 +21,32 @@ class Dtype:
     attention may compute its softmax in float32, hence the same grid there.
 
     Totals have a finer grid: a match scores one step of `tally` nats below BOS, a mismatch at least `rivals` steps, where
-    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92. Without them (0)
-    the arithmetic has no totals: where a stream is not kept to the last bit, it does not round them either.
+    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92.
+
+    A target may keep bits back: then `mantissa` is what sums may use, and `bits` what the format has, in which totals round.
     """
 
     name: str
     mantissa: int
     grid: int
     largest: float
-    tally: int = 0
-    rivals: int = 0
+    tally: int
+    rivals: int
+    bits: int = 0
 
     @property
     def limit(self) -> int:
         """The largest number of grid steps a sum may reach and still be exact: 2**t, or less if that overflows."""
         return min(2**self.mantissa, int(self.largest / self.grid))
+
+    @property
+    def whole(self) -> Dtype:
+        """The format with no bits kept back."""
+        return replace(self, mantissa=self.bits or self.mantissa, bits=0)
+
+    def kept_back(self, bits: int) -> Dtype:
+        """The format with that many bits kept back from sums."""
+        return replace(self, mantissa=self.mantissa - bits, bits=self.mantissa)
 
 
 DTYPES = {

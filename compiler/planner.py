@@ -67,10 +67,13 @@ class _Planner:
     def _check(self, feature: Feature) -> None:
         """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
         top = max((abs(end) for span in feature.form.intervals() for end in span), default=0)
-        Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(self.dtype)
+        dtype = self.dtype.whole if isinstance(feature.recipe, Tally) else self.dtype
+        Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(dtype)
         if isinstance(feature.recipe, Compute):
             pre = max((u.pre.magnitude(self.interval) for u in feature.recipe.units), default=0)
-            Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(self.dtype)
+            of_total = any(isinstance(self.features[f].recipe, Tally) for u in feature.recipe.units for f in u.pre.features())
+            dtype = self.dtype.whole if of_total else self.dtype
+            Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(dtype)
             totals = [0] * feature.form.width
             for unit in feature.recipe.units:
                 peak = unit.peak if unit.peak is not None else max(0, unit.pre.range(self.interval)[1])
@@ -272,7 +275,7 @@ class _Planner:
         if self.limited or len(totals) < 2 or not all(isinstance(t.op, Total) for t in totals):
             return False
         bound = exactness("", self._bounds(list(zip(node.op.coefficients, node.args, strict=True))))
-        return bound.steps <= self.dtype.limit
+        return bound.steps <= self.dtype.whole.limit
 
     def _bounds(self, terms: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
         """Coefficient, most matches and largest value of each total."""
@@ -289,13 +292,10 @@ class _Planner:
         node = self.graph.nodes[index]
         what = "the total" if node.name.startswith("total") else f"the total {node.name}"
         try:
-            if not self.dtype.tally:
-                fact = f"{what} needs a stream that keeps every bit, in which rounding makes it exact"
-                raise ExactnessError(fact, hint="this target has none; native checkpoints and ONNX do")
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"{what} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
-            exact = exactness(what, self._bounds(terms)).require(self.dtype)
+            exact = exactness(what, self._bounds(terms)).require(self.dtype.whole)
             parts: list[tuple[int, Lin, int]] = []
             for coefficient, total in terms:
                 args = self.graph.nodes[total].args
@@ -304,10 +304,10 @@ class _Planner:
         except ExactnessError as error:
             raise ExactnessError(error.fact, error.line or node.line, error.hint) from None
         low, high = node.domain.lo - constant, node.domain.hi - constant
-        base = fill(min(0, low), self.dtype)
+        base = fill(min(0, low), self.dtype.whole)
         raw = Form("digits", constant - base, base + max(0, high))
         cell = self._add(index, raw, Tally(tuple(parts), base, exact), f"Σ {node.name}")[0]
-        return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,))])
+        return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,), max(0, high + constant - form.off))])
 
     def _most(self, node: Node) -> int:
         """How many positions can match: no more than hold one value of a key that is a function of the position."""

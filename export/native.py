@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from ..compiler.errors import ExactnessError
 from ..compiler.numerics import Dtype
-from ..compiler.ops import Lookup, Total
+from ..compiler.ops import Lookup
 from ..compiler.pipeline import lower
 from ..runtime.model import Model, model_of
 from ..runtime.module import AttentionShape, MlpShape, Shape
 
 Reals: TypeAlias = npt.NDArray[np.float64]
+BITS = {"float32": 24, "float64": 53}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +52,16 @@ def pairs(shape: Shape) -> list[Pair]:
     return found or [(None, None)]
 
 
-def relower(model: Model, dtype: Dtype, code: str) -> Model:
+def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True) -> Model:
     """The model's program lowered again for a target: causal masks only, in the target's arithmetic.
 
-    Raises ExactnessError where the program is not causal, adds up over positions, or does not fit the arithmetic.
+    Without `reuse` nothing takes the place of a total. Raises ExactnessError where the program is not causal, or does not
+    fit the arithmetic.
     """
     if not model.graph.sizes.causal:
         raise ExactnessError(f"{model.name} is bidirectional, and the target's attention is causal", hint="export it to onnx")
-    total = next((n for n in model.graph.nodes if isinstance(n.op, Total)), None)
-    if total is not None:
-        fact = f"{model.name} adds up over positions, which needs a stream that keeps every bit, in which rounding makes it exact"
-        raise ExactnessError(fact, total.line, "the target's norm does not leave it alone; export it to onnx")
     graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
-    return model_of(lower(graph, dtype, code))
+    return model_of(lower(graph, dtype, code, reuse=reuse))
 
 
 def strict_lookups(model: Model) -> int:
@@ -82,11 +80,6 @@ class Frame:
     shift: tuple[int, ...]
     width: int
     balance: bool
-
-    @classmethod
-    def of(cls, tops: Reals, width: int, balance: bool, most: int = 0) -> Frame:
-        """The frame in which every entry is at most 2**most. Shape of `tops`: (blocks + 1, d_model)."""
-        return cls(tuple(max(0, int(np.ceil(np.log2(max(m, 1)))) - most) for m in tops.max(axis=0)), width, balance)
 
     @property
     def scale(self) -> Reals:
@@ -115,12 +108,3 @@ class Frame:
     def unwritten(self, wide: Reals) -> Reals:
         """The native matrix of one that writes. Shapes: (k, width) -> (k, d_model)."""
         return wide[:, : len(self.shift)] * self.scale
-
-
-def magnitudes(model: Model) -> Reals:
-    """The greatest absolute value each dimension can hold after each block, 0 the embedding. Shape (blocks + 1, d_model)."""
-    tops = np.zeros((len(model.module.shape.blocks) + 1, model.module.shape.d_model))
-    for probe in sorted(model.probes, key=lambda p: p.block):  # a later value takes the place of an earlier one
-        for dim, (lo, hi) in zip(probe.dims, probe.form.intervals(), strict=True):
-            tops[probe.block :, dim] = max(abs(lo), abs(hi))
-    return tops
