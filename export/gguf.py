@@ -1,9 +1,9 @@
 """GGUF: the GPT-2 checkpoint as one file for llama.cpp, words included.
 
 llama.cpp's GPT-2 is the stock one but for two things. Its activation is GELU, on CPUs a float16 table between -10 and 10: hidden
-units are integers, so 128 times them are 0, or at least 128 away from it where GELU is ReLU; W_out takes 1/128. And by default
-its cache holds keys and values as float16, and queries are rounded to match: see `half.py`. All that is read is exact
-(`rounding.py`), so these numbers are themselves when rounded.
+units are integers, so 128 times them are 0, or at least 128 away from it where GELU is ReLU; W_out takes 1/128. And
+queries, keys and values are rounded to float16, by its cache, and by flash attention whatever the cache: see `half.py`. All that
+is read is exact (`rounding.py`), so these numbers are themselves when rounded.
 
 Words are pieces of a unigram tokenizer, each with the space before it, so that between two spaces there is one way to read a text.
 """
@@ -25,7 +25,7 @@ from ..runtime.serial import Json
 from . import gpt2
 from .check import Checked, Expected
 from .half import balanced, canonical, halved, plain, unfit
-from .llamacpp import CACHES, FILE, check_file
+from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals
 from .stock import stored
 from .target import Built, Storage, Target
@@ -34,7 +34,7 @@ from .words import Words
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
-ARCHITECTURE, SHARP = "gpt2", 128.0
+ARCHITECTURE, COUNT, SHARP = "gpt2", "GGUF.kv_count", 128.0
 CODES = ("auto", "digits:2", "digits:3", "digits:4", "binary")
 SPACE = "\u2581"  # how the tokenizer writes a space
 NORMAL, CONTROL = 1, 3  # kinds of tokens
@@ -79,7 +79,9 @@ def _built(built: Built, code: str, half: bool) -> Built:
     """The GPT-2 checkpoint as llama.cpp's."""
     model, words = built.model, built.words
     if any(SPACE in word for word in words.words):
-        raise InputError(f"a word holds {SPACE!r}, which is a space to llama.cpp's tokenizer", hint="rename the symbol, or export it to gpt2")
+        raise InputError(
+            f"a word holds {SPACE!r}, which is a space to llama.cpp's tokenizer", hint="rename the symbol, or export it to gpt2"
+        )
     if half:
         try:
             model = halved(model)
@@ -93,13 +95,13 @@ def _built(built: Built, code: str, half: bool) -> Built:
     cache = (
         "Queries, keys and values are float16 numbers, so llama.cpp's default cache keeps them."
         if half
-        else "Run it with a float32 cache (-ctk f32 -ctv f32): with llama.cpp's default, float16, nothing is promised."
+        else "Run it with a float32 cache and no flash attention (-ctk f32 -ctv f32 -fa off): llama.cpp rounds to float16 else."
     )
     notes = (*built.notes, cache)
     return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), built.blocks, notes)
 
 
-_HINT = "shorten the length, or dtype float32 writes it for a float32 cache (llama.cpp's -ctk f32 -ctv f32)"
+_HINT = "shorten the length, or dtype float32 writes it for llama.cpp's -ctk f32 -ctv f32 -fa off"
 
 
 def _root(model: Model) -> float:
@@ -111,7 +113,8 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """The file's fields but for its architecture."""
     stock = gpt2.config(model, words, frame)
     pieces: list[Json] = [SPACE + word if i < words.bos else word for i, word in enumerate(words.words)]
-    return {
+    fields: dict[str, Json] = {
+        "general.architecture": ARCHITECTURE,
         "general.name": model.name,
         "gpt2.context_length": stock["n_positions"],
         "gpt2.embedding_length": stock["n_embd"],
@@ -133,6 +136,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "tokenizer.ggml.remove_extra_whitespaces": True,
         "headwork.cache": "float32" if unfit(balanced(model, _root(model)), _root(model)) else "float16",
     }
+    return {**fields, COUNT: len(fields)}  # so a field more is seen
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
@@ -171,6 +175,8 @@ def write(work: Path, built: Built) -> None:
     writer = GGUFWriter(work / FILE, ARCHITECTURE)
     for name, value in built.config.items():
         match value:
+            case _ if name in ("general.architecture", COUNT):
+                pass  # the writer's own
             case bool():
                 writer.add_bool(name, value)
             case int():
@@ -209,9 +215,9 @@ def settings(directory: Path) -> dict[str, Json]:
 
 
 def check(directory: Path, expected: Expected, tried: Sequence[Sequence[int]]) -> Checked:
-    """Run the file in llama.cpp, with the caches it is made for, and compare it with the interpreter."""
-    caches = [cache for cache in CACHES if cache in (settings(directory)["headwork.cache"], "float32")]
-    return check_file(directory / FILE, read(directory / FILE)["output.weight"], caches, expected, tried)
+    """Run the file in llama.cpp in every way it is made for, and compare it with the interpreter."""
+    runs = RUNS[str(settings(directory)["headwork.cache"])]
+    return check_file(directory / FILE, read(directory / FILE)["output.weight"], runs, expected, tried)
 
 
 LOAD = """from xllamacpp import CommonParams, Server

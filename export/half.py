@@ -70,7 +70,7 @@ def halved(model: Model) -> Model:
         blocks[i] = replace(block, d_head=width)
         spare = width - block.d_head
         made[v], made[o] = np.pad(made[v], ((0, 0), (0, 0), (0, spare))), np.pad(made[o], ((0, 0), (0, spare), (0, 0)))
-        made[q], made[k] = np.zeros((2, *made[v].shape))
+        made[q], made[k] = np.zeros_like(made[v]), np.zeros_like(made[v])
         for h, columns in enumerate(heads):
             for c, (a, b) in enumerate(columns):
                 made[q][h, :, c], made[k][h, :, c] = a, b
@@ -126,4 +126,5 @@ def unfit(model: Model, root: float) -> str:
 def _with(model: Model, blocks: tuple[AttentionShape | MlpShape, ...], tensors: dict[str, Reals]) -> Model:
     """The model with other matrices."""
     shape, real = replace(model.module.shape, blocks=blocks), getattr(torch, model.dtype)
-    return replace(model, module=assemble(shape, {name: torch.tensor(tensors[name], dtype=real) for name in shape.tensors()}), compiled=None)
+    module = assemble(shape, {name: torch.tensor(tensors[name], dtype=real) for name in shape.tensors()})
+    return replace(model, module=module, compiled=None)
