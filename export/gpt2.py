@@ -64,7 +64,7 @@ def _frame(model: Model) -> Frame:
     """
     low, high = spans(model, cells(model))
     tops = np.maximum(-low, high).max(axis=0)
-    heads, d_head, _ = sizes(model.module.shape)
+    heads, d_head, _ = _sizes(model.module.shape)
     return Frame(tuple(int(np.log2(max(x, 1)) / 2) for x in tops), heads * d_head, balance=True)
 
 
@@ -98,7 +98,7 @@ def fit(made: dict[str, Reals], kind: str, program: str) -> None:
             raise ExactnessError(f"{program}: an entry of {name} needs more than {BITS[kind]} bits", hint="shorten the length")
 
 
-def sizes(shape: Shape) -> tuple[int, int, int]:
+def _sizes(shape: Shape) -> tuple[int, int, int]:
     """Heads, d_head and the hidden units of every block: d_head a power of 16, heads·d_head >= d_model + 2."""
     attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
     d_head = 16
@@ -114,7 +114,7 @@ def _blocks(model: Model) -> int:
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
-    heads, _, inner = sizes(model.module.shape)
+    heads, _, inner = _sizes(model.module.shape)
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -142,7 +142,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     found, shape = Native.of(model).tensors, model.module.shape
     blocks = emptied(model, found)
     norms = rounding(model, frame, blocks)
-    heads, d_head, inner = sizes(shape)
+    heads, d_head, inner = _sizes(shape)
     n = frame.width
     token = np.zeros((len(words.words), shape.d_model))
     token[1 : words.symbols + 1] = found["W_E"][1:]
@@ -197,7 +197,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone. Shapes are the caller's to check."""
     shape = model.module.shape
-    heads, d_head, _ = sizes(shape)
+    heads, d_head, _ = _sizes(shape)
     n = frame.width
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[: words.symbols + 1],
