@@ -66,7 +66,7 @@ class Layout:
 def layout(schedule: Schedule, reuse: bool = True) -> Layout:
     """Place every feature; cells are cleared only when the width would grow otherwise.
 
-    Without `reuse` a total's cell stays what it is, for targets that round where it is read and not where it is written.
+    Without `reuse` every cell stays what it is, for targets that scale and round it in one way.
     """
     features = schedule.plan.features
     born, last = schedule.born(), schedule.last_read()
@@ -74,7 +74,7 @@ def layout(schedule: Schedule, reuse: bool = True) -> Layout:
     slots = len(schedule.sublayers)
     totals = {f: recipe.fill for f in born if isinstance(recipe := features[f].recipe, Tally)}
     taken = {f: born[f] - (f in totals) for f in born}
-    last |= {f: slots + 1 for f in totals if not reuse}
+    last = last if reuse else dict.fromkeys(born, slots + 1)
     is_attention = [False, *(isinstance(s, Attention) for s in schedule.sublayers)]
 
     def alive(f: int, s: int) -> bool:

@@ -23,7 +23,7 @@ class Dtype:
     Totals have a finer grid: a match scores one step of `tally` nats below BOS, a mismatch at least `rivals` steps, where
     exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92.
 
-    A target may keep bits back: then `mantissa` is what sums may use, and `bits` what the format has, in which totals round.
+    A target whose norm adds to what is read may keep bits back from the sums that read the stream: `kept_back` of them.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Dtype:
     largest: float
     tally: int
     rivals: int
-    bits: int = 0
+    kept_back: int = 0
 
     @property
     def limit(self) -> int:
@@ -40,13 +40,9 @@ class Dtype:
         return min(2**self.mantissa, int(self.largest / self.grid))
 
     @property
-    def whole(self) -> Dtype:
-        """The format with no bits kept back."""
-        return replace(self, mantissa=self.bits or self.mantissa, bits=0)
-
-    def kept_back(self, bits: int) -> Dtype:
-        """The format with that many bits kept back from sums."""
-        return replace(self, mantissa=self.mantissa - bits, bits=self.mantissa)
+    def reading(self) -> Dtype:
+        """What is left for sums that read the stream."""
+        return replace(self, mantissa=self.mantissa - self.kept_back, kept_back=0)
 
 
 DTYPES = {

@@ -39,7 +39,7 @@ def lower(graph: Graph, dtype: str | Dtype = "float32", code: str = "auto", head
     """Lower a program's graph to weights.
 
     `dtype` is the arithmetic the weights must be exact in, by name or with the bits a target leaves of it, `code` pins the
-    lookups' code, `heads` is the budget per layer, and without `reuse` nothing takes the place of a total. A graph whose
+    lookups' code, `heads` is the budget per layer, and without `reuse` no value takes the place of another. A graph whose
     sizes say `strict=False` is lowered to causal masks. Raises ExactnessError where the program cannot be exact, InputError for an unknown dtype or code.
     """
     optimised = optimise(without_strict(graph) if not graph.sizes.strict else graph)

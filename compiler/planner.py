@@ -11,7 +11,7 @@ from .domain import Domain
 from .errors import ExactnessError
 from .forms import Form, Ints, scalar
 from .graph import Graph, Node
-from .heads import Candidate, candidates, output_forms
+from .heads import apart, candidates, Candidate, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
@@ -67,12 +67,11 @@ class _Planner:
     def _check(self, feature: Feature) -> None:
         """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
         top = max((abs(end) for span in feature.form.intervals() for end in span), default=0)
-        dtype = self.dtype.whole if isinstance(feature.recipe, Tally) else self.dtype
-        Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(dtype)
+        Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(self.dtype)
         if isinstance(feature.recipe, Compute):
             pre = max((u.pre.magnitude(self.interval) for u in feature.recipe.units), default=0)
             of_total = any(isinstance(self.features[f].recipe, Tally) for u in feature.recipe.units for f in u.pre.features())
-            dtype = self.dtype.whole if of_total else self.dtype
+            dtype = self.dtype if of_total else self.dtype.reading  # a total's filling takes all bits
             Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(dtype)
             totals = [0] * feature.form.width
             for unit in feature.recipe.units:
@@ -262,8 +261,12 @@ class _Planner:
         position = self._origin("position", scalar(self._domain("position")), "position")[0]
         rank = Lin() if candidate.rank is None else self.read(candidate.rank, scalar(self.graph.nodes[candidate.rank].domain))[0]
         query, key = candidate.build(self.read, position, rank)
+        if self.dtype.kept_back:
+            query, key = apart(query, key)
         for lin in (*query, *key):
-            Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype)
+            what, size = f"a query or key of head {node.name}", lin.magnitude(self.interval)
+            Exactness(what, "Σ |weight|·max|input|", size).require(self.dtype)
+            Exactness(what, "Σ |weight|·max|input|", size // lin.step).require(self.dtype.reading)
         assert isinstance(node.op, (Lookup, Total))
         grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
         return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)
@@ -275,7 +278,7 @@ class _Planner:
         if self.limited or len(totals) < 2 or not all(isinstance(t.op, Total) for t in totals):
             return False
         bound = exactness("", self._bounds(list(zip(node.op.coefficients, node.args, strict=True))))
-        return bound.steps <= self.dtype.whole.limit
+        return bound.steps <= self.dtype.limit
 
     def _bounds(self, terms: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
         """Coefficient, most matches and largest value of each total."""
@@ -295,7 +298,7 @@ class _Planner:
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"{what} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
-            exact = exactness(what, self._bounds(terms)).require(self.dtype.whole)
+            exact = exactness(what, self._bounds(terms)).require(self.dtype)
             parts: list[tuple[int, Lin, int]] = []
             for coefficient, total in terms:
                 args = self.graph.nodes[total].args
@@ -304,10 +307,10 @@ class _Planner:
         except ExactnessError as error:
             raise ExactnessError(error.fact, error.line or node.line, error.hint) from None
         low, high = node.domain.lo - constant, node.domain.hi - constant
-        base = fill(min(0, low), self.dtype.whole)
+        base = fill(min(0, low), self.dtype)
         raw = Form("digits", constant - base, base + max(0, high))
         cell = self._add(index, raw, Tally(tuple(parts), base, exact), f"Σ {node.name}")[0]
-        return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,), max(0, high + constant - form.off))])
+        return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,))])
 
     def _most(self, node: Node) -> int:
         """How many positions can match: no more than hold one value of a key that is a function of the position."""
@@ -329,7 +332,7 @@ class _Planner:
             squares = sum(hi * hi for _, hi in form.intervals())
             exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
             try:
-                exact.require(self.dtype)
+                exact.require(self.dtype.reading)
                 return form, self.read(self.graph.output, form)
             except ExactnessError as error:
                 refused = error

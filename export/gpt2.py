@@ -13,6 +13,7 @@ Also stock: activation_function="relu", an untied head, learned positions. Posit
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .native import BITS, Frame, Native, Reals, pairs, relower
-from .rounding import exact, rounding, spans, totals
+from .rounding import exact, rounding, totals
+from .scales import frame_of
 from .stock import STOCK
 from .target import HEAD, Built, Target, head
-from .totals import cells, emptied, refilled
+from .totals import emptied, norm_biases, one, refilled
 from .words import Words
 
 EPSILON, GAIN = 2.0**80, 2.0**40
@@ -42,10 +44,9 @@ def build(model: Model, code: str, dtype: str) -> Built:
     dtypes = ("float32", "float64") if dtype == "auto" else (dtype,)
     for kind, kept_back in itertools.product(dtypes, KEPT_BACK):
         try:
-            lowered = relower(model, dtype_named(kind).kept_back(kept_back), code, reuse=False)
-            frame = _frame(lowered)
+            lowered = relower(model, replace(dtype_named(kind), kept_back=kept_back), code, reuse=False)
             words = Words.of(lowered)
-            made, said = _proved(lowered, words, frame)
+            made, frame, said = _proved(lowered, words)
         except ExactnessError as error:
             refusals.setdefault(kind, error)
             continue
@@ -56,22 +57,11 @@ def build(model: Model, code: str, dtype: str) -> Built:
     raise refusals[dtypes[-1]]
 
 
-def _frame(model: Model) -> Frame:
-    """A dimension that holds up to x is scaled down by about the root of x.
-
-    The mean's error grows with Σ x·2**-shift, and a sum of products w·x with the error times Σ w·2**shift: these are the shifts
-    that are best for weights of one size.
-    """
-    low, high = spans(model, cells(model))
-    tops = np.maximum(-low, high).max(axis=0)
-    heads, d_head, _ = _sizes(model.module.shape)
-    return Frame(tuple(int(np.log2(max(x, 1)) / 2) for x in tops), heads * d_head, balance=True)
-
-
-def _proved(model: Model, words: Words, frame: Frame) -> tuple[dict[str, Reals], str]:
-    """The tensors, and what holds of them. Raises ExactnessError with the inequality where one fails."""
-    made, norms = tensors(model, words, frame), rounding(model, frame, emptied(model, Native.of(model).tensors))
-    fit(made, model.dtype, model.name)
+def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
+    """The tensors, their frame, and what holds of them. Raises ExactnessError with the inequality where one fails."""
+    blocks = emptied(model, Native.of(model).tensors)
+    norms, frame = rounding(model, frame_of(model, blocks, _sizes(model.module.shape)[0]), blocks)
+    made = tensors(model, words, frame)
     spread, variance = float((norms.top**2).sum(axis=1).max()) / frame.width, EPSILON * 2.0 ** -(BITS[model.dtype] + 1)
     if spread >= variance:
         raise ExactnessError(f"{model.name}: the stream's variance may reach {spread:.3g}, not below {variance:g}", hint="shorten the length")
@@ -84,11 +74,12 @@ def _proved(model: Model, words: Words, frame: Frame) -> tuple[dict[str, Reals],
     last = made["lm_head.weight"].T
     reads.append(("the unembedding", len(model.module.shape.blocks), last, np.zeros(last.shape[1])))
     share, off = exact(model, norms, reads), totals(model, norms)
+    fit(made, model.dtype, model.name)
     said = (
         f"In GPT-2's arithmetic, in {model.dtype}, every number that is read is headwork's own: LayerNorm's mean is off by at most "
         f"{norms.mean:.1e}, its bias rounds to steps of {norms.step:.1e}, and sums use {share:.2g} of 2^{BITS[model.dtype]} steps"
     )
-    return made, said + (f"; totals are within {off:.3g} of their integer, 1/2 is allowed." if off else ".")
+    return made, frame, said + (f"; totals are within {off:.3g} of their integer, 1/2 is allowed." if off else ".")
 
 
 def fit(made: dict[str, Reals], kind: str, program: str) -> None:
@@ -98,14 +89,12 @@ def fit(made: dict[str, Reals], kind: str, program: str) -> None:
             raise ExactnessError(f"{program}: an entry of {name} needs more than {BITS[kind]} bits", hint="shorten the length")
 
 
-def _sizes(shape: Shape) -> tuple[int, int, int]:
-    """Heads, d_head and the hidden units of every block: d_head a power of 16, heads·d_head >= d_model + 2."""
-    attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
+def _sizes(shape: Shape) -> tuple[int, int]:
+    """d_head, a power of 16, and the hidden units of every block."""
     d_head = 16
-    while d_head < max((b.d_head for b in attention), default=1):
+    while d_head < max((b.d_head for b in shape.blocks if isinstance(b, AttentionShape)), default=1):
         d_head *= 16
-    heads = max([-(-(shape.d_model + 2) // d_head), *(len(b.masks) for b in attention)])
-    return heads, d_head, max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=1)
+    return d_head, max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=1)
 
 
 def _blocks(model: Model) -> int:
@@ -114,7 +103,7 @@ def _blocks(model: Model) -> int:
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
-    heads, _, inner = _sizes(model.module.shape)
+    d_head, inner = _sizes(model.module.shape)
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -122,7 +111,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "n_positions": model.length + 1,
         "n_embd": frame.width,
         "n_layer": _blocks(model),
-        "n_head": heads,
+        "n_head": frame.width // d_head,
         "n_inner": inner,
         "activation_function": "relu",
         "layer_norm_epsilon": EPSILON,
@@ -141,9 +130,9 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """Every tensor of the checkpoint by its stock name; Conv1D weights are (inputs, outputs)."""
     found, shape = Native.of(model).tensors, model.module.shape
     blocks = emptied(model, found)
-    norms = rounding(model, frame, blocks)
-    heads, d_head, inner = _sizes(shape)
-    n = frame.width
+    norms, ones = norm_biases(model, frame), one(model)
+    d_head, inner = _sizes(shape)
+    n, heads, zero = frame.width, frame.width // d_head, shape.d_model + frame.balances
     token = np.zeros((len(words.words), shape.d_model))
     token[1 : words.symbols + 1] = found["W_E"][1:]
     made: dict[str, Reals] = {}
@@ -151,23 +140,23 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     def norm(name: str, index: int | None) -> None:
         """Name the norm in front of a native block."""
         made[f"{name}.weight"] = np.full(n, GAIN)
-        made[f"{name}.bias"] = np.zeros(n) if index is None else norms.bias[index]
+        made[f"{name}.bias"] = np.zeros(n) if index is None else norms[index]
 
-    def projection(name: str, weight: Reals, read_at: int | None = None) -> None:
-        """Name a matrix, with the bias that takes the norm's bias off what it reads. Shape: (inputs, outputs)."""
+    def projection(name: str, weight: Reals, index: int | None = None, constant: Reals | float = 0.0) -> None:
+        """Name a matrix, with the bias that takes off what the norm in front of a native block adds. Shape: (inputs, outputs)."""
         made[f"{name}.weight"] = weight
-        made[f"{name}.bias"] = np.zeros(weight.shape[1]) if read_at is None else -(norms.bias[read_at] @ weight)
+        made[f"{name}.bias"] = np.zeros(weight.shape[1]) + constant - (0.0 if index is None else norms[index] @ weight)
 
     def written(matrix: Reals) -> Reals:
-        """A matrix that writes, the balance dimension rounded to the dtype: nobody reads it."""
+        """A matrix that writes, the balance dimensions rounded to the dtype: nobody reads them."""
         wide = frame.writes(matrix)
-        wide[:, shape.d_model] = wide[:, shape.d_model].astype(model.dtype)
+        wide[:, shape.d_model : zero] = wide[:, shape.d_model : zero].astype(model.dtype)
         return wide
 
     made["transformer.wte.weight"], made["transformer.wpe.weight"] = written(token), written(blocks["W_pos"])
     for b, (attention, mlp) in enumerate(pairs(shape)):
         fused, out = np.zeros((n, 3, heads, d_head)), np.zeros((heads, d_head, n))
-        w_in, w_out = np.zeros((n, inner)), np.zeros((inner, n))
+        w_in, w_out, below = np.zeros((n, inner)), np.zeros((inner, n)), np.zeros(inner)
         if attention:
             index, part = attention
             for h in range(len(part.masks)):
@@ -177,19 +166,21 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
                 out[h, : part.d_head] = written(blocks[f"blocks.{index}.W_O"][h])
         if mlp:
             index, hidden = mlp
-            w_in[:, : hidden.d_mlp] = frame.reads(blocks[f"blocks.{index}.W_in"])
+            reads = blocks[f"blocks.{index}.W_in"].copy()
+            below[: hidden.d_mlp] = np.minimum(reads[ones], 0)  # <bos> has no one: its units stay below 0 all the same
+            reads[ones] = np.maximum(reads[ones], 0)
+            w_in[:, : hidden.d_mlp] = frame.reads(reads)
             w_out[: hidden.d_mlp] = written(blocks[f"blocks.{index}.W_out"])
         prefix = f"transformer.h.{b}"
         norm(f"{prefix}.ln_1", attention and attention[0])
         projection(f"{prefix}.attn.c_attn", fused.reshape(n, 3 * n), attention and attention[0])
         projection(f"{prefix}.attn.c_proj", out.reshape(n, n))
         norm(f"{prefix}.ln_2", mlp and mlp[0])
-        projection(f"{prefix}.mlp.c_fc", w_in, mlp and mlp[0])
+        projection(f"{prefix}.mlp.c_fc", w_in, mlp and mlp[0], below)
         projection(f"{prefix}.mlp.c_proj", w_out)
     norm("transformer.ln_f", len(shape.blocks))
     last = frame.reads(head(model, words))
-    zero = shape.d_model + 1
-    last[zero] = -(norms.bias[-1] @ last) / norms.bias[-1, zero]
+    last[zero] = -(norms[-1] @ last) / norms[-1, zero]
     made["lm_head.weight"] = last.T
     return made
 
@@ -197,8 +188,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone. Shapes are the caller's to check."""
     shape = model.module.shape
-    heads, d_head, _ = _sizes(shape)
-    n = frame.width
+    (d_head, _), n, norms, ones = _sizes(shape), frame.width, norm_biases(model, frame), one(model)
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[: words.symbols + 1],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
@@ -208,8 +198,8 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
         prefix = f"transformer.h.{b}"
         if attention:
             index, part = attention
-            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, heads, d_head)
-            out = found[f"{prefix}.attn.c_proj.weight"].reshape(heads, d_head, n)
+            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, -1, d_head)
+            out = found[f"{prefix}.attn.c_proj.weight"].reshape(-1, d_head, n)
             for c, name in enumerate(("W_Q", "W_K", "W_V")):
                 scale = d_head**0.5 if name == "W_Q" else 1.0
                 rows = [frame.unread(fused[:, c, h, : part.d_head]) / scale for h in range(len(part.masks))]
@@ -217,7 +207,10 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
             made[f"blocks.{index}.W_O"] = np.stack([frame.unwritten(out[h, : part.d_head]) for h in range(len(part.masks))])
         if mlp:
             index, hidden = mlp
-            made[f"blocks.{index}.W_in"] = frame.unread(found[f"{prefix}.mlp.c_fc.weight"])[:, : hidden.d_mlp]
+            w_in = found[f"{prefix}.mlp.c_fc.weight"][:, : hidden.d_mlp]
+            below = found[f"{prefix}.mlp.c_fc.bias"][: hidden.d_mlp] + norms[index] @ w_in
+            made[f"blocks.{index}.W_in"] = frame.unread(w_in)
+            made[f"blocks.{index}.W_in"][ones] += below
             made[f"blocks.{index}.W_out"] = frame.unwritten(found[f"{prefix}.mlp.c_proj.weight"])[: hidden.d_mlp]
     return refilled(model, made)
 

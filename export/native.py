@@ -55,7 +55,7 @@ def pairs(shape: Shape) -> list[Pair]:
 def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True) -> Model:
     """The model's program lowered again for a target: causal masks only, in the target's arithmetic.
 
-    Without `reuse` nothing takes the place of a total. Raises ExactnessError where the program is not causal, or does not
+    Without `reuse` nothing takes the place of another value. Raises ExactnessError where the program is not causal, or does not
     fit the arithmetic.
     """
     if not model.graph.sizes.causal:
@@ -73,18 +73,24 @@ def strict_lookups(model: Model) -> int:
 class Frame:
     """A wider stream for the native one: dimension d holds the native value times 2**-shift[d].
 
-    With `balance`, one more dimension holds minus the sum of all others, so that the mean is zero. Powers of two change no
-    rounding: every product in a head or a hidden unit is the native product.
+    With `balance`, dimension d_model + b holds minus the sum of all d with balance[d] = b, so that the mean is zero, and a norm
+    adds `bias` to every number. Powers of two change no rounding: every product is the native product.
     """
 
     shift: tuple[int, ...]
     width: int
-    balance: bool
+    balance: tuple[int, ...] = ()
+    bias: int = 0
 
     @property
     def scale(self) -> Reals:
         """2**shift. Shape (d_model,)."""
         return np.exp2(np.array(self.shift, np.float64))
+
+    @property
+    def balances(self) -> int:
+        """How many dimensions balance the others."""
+        return max(self.balance, default=-1) + 1
 
     def reads(self, matrix: Reals) -> Reals:
         """A matrix that reads the stream. Shapes: (d_model, k) -> (width, k)."""
@@ -97,8 +103,8 @@ class Frame:
         d = len(self.shift)
         wide = np.zeros((matrix.shape[0], self.width))
         wide[:, :d] = matrix / self.scale
-        if self.balance:
-            wide[:, d] = -wide[:, :d].sum(axis=1)
+        for dim, b in enumerate(self.balance):
+            wide[:, d + b] -= wide[:, dim]
         return wide
 
     def unread(self, wide: Reals) -> Reals:

@@ -27,33 +27,31 @@ are headwork's own numbers, exactly and in any order, if
 
     Σ of the positive, and Σ of the negative ones  <=  2**t·g                                         (3)
 
-and by induction so is everything in the stream but y and the balance dimension, which nobody reads.
+and by induction so is everything in the stream but y and the balance dimensions, which nobody reads.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..compiler.errors import ExactnessError
-from ..compiler.numerics import DTYPES
 from ..compiler.plan import Tally
 from ..runtime.model import Model
-from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals
-from .totals import Cell, cells
+from .scales import lowest, off, stream
+from .totals import norm_biases
 
 HINT = "shorten the length, or export to llama or onnx, which have no mean to round"
 
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """What the norms of a model do: the greatest |m|, the step s, the bias of each norm, and what it leaves to totals.
+    """What the norms of a model do: the greatest |m|, the step s, and the bias of each norm.
 
-    Shapes: bias and top (blocks + 1, width), `bias[i]` in front of block i, the last in front of the unembedding; `top` bounds
+    Shapes: bias and top (blocks + 1, width), `bias[i]` in front of block i, the last in front of the unembedding, `top` bounds
     the stream there; unit (width,) is the step of each dimension.
     """
 
@@ -64,80 +62,28 @@ class Rounding:
     unit: Reals
 
 
-def spans(model: Model, found: tuple[Cell, ...]) -> tuple[Reals, Reals]:
-    """The least and the greatest number each dimension can hold after each block, 0 the embedding. Shapes (blocks + 1, d_model).
-
-    Cells of totals are empty until a head has added to them.
-    """
-    low = np.zeros((len(model.module.shape.blocks) + 1, model.module.shape.d_model))
-    high = low.copy()
-    for probe in sorted(model.probes, key=lambda p: p.block):  # a later value takes the place of an earlier one
-        for dim, (lo, hi) in zip(probe.dims, probe.form.intervals(), strict=True):
-            low[probe.block :, dim], high[probe.block :, dim] = lo, hi
-    for cell in found:
-        low[cell.block :, cell.dim] = high[cell.block :, cell.dim] = 0
-        low[cell.block + 1 :, cell.dim], high[cell.block + 1 :, cell.dim] = cell.least - 1, cell.most + 1  # y is closer than 1
-    return low, high
-
-
-def rounding(model: Model, frame: Frame, native: dict[str, Reals]) -> Rounding:
-    """The step and the biases for a model in a frame with a balance dimension, `native` being its tensors without fillings.
+def rounding(model: Model, frame: Frame, native: dict[str, Reals]) -> tuple[Rounding, Frame]:
+    """The step and the biases for a model just lowered, and the frame with the bias; `native` are its tensors without fillings.
 
     Raises ExactnessError where a step of the stream is finer than s.
     """
-    found = cells(model)
-    low, high = spans(model, found)
-    t, blocks, d = BITS[model.dtype], len(low) - 1, low.shape[1]
-    u, unit = 2.0**-t, np.ones(frame.width)
+    found, t, d = stream(model, native), BITS[model.dtype], len(frame.shift)
+    u, unit = 2.0**-t, np.full(frame.width, np.inf)  # other dimensions are zero, or not read
     unit[:d] = 1 / frame.scale
-    top = np.zeros((blocks + 1, frame.width))
-    top[:, :d] = np.maximum(-low, high) / frame.scale
-    most = np.abs(top).sum(axis=1)  # of all but the balance dimension
-    drift, means = 2 * u * float(most[0]), list[float]()
-    for i in range(blocks + 1):
-        top[i, d] = most[i] + drift
-        means.append(4 * u * float(top[i].sum()) + drift / frame.width)
-        if i < blocks:
-            drift += _drift(model, frame, native, found, i, low[i], high[i]) + 2 * u * (float(most[i] + most[i + 1]) + drift)
-    noise = max(m + 4 * u * (float(tops[:d].max(initial=0)) + m) for m, tops in zip(means, top, strict=True))
-    step = 2.0 ** (np.floor(np.log2(2 * noise)) + 1)
+    groups = [[dim for dim, b in enumerate(frame.balance) if b == balance] for balance in range(frame.balances)]
+    drift = sum(off(model, found, unit, group) for group in groups)
+    top = np.zeros((len(found.top), frame.width))
+    top[:, :d] = found.top * unit[:d]
+    for b, group in enumerate(groups):
+        top[:, d + b] = top[:, group].sum(axis=1) + drift
+    mean = float(4 * u * top.sum(axis=1).max() + drift / frame.width)
+    step = 2.0 ** (np.floor(np.log2(2 * (mean + 4 * u * (float(top[:, :d].max(initial=0)) + mean)))) + 1)
     if step > unit.min():
-        raise ExactnessError(f"{model.name}: LayerNorm's mean may be off by {max(means):.3g}, the stream's step is {unit.min():g}", hint=HINT)
+        raise ExactnessError(f"{model.name}: LayerNorm's mean may be off by {mean:.3g}, the stream's step is {unit.min():g}", hint=HINT)
     plain = top[:, :d].copy()
-    plain[:, [c.dim for c in found]] = 0
-    bias = np.full((blocks + 1, frame.width), 2.0 ** (t - 1) * step + 2.0 ** np.ceil(np.log2(float(plain.max()) + step)))
-    for cell in found:
-        bias[cell.block + 1 :, cell.dim] = cell.fill * unit[cell.dim]
-    return Rounding(max(means), step, bias, top, unit)
-
-
-def _drift(model: Model, frame: Frame, native: dict[str, Reals], found: tuple[Cell, ...], i: int, low: Reals, high: Reals) -> float:
-    """How far a block can take the sum of all dimensions from zero: its products with the balance dimension round apart.
-
-    Sums of integers whose absolute values stay below 2**t of their step do not round.
-    """
-    t = BITS[model.dtype]
-    if isinstance(model.module.shape.blocks[i], AttentionShape):
-        w = native[f"blocks.{i}.W_O"].reshape(-1, len(low))
-        size = np.concatenate([np.maximum(-low, high) @ np.abs(v) for v in native[f"blocks.{i}.W_V"]])
-    else:
-        w, w_in = native[f"blocks.{i}.W_out"], native[f"blocks.{i}.W_in"]
-        size = np.maximum(0, high @ np.maximum(w_in, 0) - low @ np.maximum(-w_in, 0))  # (m,): a hidden unit's greatest
-    adding = w[:, [c.dim for c in found if c.block == i]].any(axis=1)
-    size[adding] *= 1.01 * model.length * math.exp(-DTYPES[model.dtype].tally)  # weights are about exp(-D) there
-    wide = frame.writes(w)
-    total = float(size @ np.abs(wide).sum(axis=1))
-    if not adding.any() and total <= 2.0**t * lowest(wide[size > 0]).min(initial=np.inf):
-        return 0.0
-    terms = int((size > 0).sum()) + 2
-    return terms * 2.0**-t / (1 - terms * 2.0**-t) * total
-
-
-def lowest(x: Reals) -> Reals:
-    """The greatest power of two that divides each number, infinite for 0."""
-    fraction, exponent = np.frexp(x)
-    whole = np.ldexp(fraction, 53).astype(np.int64)
-    return np.where(x == 0, np.inf, np.ldexp((whole & -whole).astype(np.float64), exponent - 53))
+    plain[:, [cell.dim for cell in found.totals]] = 0
+    frame = replace(frame, bias=int(2.0 ** (t - 1) * step + 2.0 ** np.ceil(np.log2(float(plain.max()) + step))))
+    return Rounding(mean, step, norm_biases(model, frame), top, unit), frame
 
 
 def exact(model: Model, made: Rounding, reads: Iterable[tuple[str, int, Reals, Reals]]) -> float:
@@ -150,7 +96,7 @@ def exact(model: Model, made: Rounding, reads: Iterable[tuple[str, int, Reals, R
         size = made.bias[i] + made.top[i]  # (width,)
         for sign in (1, -1):
             total = size @ np.maximum(sign * weight, 0) + np.maximum(sign * bias, 0)  # (k,)
-            steps = total / np.minimum(lowest(weight) * made.unit[:, None], lowest(bias)).min(axis=0)
+            steps = total / np.minimum(lowest(weight) * np.minimum(made.unit, lowest(made.bias[i]))[:, None], lowest(bias)).min(axis=0)
             worst = max(worst, float(steps.max(initial=0)))
             if worst > limit:
                 fact = f"{model.name}: {name} reads sums of {worst:,.0f} steps through LayerNorm's bias, more than 2**{BITS[model.dtype]}"

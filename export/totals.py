@@ -13,7 +13,7 @@ import numpy as np
 
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape
-from .native import BITS, Reals
+from .native import BITS, Frame, Reals
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,11 @@ def _moved(model: Model, tensors: dict[str, Reals], sign: int) -> dict[str, Real
             made[name] = made[name].copy()
             made[name][..., ones, :] += amount * made[name][..., cell.dim, :]
     return made
+
+
+def norm_biases(model: Model, frame: Frame) -> Reals:
+    """What the norm in front of each block adds, the last in front of the unembedding. Shape (blocks + 1, width)."""
+    bias = np.full((len(model.module.shape.blocks) + 1, frame.width), float(frame.bias))
+    for cell in cells(model):
+        bias[cell.block + 1 :, cell.dim] = cell.fill / frame.scale[cell.dim]
+    return bias

@@ -23,7 +23,7 @@ from .native import Frame
 from .target import HEAD, Built, Target
 from .words import Words
 
-FORMAT, VERSION = "headwork-export", 1
+FORMAT, VERSION = "headwork-export", 2
 SIDECAR, CARD = "headwork.json", "README.md"
 TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET)}
 
@@ -135,7 +135,7 @@ def _write(work: Path, spec: Target, built: Built, text: str) -> None:
         "version": VERSION,
         "target": spec.name,
         "code": built.code,
-        "frame": {"shift": list[Json](frame.shift), "width": frame.width, "balance": frame.balance},
+        "frame": {"shift": list[Json](frame.shift), "width": frame.width, "balance": list[Json](frame.balance), "bias": frame.bias},
         "config": config_json(model),
         "program": program_json(model),
     }
@@ -156,7 +156,7 @@ def read_export(directory: str | Path) -> Model:
     sidecar.int("version", VERSION, VERSION)
     spec = _target(sidecar.str("target", tuple(TARGETS)))
     inner = sidecar.object("frame")
-    frame = Frame(inner.ints("shift"), inner.int("width", 1), inner.bool("balance"))
+    frame = Frame(inner.ints("shift"), inner.int("width", 1), inner.ints("balance"), inner.int("bias", 0))
     file = path / spec.storage.tensors
     found = spec.storage.read(file)
 
@@ -169,8 +169,9 @@ def read_export(directory: str | Path) -> Model:
 
     empty = describe(zeros)
     words = Words.of(empty)
-    if len(frame.shift) != empty.module.shape.d_model or frame.width < len(frame.shift) + frame.balance:
-        raise inner.error("shift", f"does not scale {empty.module.shape.d_model} dimensions")
+    d_model = empty.module.shape.d_model
+    if len(frame.shift) != d_model or len(frame.balance) not in (0, d_model) or min(frame.balance, default=0) < 0 or frame.width < d_model + bool(frame.balance) + frame.balances:
+        raise inner.error("shift", f"does not scale {d_model} dimensions")
     _same(file, {k: v.shape for k, v in spec.tensors(empty, words, frame).items()}, {k: v.shape for k, v in found.items()})
     back = spec.native(empty, words, frame, found)
     real = getattr(torch, empty.dtype)
