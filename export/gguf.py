@@ -21,6 +21,7 @@ import numpy as np
 from ..compiler.errors import CheckpointError, ExactnessError, InputError
 from ..compiler.ops import Total
 from ..runtime.model import Model
+from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
 from . import gpt2
 from .check import Checked, Expected
@@ -90,7 +91,8 @@ def _built(built: Built, code: str, half: bool) -> Built:
     model = canonical(model)
     if half and (odd := unfit(balanced(model, _root(model)), _root(model))):
         raise ExactnessError(f"{model.name}: {odd} makes numbers that float16 does not hold", hint=_HINT)
-    heads, d_head, _ = gpt2.sizes(model.module.shape)
+    d_head = int(_root(model) ** 2)
+    heads = max(-(-built.frame.width // d_head), *(len(b.masks) for b in model.module.shape.blocks if isinstance(b, AttentionShape)), 1)
     frame = replace(built.frame, width=heads * d_head)
     cache = (
         "Queries, keys and values are float16 numbers, so llama.cpp's default cache keeps them."
@@ -106,7 +108,7 @@ _HINT = "shorten the length, or dtype float32 writes it for llama.cpp's -ctk f32
 
 def _root(model: Model) -> float:
     """What GPT-2's W_Q is multiplied by."""
-    return math.sqrt(gpt2.sizes(model.module.shape)[1])
+    return math.sqrt(gpt2._sizes(model.module.shape)[0])
 
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:

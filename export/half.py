@@ -24,15 +24,18 @@ from ..compiler.errors import ExactnessError
 from ..runtime.model import Model, assemble
 from ..runtime.module import AttentionShape, MlpShape
 from .native import Native, Reals
-from .rounding import lowest, spans
+from .scales import lowest
 
 BITS, LEAST, GREATEST = 11, 2.0**-24, 65504.0
 
 
 def tops(model: Model) -> Reals:
     """The greatest absolute value each dimension can hold after each block, 0 the embedding. Shape (blocks + 1, d_model)."""
-    low, high = spans(model, ())
-    return np.maximum(-low, high)
+    top = np.zeros((len(model.module.shape.blocks) + 1, model.module.shape.d_model))
+    for probe in sorted(model.probes, key=lambda p: p.block):  # a later value takes the place of an earlier one
+        for dim, (lo, hi) in zip(probe.dims, probe.form.intervals(), strict=True):
+            top[probe.block :, dim] = max(-lo, hi)
+    return top
 
 
 def split(column: Reals, top: Reals) -> list[Reals]:
