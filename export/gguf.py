@@ -68,12 +68,16 @@ def build(model: Model, code: str, dtype: str) -> Built:
     found, refused = list[Built](), list[ExactnessError]()
     for choice in CODES if code == "auto" else (code,):
         try:
-            found.append(_built(gpt2.build(model, choice, "float32"), choice, dtype == "auto"))
+            built = gpt2.build(model, choice, "float32")
+            found.append(_built(built, choice, dtype == "auto"))
         except ExactnessError as error:
             refused.append(error)
+            continue
+        if found[-1].frame.width == built.frame.width:
+            return found[-1]
     if not found:
         raise refused[-1]
-    return min(found, key=lambda built: sum(t.size for t in built.tensors.values()))
+    return min(found, key=lambda built: built.frame.width)
 
 
 def _built(built: Built, code: str, half: bool) -> Built:

@@ -98,7 +98,7 @@ def check_file(file: Path, unembedding: np.ndarray, runs: Sequence[Run], expecte
                 continue
             report.generations += 1
             said = served.continued(text, steps)
-            if said[: len(right)] != right:
+            if said[: len(right)] != right or (right[-1] == words.ends[0] and len(said) > len(right)):
                 shown, wanted = (" ".join(words.words[w] for w in row) for row in (said, right))
                 report.note(f"{text!r} is continued ({run}) as {shown!r}, the program says {wanted!r}")
     return report
