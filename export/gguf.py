@@ -103,7 +103,7 @@ def _built(built: Built, code: str, half: bool) -> Built:
         if half
         else "Run it with a float32 cache and no flash attention (-ctk f32 -ctv f32 -fa off): llama.cpp rounds to float16 else."
     )
-    notes = (*built.notes, cache)
+    notes = (*built.notes, cache, "llama.cpp reads an unknown word as <pad>, and of what is no symbol it stops at ⊥ alone.")
     return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), built.blocks, notes)
 
 

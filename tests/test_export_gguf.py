@@ -82,6 +82,18 @@ def test_what_is_split_for_float16_is_wrong_there_unsplit(tmp_path: Path) -> Non
     assert not checked(model, tmp_path / "whole", Run("float32", plainly=False)).ok
 
 
+def test_gelu_is_relu_only_where_units_are_far_from_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, entry, rng = compiled("turing"), programs.entry("turing"), random.Random(8)
+    tried = [[int(model.alphabet.id(s) or 0) for s in entry.sample(rng, LENGTH)] for _ in range(4)]
+    for factor, right in ((1.0, False), (128.0, True)):
+        monkeypatch.setattr(target, "SHARP", factor)
+        built = target.build(model, "auto", "auto")
+        target.write(tmp_path, built)
+        unembedding = target.read(tmp_path / FILE)["output.weight"]
+        seen = check_file(tmp_path / FILE, unembedding, RUNS["float16"][:1], write.expected(model, built), tried)
+        assert seen.ok == right and (seen.deviation == 0) == right
+
+
 @pytest.mark.parametrize(("name", "length"), [("induction", 1024), ("khop", 256), ("recall", 2048)])
 def test_all_that_heads_read_is_float16(name: str, length: int) -> None:
     """Queries, keys and values on random texts, computed apart and rounded by numpy; and the scores are the unsplit model's."""
@@ -148,7 +160,7 @@ def test_one_wrong_weight_is_caught_by_both_checks(tmp_path: Path) -> None:
     del reader, weight
     wrong = checked(compiled("induction"), tmp_path / "out", RUNS["float16"][0])
     assert not wrong.ok and "the program says" in wrong.first
-    with pytest.raises(hw.CheckpointError, match="tensor 'blk.1.attn_output.weight' is not what the program's weights map to"):
+    with pytest.raises(hw.CheckpointError, match=r"tensor 'blk.1.attn_output.weight' is not what the program's weights map to"):
         hw.read_export(tmp_path / "out")
 
 
@@ -160,7 +172,7 @@ def test_a_changed_or_damaged_file_does_not_read_back(tmp_path: Path) -> None:
     field = reader.get_field("gpt2.attention.layer_norm_epsilon")
     field.parts[field.data[0]][0] = 1e-5
     del reader, field
-    with pytest.raises(hw.CheckpointError, match="field 'gpt2.attention.layer_norm_epsilon' is not"):
+    with pytest.raises(hw.CheckpointError, match=r"field 'gpt2.attention.layer_norm_epsilon' is not"):
         hw.read_export(tmp_path / "out")
     for wrong in (b"GGUF", right[: len(right) // 2]):
         file.write_bytes(wrong)
@@ -174,7 +186,7 @@ def test_a_field_more_does_not_read_back(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(right.config, "gpt2.attention.key_length", 8)
     compiled("induction").export(tmp_path / "out", "gguf", check=False)
     target.write(tmp_path / "out", right)
-    with pytest.raises(hw.CheckpointError, match="field 'GGUF.kv_count' is not"):
+    with pytest.raises(hw.CheckpointError, match=r"field 'GGUF.kv_count' is not"):
         hw.read_export(tmp_path / "out")
 
 
