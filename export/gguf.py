@@ -116,7 +116,7 @@ def _root(model: Model) -> float:
 
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
-    """The file's fields but for its architecture."""
+    """The fields of the file."""
     stock = gpt2.config(model, words, frame)
     pieces: list[Json] = [SPACE + word if i < words.bos else word for i, word in enumerate(words.words)]
     fields: dict[str, Json] = {
