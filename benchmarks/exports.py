@@ -1,6 +1,6 @@
 """All causal programs to all targets: exhaustive short and random long sequences, run from the files, against the interpreter.
 
-`python benchmarks/exports.py` takes about twenty minutes on one core. `--write` puts the rows into docs/exports.md, with date, seed
+`python benchmarks/exports.py` takes about forty minutes on one core. `--write` puts the rows into docs/exports.md, with date, seed
 and versions; `--only khop,gpt2` runs what is named, and its rows replace those of the same name if date and versions agree.
 """
 

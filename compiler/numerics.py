@@ -42,7 +42,9 @@ class Dtype:
     @property
     def reading(self) -> Dtype:
         """What is left for sums that read the stream."""
-        return replace(self, mantissa=self.mantissa - self.kept_back, kept_back=0)
+        if not self.kept_back:
+            return self
+        return replace(self, name=f"{self.name} less {self.kept_back} bits", mantissa=self.mantissa - self.kept_back, kept_back=0)
 
 
 DTYPES = {
@@ -78,7 +80,7 @@ class Exactness:
         """Refuse with the inequality, and the dtype that would do, if the sum does not fit the mantissa."""
         if self.steps <= dtype.limit:
             return self
-        others = [d.name for d in DTYPES.values() if self.steps <= d.limit]
+        others = [d.name for d in DTYPES.values() if self.steps <= d.limit and dtype.name in DTYPES]
         hint = f"dtype {others[-1]} would do" if others else "no dtype would do; shorten the length or the alphabet"
         raise ExactnessError(
             f"{self.what} is not exact in {dtype.name}: {self.inequality} = {self.steps:,} > {dtype.limit:,}",

@@ -31,8 +31,7 @@ from .totals import emptied, norm_biases, one, refilled
 from .words import Words
 
 EPSILON, GAIN = 2.0**80, 2.0**40
-KEPT_BACK = (3, 5, 7, 9, 11)  # bits of a sum that LayerNorm's bias may take: the fewer, the smaller the codes that are tried first
-
+KEPT_BACK = (3, 5, 7, 9, 11)  # bits of a sum that LayerNorm's bias may take: with fewer, narrower codes are tried
 WIDEST = 256  # one-hot codes of positions take heads as wide as the sequence is long: float64 is tried first
 
 

@@ -1,7 +1,7 @@
 """The Llama family (Llama, Mistral, Qwen2): the stock configuration and tensors that compute a compiled program.
 
 RMSNorm. rms_norm_eps = 2**80 and gain 2**40: beside epsilon a mean square below 2**55 vanishes in float32, so the layer is
-the identity, bit for bit. There is no mean to round.
+the identity, bit for bit. There is no mean to round, so cells of totals are filled as natively: 2**46 is far below 2**55.
 MLP. silu(128·a) = 128·relu(a) for an integer a, because exp(-128) is 0: gate = 128·W_in, up = 1/128, down = W_out.
 RoPE. `longrope` gives every pair of dimensions its own frequency. Pairs n, n + 1, … turn by 2**-120 a position, which is
 nothing: they carry what the program's heads compare. Pairs b < n turn by π/2**b and are read in the first block only.

@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 
 import headwork as hw
 from headwork import programs
+from headwork.compiler.numerics import dtype_named
 from headwork.compiler.pipeline import lower
 from headwork.compiler.rewrite import without_strict
+from headwork.compiler.tally import fill
 from headwork.export import gpt2
-from headwork.export.native import Frame, magnitudes, relower
-from headwork.export.rounding import accuracy
+from headwork.export.native import Native, relower
+from headwork.export.rounding import rounding
+from headwork.export.scales import frame_of
+from headwork.export.totals import emptied, refilled
 from headwork.runtime.interpreter import interpret_roots
 
 from . import generate
@@ -27,7 +31,7 @@ from . import generate
 @pytest.mark.parametrize("k", range(1, 18))
 def test_without_strict_masks_khop_needs_the_layers_of_the_previous_token_form(k: int) -> None:
     """ceil(log2 k) + 2: one more than with strict masks where k is no power of two (arXiv 2402.09268 and its lecture)."""
-    lowered = relower(hw.compile(programs.khop.make(k), length=40), gpt2.ARITHMETIC["float64"], "auto")
+    lowered = relower(hw.compile(programs.khop.make(k), length=40), dtype_named("float64"), "auto")
     assert lowered.cost.attention_layers == math.ceil(math.log2(k)) + 2
     assert {m for block in lowered.module.blocks for m in getattr(block, "masks", ())} == {"causal"}
 
@@ -74,16 +78,84 @@ def test_no_way_to_sum_a_mean_is_off_by_more_than_the_bound(width: int) -> None:
     assert largest > 0  # the means do round: the bound is about something
 
 
-def test_the_bound_grows_with_what_can_go_wrong() -> None:
-    """Longer programs and longer contexts never have smaller bounds, and past some length float32 is refused."""
-    bounds = [
-        accuracy(low, Frame.of(magnitudes(low), 16, True), magnitudes(low), 4096, 2.0**55).score
-        for low in (relower(hw.compile(programs.get("previous"), length=n), gpt2.ARITHMETIC["float64"], "scalar") for n in (8, 32, 128))
-    ]
-    assert all(a < b for a, b in pairwise(bounds))
-    long = hw.compile(programs.get("previous"), length=2000)
+@pytest.mark.parametrize("width", [16, 32, 64, 208])
+def test_the_bias_of_a_norm_rounds_the_error_of_its_mean_away(width: int) -> None:
+    """Inequality (2): bias + x is what torch gives, for any way to sum the mean; without the bias it is not x."""
+    rng, wrong = np.random.default_rng(width), 0
+    for _ in range(100):
+        x = np.zeros(width, np.float32)
+        used = int(rng.integers(1, width))
+        x[:used] = rng.integers(-64, 65, used) * 2.0 ** rng.integers(-3, 4)
+        x[-1] -= x.sum(dtype=np.float64)
+        mean = 4 * 2.0**-24 * float(np.abs(x).sum())
+        step = 2.0 ** (math.floor(math.log2(2 * (mean + 4 * 2.0**-24 * (np.abs(x).max() + mean)) + 1e-30)) + 1)
+        bias = np.float32(2**23 * step + 2.0 ** math.ceil(math.log2(np.abs(x).max() + step)))
+        norm = torch.nn.LayerNorm(width, eps=gpt2.EPSILON)
+        torch.nn.init.constant_(norm.weight, gpt2.GAIN)
+        torch.nn.init.constant_(norm.bias, float(bias))
+        means = (welford(x, True), welford(x[::-1], False), x.mean())
+        with torch.no_grad():
+            seen = [norm(torch.tensor(x)).numpy(), *((x - m) + bias for m in means)]
+        assert all((y == np.float64(bias) + x).all() for y in seen)
+        wrong += any((x - m != x).any() for m in means)
+    assert wrong > 0
+
+
+def test_a_total_is_read_off_its_cell_without_its_error() -> None:
+    """A cell that holds y, closer than 1/2 to the total, beside the errors of the mean: what LayerNorm gives is filling + total."""
+    base, rng = fill(-1024, dtype_named("float32")), random.Random(6)
+    norm = torch.nn.LayerNorm(16, eps=gpt2.EPSILON)
+    torch.nn.init.constant_(norm.weight, gpt2.GAIN)
+    torch.nn.init.constant_(norm.bias, float(base))
+    for total in (-1024, -1, 0, 1, 1023, *(rng.randint(-1024, 1024) for _ in range(50))):
+        for error in (-0.45, -0.2, 0.2, 0.45):
+            row = torch.tensor([total + error, -(total + error), *(rng.randint(-64, 64) for _ in range(12))])
+            row = torch.cat([row, -row[2:].sum()[None], torch.zeros(1)])
+            with torch.no_grad():
+                assert norm(row)[0] == base + total
+
+
+def test_emptying_the_cells_of_totals_changes_no_answer_and_is_undone() -> None:
+    """The native matrices for empty cells, with exact sums in float64: the program's own answers, filled or not."""
+    entry = programs.entry("shuffle_dyck")
+    lowered = relower(hw.compile(programs.get("shuffle_dyck"), length=12, alphabet=entry.alphabet), dtype_named("float64"), "auto", False)
+    native = Native.of(lowered).tensors
+    moved = emptied(lowered, native)
+    assert any((moved[name] != native[name]).any() for name in native)
+    back = refilled(lowered, moved)
+    assert all((back[name] == native[name]).all() for name in native)
+    ids = torch.tensor([[lowered.alphabet.id(s) for s in entry.sample(random.Random(1), 12)]])
+    wanted = lowered.module(ids)
+    lowered.module.load_state_dict({name: torch.tensor(tensor) for name, tensor in moved.items()})
+    assert (lowered.module(ids).round() == wanted.round()).all()
+
+
+def test_the_step_grows_with_what_can_go_wrong() -> None:
+    """Longer contexts never have finer steps, and past some length float32 is refused."""
+    means: list[float] = []
+    for n in (8, 64, 512):
+        low = relower(hw.compile(programs.get("previous"), length=n), dtype_named("float64"), "scalar", reuse=False)
+        blocks = emptied(low, Native.of(low).tensors)
+        means.append(rounding(low, frame_of(low, blocks, 16), blocks)[0].mean)
+    assert all(a < b for a, b in pairwise(means))
+    long = hw.compile(programs.get("previous"), length=2500)
     with pytest.raises(hw.ExactnessError, match="is not exact in float32"):
         gpt2.build(long, "scalar", "float32")
+
+
+@pytest.mark.parametrize("name", ["largest", "smallest", "closest", "latest"])
+def test_picks_of_earlier_places_mean_the_same_without_strict_masks(name: str) -> None:
+    """What ranks is read one place back as well: certified, and every short input run."""
+    picks = {
+        "largest": lambda token: hw.visible(token, before=True).largest(by=token).position,
+        "smallest": lambda token: hw.match(token, token, before=True).smallest(by=hw.table(lambda x: (2 * x) % 3, token)).position,
+        "closest": lambda token: hw.visible(token, before=True).closest((token == 0, token == 1), (token == 0, token == 2)).fetch(token),
+        "latest": lambda token: hw.match(token, token, before=True).latest().fetch(token),
+    }
+    lowered = relower(hw.compile(hw.program(name=name)(picks[name]), length=5, alphabet=3), dtype_named("float32"), "auto")
+    assert {m for block in lowered.module.blocks for m in getattr(block, "masks", ())} == {"causal"}
+    assert hw.check(lowered, exhaustive=5, samples=0).ok
+    assert hw.certify(lowered)
 
 
 def test_weights_that_need_more_bits_are_refused() -> None:
