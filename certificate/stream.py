@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,14 +48,13 @@ class Stream:
         values = cases.columns[cell.var] if cell.var in cases.columns else self.meanings.evaluate(self.meanings.node(cell.var), cases)
         return Meanings.codes(cell.form, values)[:, cell.dim]
 
-    def unify(self, variables: set[Var]) -> dict[Var, Var]:
+    def unify(self, variables: set[Var], sources: Sequence[Var] = ("token", "position")) -> dict[Var, Var]:
         """What each variable is computed from, where that is another of them; itself otherwise.
 
         Variables that depend on the position alone count as the position where several of them meet; so for tokens. One
         that depends on a single other one (a prefix of its bits, say) counts as that one.
         """
         names: dict[Var, Var] = {v: v for v in variables}
-        sources: tuple[Var, ...] = ("token", "position")
         for source in sources:
             members: list[Var] = [v for v in variables if v == source or self.meanings.source(v) == source]
             if len(members) > 1:

@@ -29,8 +29,6 @@ from .entry import Case, ProtocolEntry
 _LIBRARY = (
     *(broadcast.ENTRY, sum.SUM, sum.ALL_REDUCE, prefix_sum.ENTRY, permute.ENTRY),
     *(sort.ENTRY, sorting_network.ENTRY, sort_by_blocks.ENTRY),
-    *(list_ranking.ENTRY, one_or_two_cycles.ENTRY, hop_k.ENTRY),
-    *(connected_components.ENTRY, minimum_spanning_forest.ENTRY, bipartite.ENTRY),
     *(matrix_vector.ENTRY, triangle_count.ENTRY, reachability.ENTRY),
     *(list_ranking.ENTRY, hop_k.ENTRY, one_or_two_cycles.ENTRY),
     *(connected_components.ENTRY, minimum_spanning_forest.ENTRY, bipartite.ENTRY),

@@ -1,15 +1,20 @@
-"""Lists and graphs as protocols: message by message and compiled, against networkx and plain loops."""
+"""Lists and graphs as protocols: message by message against networkx and plain loops."""
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import random
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
 
 import headwork as hw
 from headwork import CapacityError, InputError
+from headwork.certificate import Refused
 from headwork.compiler.rewrite import optimise
 from headwork.mpc import Trace
 from headwork.protocols import (
@@ -170,29 +175,69 @@ def test_rounds(nodes: int, length: int, memory: int) -> None:
     assert hop_k.make(k=nodes).rounds(length) == 2 * nodes.bit_length()
 
 
-@each
-@pytest.mark.parametrize("length", [2, 5, 16])
-def test_stated_layers(entry: ProtocolEntry, length: int) -> None:
-    assert optimise(entry.protocol().build(length)).depth == entry.layers(length)
-
-
 def test_layers_at_length() -> None:
     """As the theory has it for one cycle or two, and for components less than twice as deep as that."""
     assert optimise(one_or_two_cycles.make().build(1024)).depth == 11
     assert optimise(connected_components.make(nodes=64).build(256)).depth == 3 * 6 + 2
 
 
-# --- compiled ------------------------------------------------------------------------------------------------
+def test_symbols_that_say_two_things() -> None:
+    """A destination and what is sent there, both said by the symbol: taken apart by the certificate where pairs are too many."""
 
+    @hw.protocol(memory=2, words={"to": range(1, 41), "what": [None, *range(40)]})
+    def least(to: hw.Value, what: hw.Value) -> hw.Value:
+        return hw.shuffle(to=to, payload=what, inbox="any").min
 
-@each
-def test_compiled(entry: ProtocolEntry) -> None:
-    """At 9 machines: certified, and right on every case."""
-    model = hw.compile(entry.protocol(), length=9)
-    assert model.cost.attention_layers == entry.layers(9)
+    model = hw.compile(least, length=64)
     hw.certify(model)
-    for case in entry.cases(random.Random(9), 9):
-        assert model.run(case.machines) == entry.oracle(case.machines), case
+    with torch.no_grad():
+        next(block for block in model.module.blocks if hasattr(block, "W_K")).W_K[0].neg_()
+    with pytest.raises(Refused):
+        hw.certify(model)
+
+
+# --- a graph from a file -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def connectivity() -> ModuleType:
+    """The example as a module."""
+    path = Path(__file__).parent.parent / "examples" / "connectivity.py"
+    spec = importlib.util.spec_from_file_location("connectivity", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_graph_from_a_file(connectivity: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, picture = tmp_path / "edges.txt", tmp_path / "graph.png"
+    file.write_text("# roads\nb ä\n\nä c  # two\nx y\n", encoding="utf-8")
+    connectivity.main([str(file), "-o", str(picture)])
+    printed = capsys.readouterr().out
+    assert "component 1: b ä c\ncomponent 2: x y\nnetworkx agrees" in printed
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (b"a b\na b c\n", ":2: 3 names in a line: a b c\n    hint: give two names"),
+        (b"a # b\n", ":1: 1 name in a line: a"),
+        (b"a b\n\nc c\n", ":3: an edge from c to itself"),
+        (b"a b\nb c\nb a\n", ":3: the edge b a is there since line 1\n    hint: give every edge once"),
+        (b"# nothing\n", " has no edges"),
+        (b"a b\n\xff\n", " is no UTF-8 text: byte 4 is wrong"),
+        (None, " cannot be read: No such file or directory"),
+    ],
+)
+def test_damaged_files(connectivity: ModuleType, tmp_path: Path, text: bytes | None, error: str) -> None:
+    file = tmp_path / "edges.txt"
+    if text is not None:
+        file.write_bytes(text)
+    with pytest.raises(SystemExit) as caught:
+        connectivity.main([str(file)])
+    assert f"error: {file}{error}" in str(caught.value)
 
 
 # --- what is refused -----------------------------------------------------------------------------------------
