@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .cli_input import parse_alphabet, parse_lengths, read_sequences
+from .cli_mpc import mpc
 from .cli_programs import Source, blame, find
 from .compiler.domain import Symbol
 from .compiler.errors import HeadworkError, InputError
@@ -61,6 +62,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(mpc, name="mpc")
 
 
 @app.callback()

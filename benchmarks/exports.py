@@ -24,20 +24,8 @@ from headwork.export.write import TARGETS, expected
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "exports.md"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 SEED = 0
-PROGRAMS: list[tuple[str, dict[str, object]]] = [
-    ("previous", {}),
-    ("induction", {}),
-    ("khop", {"k": 3}),
-    ("khop", {"k": 8}),
-    ("skip_trigram", {}),
-    ("recall", {}),
-    ("compose", {}),
-    ("ioi", {}),
-    ("counter", {}),
-    ("hop_by_steps", {}),
-    ("automaton_by_steps", {}),
-    ("turing", {}),
-]
+KHOP: tuple[dict[str, object], ...] = ({"k": 3}, {"k": 8})
+PROGRAMS = [(name, p) for name in programs.names() if programs.get(name).causal for p in (KHOP if name == "khop" else ({},))]
 COLUMNS = ("program", "target", "N", "dtype, code", "blocks", "attention layers", "parameters", "positions", "wrong", "logits off", "texts")
 
 

@@ -206,10 +206,11 @@ class Normal:
             return self.go(path, queries[0])
         q_terms = tuple(self.term(q, HERE) for q in queries)
         k_terms = tuple(self.term(k, HERE) for k in keys)
-        if op.mask == "causal" and op.pick in ("latest", "earliest"):
+        if op.mask == "causal" and op.pick != "only":
             earlier = [self.earlier(k) for k in k_terms]
-            if all(e is not None for e, _ in earlier) and any(moved for _, moved in earlier):
-                strict: Key = ("strict", op.pick, op.relations, q_terms, tuple(e for e, _ in earlier))
+            behind = [self.earlier_rank(r) for r in ranks[op.graded :]]
+            if all(e is not None for e, _ in earlier) and any(moved for _, moved in earlier) and None not in behind:
+                strict: Key = ("strict", op.pick, op.relations, q_terms, tuple(e for e, _ in earlier), *ranks[: op.graded], *behind)
                 path = self.pool.intern(("path", path, "lookup", strict, "found"))
                 after = self.affine(Affine("position", (1,), 1), (self.position(path),))
                 self.pool.inside.add(after)  # one step forward from an earlier position
@@ -253,8 +254,12 @@ class Normal:
     def _jump(self, path: int, term: int, frame: int, back: bool) -> int:
         """The path that goes on to the position `term`, without the steps that the term computes with or reads through itself.
 
-        Where such a step leads nowhere the term is ⊥ already, so the step adds nothing.
+        Where such a step leads nowhere the term is ⊥ already, so the step adds nothing. A step from where a path ended and the
+        step back to there are none.
         """
+        returned = self._returned(path, term) if frame == HERE else None
+        if returned is not None:
+            return returned
         while path != HERE and self.pool.keys[path][-1] in (HERE, "found"):
             if path not in self._defined(term) and not self._strictly_holds(term, self.position(path)):
                 break
@@ -263,6 +268,18 @@ class Normal:
         if not back:
             self.pool.beyond.add(path)
         return path
+
+    def _returned(self, path: int, term: int) -> int | None:
+        """The path whose end is `term`, if this path went on from that end alone, to a place that is always there."""
+        keys = self.pool.keys
+        last, end = keys[path], keys[term]
+        if path == HERE or last[2] != "go" or last[4] != HERE or last[3] not in self.pool.inside or end[0] != "position":
+            return None
+        if path in self.pool.beyond:
+            return None
+        step, before = keys[cast(int, last[3])], cast(int, end[1])
+        alone = step[0] == "local" and isinstance(step[1], Affine) and step[2] == HERE and step[3:] == (term,)
+        return before if alone and before != HERE and keys[before][1] == last[1] else None
 
     def _strictly_holds(self, term: int, part: int) -> bool:
         """Whether a term is ⊥ wherever `part` is, because it computes with it."""
@@ -284,6 +301,15 @@ class Normal:
         if term not in self._earlier:
             self._earlier[term] = self._moved(term)
         return self._earlier[term]
+
+    def earlier_rank(self, term: int) -> int | None:
+        """The same for what ranks, which may be anything at the first place: its key is ⊥ there, so it is never picked."""
+        key = self.pool.keys[term]
+        if key[0] == "local" and key[1] == OrElse() and key[2] == HERE:
+            earlier, moved = self.earlier(cast(int, key[3]))
+            if moved:
+                return earlier
+        return self.earlier(term)[0]
 
     def _moved(self, term: int) -> tuple[int | None, bool]:
         key = self.pool.keys[term]

@@ -12,8 +12,8 @@ numbers in any order makes partial sums that add up to less than (M/2 + 1)·M·m
 products are rounded, and e^x - 1 <= 1.1·x. Shown for each cell:
 
 4. the errors of its heads add up to less than 1/2 (their sum is rounded once more: that is in the 4 above);
-5. the cell held F, and F + S lies in [2^(t-1), 2^t] for every total S, where numbers have a spacing of 1: adding what is
-   closer than 1/2 to S gives F + S (IEEE 754, round to nearest).
+5. the cell held F, and F + S lies in (2^(t-1), 2^t] for every total S, where numbers have a spacing of 1: adding what is
+   closer than 1/2 to S gives F + S (IEEE 754, round to nearest). At 2^(t-1) itself numbers lie closer on one side.
 """
 
 from __future__ import annotations
@@ -185,6 +185,6 @@ def prove_rounding(stream: Stream, dim: int, cell: Cell, errors: float, dtype: s
     least, most = base + span.lo - added, base + span.hi - added
     if form.kind != "digits" or form.parts != 1 or form.off != added - base or form.top < most:
         raise Refused(f"{what}: its cell is said to hold {form} from {form.off}, where {base} was filled in")
-    if not (2 ** (t - 1) <= least and most <= 2**t):
+    if not (2 ** (t - 1) < least and most <= 2**t):
         raise Refused(f"{what}: its cell holds {least:,} to {most:,}, where {dtype} numbers have no spacing of 1")
     return most

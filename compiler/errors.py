@@ -75,3 +75,7 @@ class CapacityError(HeadworkError):
         named = ", ".join(map(str, senders[:8])) + (", …" if len(senders) > 8 else "")
         fact = f"round {round_}: machine {machine} was sent {len(senders)} messages, its inbox holds {capacity} (from machines {named})"
         return cls(fact, line, "give the machines more memory, or send over more rounds")
+
+
+class EngineError(HeadworkError):
+    """The engine that runs a protocol lost workers more often than it repeats their work."""

@@ -38,7 +38,7 @@ from .domain import Domain
 from .errors import InputError
 from .forms import Form, offset, scalar
 from .graph import Graph
-from .linear import ONE, Lin
+from .linear import ONE, ONE_FEATURE, Lin
 from .numerics import Dtype, Exactness
 from .ops import Lookup, Pick, Position, Relation, Total, relation_of
 
@@ -133,6 +133,23 @@ class Candidate:
         return tuple(q for q, _ in pairs), tuple(k for _, k in pairs)
 
 
+def apart(query: Sequence[Lin], key: Sequence[Lin]) -> tuple[tuple[Lin, ...], tuple[Lin, ...]]:
+    """The same products, a sum against a constant taken apart by coefficient, so that what is read is multiplied with ±1.
+
+    Before -> after: 1·(t - A·|k|² - A) -> 1·t + (-A)·|k|² + (-A)·1.
+    """
+    pairs: list[tuple[Lin, Lin]] = []
+    for q, k in zip(query, key, strict=True):
+        constant, lin = (q, k) if q.features() == {ONE_FEATURE} else (k, q)
+        if constant.features() != {ONE_FEATURE}:
+            pairs.append((q, k))
+            continue
+        for factor in dict.fromkeys(c for _, c in lin.terms):
+            part = Lin.of((cell, 1) for cell, c in lin.terms if c == factor)
+            pairs.append((constant * factor, part) if constant is q else (part, constant * factor))
+    return tuple(q for q, _ in pairs), tuple(k for _, k in pairs)
+
+
 def candidates(graph: Graph, head: int, code: str, dtype: Dtype, untied: bool = False) -> Iterator[Candidate]:
     """The ways to write a lookup or a total, narrowest first; a pinned code leaves one. Raises InputError on an unknown code.
 
@@ -167,6 +184,7 @@ def candidates(graph: Graph, head: int, code: str, dtype: Dtype, untied: bool = 
         what = f"head {node.name} ({op.label()}, code {forms})"
         seen = visible and kind == "digits" and not op.relations
         weight = -(-least // min(part.gap() for part in parts))
+        weight = 1 << (weight - 1).bit_length() if dtype.kept_back else weight
         grade = graph.sizes.length + 1
         most_graded = most + sum(part.steps(grade) for part in graded)
         yield Candidate(tuple(parts), graded, grade, bonus, rank, weight, seen, Exactness(what, *_steps(parts, weight, most_graded, seen)))

@@ -63,14 +63,18 @@ class Layout:
         return "\n".join(lines)
 
 
-def layout(schedule: Schedule) -> Layout:
-    """Place every feature; cells are cleared only when the width would grow otherwise."""
+def layout(schedule: Schedule, reuse: bool = True) -> Layout:
+    """Place every feature; cells are cleared only when the width would grow otherwise.
+
+    Without `reuse` every cell stays what it is, for targets that scale and round it in one way.
+    """
     features = schedule.plan.features
     born, last = schedule.born(), schedule.last_read()
     width = {f: features[f].form.width for f in born}
     slots = len(schedule.sublayers)
     totals = {f: recipe.fill for f in born if isinstance(recipe := features[f].recipe, Tally)}
     taken = {f: born[f] - (f in totals) for f in born}
+    last = last if reuse else dict.fromkeys(born, slots + 1)
     is_attention = [False, *(isinstance(s, Attention) for s in schedule.sublayers)]
 
     def alive(f: int, s: int) -> bool:

@@ -6,6 +6,7 @@ constant c is c·ONE and every expression is 0 at BOS, whose residual stream is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -65,6 +66,12 @@ class Lin:
         if len(most) == 2:
             return max(*most, *map(abs, self.range(interval)))
         return sum(most)
+
+    @property
+    def step(self) -> int:
+        """The greatest power of two that divides every coefficient; 1 if there is none."""
+        every = math.gcd(*(k for _, k in self.terms)) or 1
+        return every & -every
 
 
 ONE = Lin.cell(ONE_FEATURE)

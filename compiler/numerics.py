@@ -7,7 +7,7 @@ the order of summation. exp(-gap) is exactly 0 once gap exceeds the dtype's unde
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import ExactnessError, InputError
 
@@ -21,21 +21,28 @@ class Dtype:
     attention may compute its softmax in float32, hence the same grid there.
 
     Totals have a finer grid: a match scores one step of `tally` nats below BOS, a mismatch at least `rivals` steps, where
-    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92. Without them (0)
-    the arithmetic has no totals: where a stream is not kept to the last bit, it does not round them either.
+    exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92.
+
+    A target whose norm adds to what is read may keep bits back from the sums that read the stream: `kept_back` of them.
     """
 
     name: str
     mantissa: int
     grid: int
     largest: float
-    tally: int = 0
-    rivals: int = 0
+    tally: int
+    rivals: int
+    kept_back: int = 0
 
     @property
     def limit(self) -> int:
         """The largest number of grid steps a sum may reach and still be exact: 2**t, or less if that overflows."""
         return min(2**self.mantissa, int(self.largest / self.grid))
+
+    @property
+    def reading(self) -> Dtype:
+        """What is left for sums that read the stream."""
+        return replace(self, mantissa=self.mantissa - self.kept_back, kept_back=0)
 
 
 DTYPES = {

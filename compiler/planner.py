@@ -11,7 +11,7 @@ from .domain import Domain
 from .errors import ExactnessError
 from .forms import Form, Ints, scalar
 from .graph import Graph, Node
-from .heads import Candidate, candidates, output_forms
+from .heads import Candidate, apart, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
@@ -70,7 +70,9 @@ class _Planner:
         Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(self.dtype)
         if isinstance(feature.recipe, Compute):
             pre = max((u.pre.magnitude(self.interval) for u in feature.recipe.units), default=0)
-            Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(self.dtype)
+            of_total = any(isinstance(self.features[f].recipe, Tally) for u in feature.recipe.units for f in u.pre.features())
+            dtype = self.dtype if of_total else self.dtype.reading  # a total's filling takes all bits
+            Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(dtype)
             totals = [0] * feature.form.width
             for unit in feature.recipe.units:
                 peak = unit.peak if unit.peak is not None else max(0, unit.pre.range(self.interval)[1])
@@ -259,8 +261,12 @@ class _Planner:
         position = self._origin("position", scalar(self._domain("position")), "position")[0]
         rank = Lin() if candidate.rank is None else self.read(candidate.rank, scalar(self.graph.nodes[candidate.rank].domain))[0]
         query, key = candidate.build(self.read, position, rank)
+        if self.dtype.kept_back:
+            query, key = apart(query, key)
         for lin in (*query, *key):
-            Exactness(f"a query or key of head {node.name}", "Σ |weight|·max|input|", lin.magnitude(self.interval)).require(self.dtype)
+            what, size = f"a query or key of head {node.name}", lin.magnitude(self.interval)
+            Exactness(what, "Σ |weight|·max|input|", size).require(self.dtype)
+            Exactness(what, "Σ |weight|·max|input|", size // lin.step).require(self.dtype.reading)
         assert isinstance(node.op, (Lookup, Total))
         grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
         return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)
@@ -299,9 +305,6 @@ class _Planner:
         node = self.graph.nodes[index]
         what = "the total" if node.name.startswith("total") else f"the total {node.name}"
         try:
-            if not self.dtype.tally:
-                fact = f"{what} needs a stream that keeps every bit, in which rounding makes it exact"
-                raise ExactnessError(fact, hint="this target has none; native checkpoints and ONNX do")
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"{what} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
@@ -339,7 +342,7 @@ class _Planner:
             squares = sum(hi * hi for _, hi in form.intervals())
             exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
             try:
-                exact.require(self.dtype)
+                exact.require(self.dtype.reading)
                 return Output(form, self.read(root, form))
             except ExactnessError as error:
                 refused = error

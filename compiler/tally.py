@@ -1,7 +1,8 @@
 """Totals in weights: what a head must add to a cell so that rounding there gives the exact sum.
 
-The cell is filled with F = 2^(t-1) - (the least total) beforehand, t mantissa bits. All numbers from 2^(t-1) to 2^t have
-a spacing of 1, so adding y gives F + S exactly if |y - S| < 1/2 (IEEE 754, round to nearest). The head's y is
+The cell is filled with F = 2^(t-1) + 1 - (the least total) beforehand, t mantissa bits. All numbers from 2^(t-1) to 2^t have
+a spacing of 1, so adding y gives F + S exactly if |y - S| < 1/2 (IEEE 754, round to nearest); below 2^(t-1) numbers lie closer,
+hence the 1. The head's y is
 
     y = fl(e^D) · Σ_t p_t·v_t,    p_t = e^-D·(1 + α) for the c <= M matches, 0 for other keys, and BOS's weight is 1:
 
@@ -54,4 +55,4 @@ def largest_value(most: int, mantissa: int) -> int:
 
 def fill(least: int, dtype: Dtype) -> int:
     """What the cell holds before a total of at least `least` <= 0 is added."""
-    return 2 ** (dtype.mantissa - 1) - least
+    return 2 ** (dtype.mantissa - 1) + 1 - least

@@ -1,62 +1,91 @@
 """GPT-2 (`GPT2LMHeadModel`): the stock configuration and tensors that compute a compiled program.
 
 LayerNorm. One dimension balances the others, so the mean is 0, and layer_norm_epsilon = 2**80 with gain 2**40. Beside it a
-variance vanishes: v + 2**80 = 2**80 where v is at most half a unit in the last place, 2**(80 - t) with t mantissa bits. So
-1/std is exactly 2**-40 and the layer is the identity up to the rounding of the mean, which `rounding.py` bounds.
-Scores. GPT-2 multiplies them by 1/sqrt(d_head): d_head is a power of four and W_Q takes the inverse.
+variance vanishes: v + 2**80 = 2**80 where v is at most half a unit in the last place, 2**(80 - t - 1) with t mantissa bits. So
+1/std is 2**-40. What is left is the rounding of the mean, and the norm's own bias rounds that away: see `rounding.py`. The
+biases of the projections that read take the norm's bias off again, for the unembedding a dimension that is always zero does.
+Totals. Their cells are empty instead of filled, and the norm's bias is the filling: see `totals.py`.
+Scores. GPT-2 multiplies them by 1/sqrt(d_head), torch's plain attention both sides by the root of that: d_head is a power of 16
+and W_Q takes the inverse.
 Also stock: activation_function="relu", an untied head, learned positions. Position 0 is <bos>, which is the zero vector.
 """
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
-from ..compiler.errors import ExactnessError
-from ..compiler.numerics import Dtype
+from ..compiler.errors import CheckpointError, ExactnessError
+from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
-from .native import Frame, Native, Reals, magnitudes, pairs, relower
-from .rounding import BITS, accuracy
+from .native import BITS, Frame, Native, Reals, pairs, relower
+from .rounding import exact, rounding, totals
+from .scales import frame_of
 from .stock import STOCK
 from .target import HEAD, Built, Target, head
+from .totals import emptied, norm_biases, one, refilled
 from .words import Words
 
 EPSILON, GAIN = 2.0**80, 2.0**40
-# A grid of 2**12 leaves nearly half a step of a score for errors; bits are kept back because sums are off the grid.
-ARITHMETIC = {"float32": Dtype("float32", 18, 4096, 3.4e38), "float64": Dtype("float64", 40, 4096, 1.7e308)}
-CODES = ("auto", "digits:2", "digits:3", "digits:4", "binary")
-MOST = (0, 3, 6)  # the stream's greatest entry is 2**most: wide values lose less to a mean's rounding, narrow ones more
+KEPT_BACK = (3, 5, 7, 9, 11)  # bits of a sum that LayerNorm's bias may take: the fewer, the smaller the codes that are tried first
+
+WIDEST = 256  # one-hot codes of positions take heads as wide as the sequence is long: float64 is tried first
 
 
 def build(model: Model, code: str, dtype: str) -> Built:
-    """A model's program for GPT-2 in the first arithmetic, code and scale whose bound holds.
+    """A model's program for GPT-2 in the first arithmetic and with the fewest bits kept back in which it is exact.
 
-    `code` and `dtype` pin them; "auto" tries float32, then float64. Raises ExactnessError with the first inequality that
-    fails in the last of them.
+    `code` pins the lookups' code, `dtype` the arithmetic; "auto" tries float32, then float64. Raises ExactnessError with the
+    first inequality that fails in the last of them.
     """
     refusals: dict[str, ExactnessError] = {}
-    dtypes = tuple(ARITHMETIC) if dtype == "auto" else (dtype,)
-    for kind, choice, most in itertools.product(dtypes, CODES if code == "auto" else (code,), MOST):
+    dtypes = ("float32", "float64") if dtype == "auto" else (dtype,)
+    for kind, kept_back in itertools.product(dtypes, KEPT_BACK):
         try:
-            lowered = relower(model, ARITHMETIC[kind], choice)
-            tops = magnitudes(lowered)
-            heads, d_head, _ = _sizes(lowered.module.shape)
-            frame = Frame.of(tops, heads * d_head, balance=True, most=most)
-            bound = accuracy(lowered, frame, tops, ARITHMETIC[kind].grid, EPSILON * 2.0 ** -(BITS[kind] + 1))
+            lowered = relower(model, replace(dtype_named(kind), kept_back=kept_back), code, reuse=False)
+            if code == "auto" and (wide := _sizes(lowered.module.shape)[0]) > WIDEST:
+                raise ExactnessError(f"{lowered.name}: heads of {wide:,} dimensions would be needed", hint="pin a code to insist")
             words = Words.of(lowered)
-            made = tensors(lowered, words, frame)
-            fit(made, kind, lowered.name)
+            made, frame, said = _proved(lowered, words)
         except ExactnessError as error:
             refusals.setdefault(kind, error)
             continue
-        notes = [f"The same holds in GPT-2's arithmetic, in {kind}: {bound}."]
+        notes = [said]
         if kind != dtypes[0]:
             notes.append(f"Not shown in {dtypes[0]}: {refusals[dtypes[0]].fact}.")
-        return Built(lowered, choice, words, frame, config(lowered, words, frame), made, _blocks(lowered), tuple(notes))
+        return Built(lowered, code, words, frame, config(lowered, words, frame), made, _blocks(lowered), tuple(notes))
     raise refusals[dtypes[-1]]
+
+
+def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
+    """The tensors, their frame, and what holds of them. Raises ExactnessError with the inequality where one fails."""
+    blocks = emptied(model, Native.of(model).tensors)
+    norms, frame = rounding(model, frame_of(model, blocks, _sizes(model.module.shape)[0]), blocks)
+    made = tensors(model, words, frame)
+    spread, variance = float((norms.top**2).sum(axis=1).max()) / frame.width, EPSILON * 2.0 ** -(BITS[model.dtype] + 1)
+    if spread >= variance:
+        raise ExactnessError(
+            f"{model.name}: the stream's variance may reach {spread:.3g}, not below {variance:g}", hint="shorten the length"
+        )
+    reads: list[tuple[str, int, Reals, Reals]] = []
+    for b, (attention, mlp) in enumerate(pairs(model.module.shape)):
+        for part, name in ((attention, "attn.c_attn"), (mlp, "mlp.c_fc")):
+            if part:
+                prefix = f"transformer.h.{b}.{name}"
+                reads.append((f"{name} of block {b + 1}", part[0], made[f"{prefix}.weight"], made[f"{prefix}.bias"]))
+    last = made["lm_head.weight"].T
+    reads.append(("the unembedding", len(model.module.shape.blocks), last, np.zeros(last.shape[1])))
+    share, off = exact(model, norms, reads), totals(model, norms)
+    fit(made, model.dtype, model.name)
+    said = (
+        f"In GPT-2's arithmetic, in {model.dtype}, every number that is read is headwork's own: LayerNorm's mean is off by at most "
+        f"{norms.mean:.1e}, its bias rounds to steps of {norms.step:.1e}, and sums use {share:.2g} of 2^{BITS[model.dtype]} steps"
+    )
+    return made, frame, said + (f"; totals are within {off:.3g} of their integer, 1/2 is allowed." if off else ".")
 
 
 def fit(made: dict[str, Reals], kind: str, program: str) -> None:
@@ -66,14 +95,12 @@ def fit(made: dict[str, Reals], kind: str, program: str) -> None:
             raise ExactnessError(f"{program}: an entry of {name} needs more than {BITS[kind]} bits", hint="shorten the length")
 
 
-def _sizes(shape: Shape) -> tuple[int, int, int]:
-    """Heads, d_head and the hidden units of every block: d_head a power of four, heads·d_head > d_model."""
-    attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
-    d_head = 4
-    while d_head < max((b.d_head for b in attention), default=1):
-        d_head *= 4
-    heads = max([-(-(shape.d_model + 1) // d_head), *(len(b.masks) for b in attention)])
-    return heads, d_head, max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=1)
+def _sizes(shape: Shape) -> tuple[int, int]:
+    """d_head, a power of 16, and the hidden units of every block."""
+    d_head = 16
+    while d_head < max((b.d_head for b in shape.blocks if isinstance(b, AttentionShape)), default=1):
+        d_head *= 16
+    return d_head, max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=1)
 
 
 def _blocks(model: Model) -> int:
@@ -82,7 +109,7 @@ def _blocks(model: Model) -> int:
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
-    heads, _, inner = _sizes(model.module.shape)
+    d_head, inner = _sizes(model.module.shape)
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -90,7 +117,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "n_positions": model.length + 1,
         "n_embd": frame.width,
         "n_layer": _blocks(model),
-        "n_head": heads,
+        "n_head": frame.width // d_head,
         "n_inner": inner,
         "activation_function": "relu",
         "layer_norm_epsilon": EPSILON,
@@ -107,48 +134,71 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """Every tensor of the checkpoint by its stock name; Conv1D weights are (inputs, outputs)."""
-    native, shape = Native.of(model), model.module.shape
-    heads, d_head, inner = _sizes(shape)
-    n = frame.width
+    found, shape = Native.of(model).tensors, model.module.shape
+    blocks = emptied(model, found)
+    norms, ones = norm_biases(model, frame), one(model)
+    d_head, inner = _sizes(shape)
+    n, heads, zero = frame.width, frame.width // d_head, shape.d_model + frame.balances
+    if zero >= n or n % d_head:
+        raise CheckpointError(f"a width of {n} has no place for {zero + 1} dimensions in heads of {d_head}", hint="export the model again")
     token = np.zeros((len(words.words), shape.d_model))
-    token[1 : words.symbols + 1] = native.tensors["W_E"][1:]
-    made = {
-        "transformer.wte.weight": frame.writes(token),
-        "transformer.wpe.weight": frame.writes(native.tensors["W_pos"]),
-        "transformer.ln_f.weight": np.full(n, GAIN),
-        "transformer.ln_f.bias": np.zeros(n),
-        "lm_head.weight": frame.reads(head(model, words)).T,
-    }
+    token[1 : words.symbols + 1] = found["W_E"][1:]
+    made: dict[str, Reals] = {}
+
+    def norm(name: str, index: int | None) -> None:
+        """Name the norm in front of a native block."""
+        made[f"{name}.weight"] = np.full(n, GAIN)
+        made[f"{name}.bias"] = np.zeros(n) if index is None else norms[index]
+
+    def projection(name: str, weight: Reals, index: int | None = None, constant: Reals | float = 0.0) -> None:
+        """Name a matrix, with the bias that takes off what the norm in front of a native block adds. Shape: (inputs, outputs)."""
+        made[f"{name}.weight"] = weight
+        made[f"{name}.bias"] = np.zeros(weight.shape[1]) + constant - (0.0 if index is None else norms[index] @ weight)
+
+    def written(matrix: Reals) -> Reals:
+        """A matrix that writes, the balance dimensions rounded to the dtype: nobody reads them."""
+        wide = frame.writes(matrix)
+        wide[:, shape.d_model : zero] = wide[:, shape.d_model : zero].astype(model.dtype)
+        return wide
+
+    made["transformer.wte.weight"], made["transformer.wpe.weight"] = written(token), written(blocks["W_pos"])
     for b, (attention, mlp) in enumerate(pairs(shape)):
         fused, out = np.zeros((n, 3, heads, d_head)), np.zeros((heads, d_head, n))
-        w_in, w_out = np.zeros((n, inner)), np.zeros((inner, n))
+        w_in, w_out, below = np.zeros((n, inner)), np.zeros((inner, n)), np.zeros(inner)
         if attention:
             index, part = attention
             for h in range(len(part.masks)):
                 for c, name in enumerate(("W_Q", "W_K", "W_V")):
                     scale = d_head**0.5 if name == "W_Q" else 1.0
-                    fused[:, c, h, : part.d_head] = frame.reads(native.block(index, name)[h]) * scale
-                out[h, : part.d_head] = frame.writes(native.block(index, "W_O")[h])
+                    fused[:, c, h, : part.d_head] = frame.reads(blocks[f"blocks.{index}.{name}"][h]) * scale
+                out[h, : part.d_head] = written(blocks[f"blocks.{index}.W_O"][h])
         if mlp:
             index, hidden = mlp
-            w_in[:, : hidden.d_mlp] = frame.reads(native.block(index, "W_in"))
-            w_out[: hidden.d_mlp] = frame.writes(native.block(index, "W_out"))
-        named = {"attn.c_attn": fused.reshape(n, 3 * n), "attn.c_proj": out.reshape(n, n), "mlp.c_fc": w_in, "mlp.c_proj": w_out}
-        for name, weight in named.items():
-            made |= {f"transformer.h.{b}.{name}.weight": weight, f"transformer.h.{b}.{name}.bias": np.zeros(weight.shape[1])}
-        for norm in ("ln_1", "ln_2"):
-            made |= {f"transformer.h.{b}.{norm}.weight": np.full(n, GAIN), f"transformer.h.{b}.{norm}.bias": np.zeros(n)}
+            reads = blocks[f"blocks.{index}.W_in"].copy()
+            below[: hidden.d_mlp] = np.minimum(reads[ones], 0)  # <bos> has no one: its units stay below 0 all the same
+            reads[ones] = np.maximum(reads[ones], 0)
+            w_in[:, : hidden.d_mlp] = frame.reads(reads)
+            w_out[: hidden.d_mlp] = written(blocks[f"blocks.{index}.W_out"])
+        prefix = f"transformer.h.{b}"
+        norm(f"{prefix}.ln_1", attention and attention[0])
+        projection(f"{prefix}.attn.c_attn", fused.reshape(n, 3 * n), attention and attention[0])
+        projection(f"{prefix}.attn.c_proj", out.reshape(n, n))
+        norm(f"{prefix}.ln_2", mlp and mlp[0])
+        projection(f"{prefix}.mlp.c_fc", w_in, mlp and mlp[0], below)
+        projection(f"{prefix}.mlp.c_proj", w_out)
+    norm("transformer.ln_f", len(shape.blocks))
+    last = frame.reads(head(model, words))
+    last[zero] = -last.sum(axis=0)  # the same bias everywhere: the output is never read off a total's cell
+    made["lm_head.weight"] = last.T
     return made
 
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone. Shapes are the caller's to check."""
     shape = model.module.shape
-    heads, d_head, _ = _sizes(shape)
-    n = frame.width
-    w_e = frame.unwritten(found["transformer.wte.weight"])[: words.symbols + 1]
+    (d_head, _), n, norms, ones = _sizes(shape), frame.width, norm_biases(model, frame), one(model)
     made = {
-        "W_E": w_e,
+        "W_E": frame.unwritten(found["transformer.wte.weight"])[: words.symbols + 1],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
         "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / HEAD,
     }
@@ -156,8 +206,8 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
         prefix = f"transformer.h.{b}"
         if attention:
             index, part = attention
-            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, heads, d_head)
-            out = found[f"{prefix}.attn.c_proj.weight"].reshape(heads, d_head, n)
+            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, -1, d_head)
+            out = found[f"{prefix}.attn.c_proj.weight"].reshape(-1, d_head, n)
             for c, name in enumerate(("W_Q", "W_K", "W_V")):
                 scale = d_head**0.5 if name == "W_Q" else 1.0
                 rows = [frame.unread(fused[:, c, h, : part.d_head]) / scale for h in range(len(part.masks))]
@@ -165,9 +215,12 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
             made[f"blocks.{index}.W_O"] = np.stack([frame.unwritten(out[h, : part.d_head]) for h in range(len(part.masks))])
         if mlp:
             index, hidden = mlp
-            made[f"blocks.{index}.W_in"] = frame.unread(found[f"{prefix}.mlp.c_fc.weight"])[:, : hidden.d_mlp]
+            w_in = found[f"{prefix}.mlp.c_fc.weight"][:, : hidden.d_mlp]
+            below = found[f"{prefix}.mlp.c_fc.bias"][: hidden.d_mlp] + norms[index] @ w_in
+            made[f"blocks.{index}.W_in"] = frame.unread(w_in)
+            made[f"blocks.{index}.W_in"][ones] += below
             made[f"blocks.{index}.W_out"] = frame.unwritten(found[f"{prefix}.mlp.c_proj.weight"])[: hidden.d_mlp]
-    return made
+    return refilled(model, made)
 
 
 TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, native)

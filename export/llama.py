@@ -59,7 +59,7 @@ def _sizes(shape: Shape) -> tuple[int, int, int]:
 def _frame(shape: Shape) -> Frame:
     """Native dimensions first, then <bos>, 'no <bos>' and the bits; a multiple of the heads."""
     heads = _sizes(shape)[0]
-    return Frame((0,) * shape.d_model, heads * -(-(shape.d_model + 2 + _bits(shape)) // heads), balance=False)
+    return Frame((0,) * shape.d_model, heads * -(-(shape.d_model + 2 + _bits(shape)) // heads))
 
 
 def _still(shape: Shape, count: int) -> list[int]:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from ..compiler.errors import ExactnessError
 from ..compiler.numerics import Dtype
-from ..compiler.ops import Lookup, Total
+from ..compiler.ops import Lookup
 from ..compiler.pipeline import lower
 from ..runtime.model import Model, model_of
 from ..runtime.module import AttentionShape, MlpShape, Shape
 
 Reals: TypeAlias = npt.NDArray[np.float64]
+BITS = {"float32": 24, "float64": 53}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +52,16 @@ def pairs(shape: Shape) -> list[Pair]:
     return found or [(None, None)]
 
 
-def relower(model: Model, dtype: Dtype, code: str) -> Model:
+def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True) -> Model:
     """The model's program lowered again for a target: causal masks only, in the target's arithmetic.
 
-    Raises ExactnessError where the program is not causal, adds up over positions, or does not fit the arithmetic.
+    Without `reuse` nothing takes the place of another value. Raises ExactnessError where the program is not causal, or does not
+    fit the arithmetic.
     """
     if not model.graph.sizes.causal:
         raise ExactnessError(f"{model.name} is bidirectional, and the target's attention is causal", hint="export it to onnx")
-    total = next((n for n in model.graph.nodes if isinstance(n.op, Total)), None)
-    if total is not None:
-        fact = f"{model.name} adds up over positions, which needs a stream that keeps every bit, in which rounding makes it exact"
-        raise ExactnessError(fact, total.line, "the target's norm does not leave it alone; export it to onnx")
     graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
-    return model_of(lower(graph, dtype, code))
+    return model_of(lower(graph, dtype, code, reuse=reuse))
 
 
 def strict_lookups(model: Model) -> int:
@@ -75,23 +73,24 @@ def strict_lookups(model: Model) -> int:
 class Frame:
     """A wider stream for the native one: dimension d holds the native value times 2**-shift[d].
 
-    With `balance`, one more dimension holds minus the sum of all others, so that the mean is zero. Powers of two change no
-    rounding: every product in a head or a hidden unit is the native product.
+    With `balance`, dimension d_model + b holds minus the sum of all d with balance[d] = b, so that the mean is zero, and a norm
+    adds `bias` to every number. Powers of two change no rounding: every product is the native product.
     """
 
     shift: tuple[int, ...]
     width: int
-    balance: bool
-
-    @classmethod
-    def of(cls, tops: Reals, width: int, balance: bool, most: int = 0) -> Frame:
-        """The frame in which every entry is at most 2**most. Shape of `tops`: (blocks + 1, d_model)."""
-        return cls(tuple(max(0, int(np.ceil(np.log2(max(m, 1)))) - most) for m in tops.max(axis=0)), width, balance)
+    balance: tuple[int, ...] = ()
+    bias: int = 0
 
     @property
     def scale(self) -> Reals:
         """2**shift. Shape (d_model,)."""
         return np.exp2(np.array(self.shift, np.float64))
+
+    @property
+    def balances(self) -> int:
+        """How many dimensions balance the others."""
+        return max(self.balance, default=-1) + 1
 
     def reads(self, matrix: Reals) -> Reals:
         """A matrix that reads the stream. Shapes: (d_model, k) -> (width, k)."""
@@ -104,8 +103,8 @@ class Frame:
         d = len(self.shift)
         wide = np.zeros((matrix.shape[0], self.width))
         wide[:, :d] = matrix / self.scale
-        if self.balance:
-            wide[:, d] = -wide[:, :d].sum(axis=1)
+        for dim, b in enumerate(self.balance):
+            wide[:, d + b] -= wide[:, dim]
         return wide
 
     def unread(self, wide: Reals) -> Reals:
@@ -115,12 +114,3 @@ class Frame:
     def unwritten(self, wide: Reals) -> Reals:
         """The native matrix of one that writes. Shapes: (k, width) -> (k, d_model)."""
         return wide[:, : len(self.shift)] * self.scale
-
-
-def magnitudes(model: Model) -> Reals:
-    """The greatest absolute value each dimension can hold after each block, 0 the embedding. Shape (blocks + 1, d_model)."""
-    tops = np.zeros((len(model.module.shape.blocks) + 1, model.module.shape.d_model))
-    for probe in sorted(model.probes, key=lambda p: p.block):  # a later value takes the place of an earlier one
-        for dim, (lo, hi) in zip(probe.dims, probe.form.intervals(), strict=True):
-            tops[probe.block :, dim] = max(abs(lo), abs(hi))
-    return tops

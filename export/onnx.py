@@ -37,7 +37,7 @@ def build(model: Model, code: str, dtype: str) -> Built:
     if model.dtype not in ("float32", "float64") or code != "auto" or dtype not in ("auto", model.dtype):
         asked = f"code {code} and dtype {dtype}" if model.dtype in ("float32", "float64") else f"a model in {model.dtype}"
         raise InputError(f"onnx holds the compiled weights as they are, and was asked for {asked}", hint="compile the program so")
-    words, frame = Words.of(model), Frame((0,) * model.module.shape.d_model, model.module.shape.d_model, balance=False)
+    words, frame = Words.of(model), Frame((0,) * model.module.shape.d_model, model.module.shape.d_model)
     blocks = len(model.module.shape.blocks)
     note = "The weights are the compiled model's own, and so is their arithmetic."
     return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), blocks, (note,))

@@ -1,9 +1,9 @@
-"""What a LayerNorm's rounding can do to a compiled program: a bound carried through all layers, and where it refuses.
+"""Why a LayerNorm changes nothing that is read: its bias rounds its own error away.
 
-The stream's mean is zero and its variance vanishes beside epsilon, so LayerNorm is the identity up to the rounding of the
-mean. With u = 2**-t for t mantissa bits,
+The stream's mean is zero and its variance vanishes beside epsilon, so LayerNorm is x - m, where m is what the computed mean
+is off. With u = 2**-t for t mantissa bits, n numbers x_d and d = |Σ x_d|, which is not 0 only by rounding,
 
-    |computed mean - mean|  <=  4u·Σ|x_d|                                                             (1)
+    |m|  <=  4u·Σ|x_d| + d/n                                                                          (1)
 
 A sum in any order, divided by n, rounds by less than u·Σ|x_d|. A running mean joins parts a and b of k elements together by
 m_a + (k_b/k)(m_b - m_a); that rounds by at most u·S_k/k + 3u·(S_b + S_a·k_b/k_a)/k, S being sums of absolute values, and
@@ -13,135 +13,112 @@ that it joins in pairs, so no element is in more than 40 joins or n; joins of a 
 tail shorter than a vector and of the last chunks, which add at most 1/2 and, where n > 256, 3 times u·Σ|x_d| while the rest
 is then below 1/2. All stay below (1).
 
-A sum of k products rounds by at most k·u/(1 - k·u)·Σ|w·x| in any order. With these two facts an error per dimension is
-carried through every layer. A ReLU passes a share of an error between 0 and 1, so of an MLP's products w_in·w_out either
-the positive or the negative ones add up. Heads: exact scores differ by a multiple of the grid, so the
-winner still gets all of the softmax if
+Then LayerNorm adds its bias. The stream's numbers are multiples of a step s, and with the bias B all B + x_d lie between
+2**(t-1)·s and 2**t·s, where numbers have a spacing of s. So what is read is B + x_d exactly if
 
-    grid - 2·|score error|  >=  104 + 1/16 (float32) or 746 + 1/16 (float64)                         (2)
+    |m| + 4u·(|x_d| + |m|)  <  s/2                                                                    (2)
 
-where exp(-104) or exp(-746) is 0, and 1/16 covers the rounding of the difference,
+four roundings being allowed on the way. A total's cell holds y, and its bias F makes the spacing the step of the total: F + S
+is read, S the exact total, if |y - S| + |m| + 4u·(|S| + |m|) is below half of that step.
 
-and the right class stays the greatest if for every pair of classes
+Queries, keys, values and hidden units are sums of products w·(B + x_d) and of the projection's bias -Σ w·B. All are multiples
+of one power of two g, and every partial sum lies between the sum of the negative ones and that of the positive ones. So they
+are headwork's own numbers, exactly and in any order, if
 
-    lead  >  |error of the difference of the two logits|                                               (3)
+    Σ of the positive, and Σ of the negative ones  <=  2**t·g                                         (3)
+
+and by induction so is everything in the stream but y and the balance dimensions, which nobody reads.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..compiler.errors import ExactnessError
+from ..compiler.plan import Tally
 from ..runtime.model import Model
-from ..runtime.module import AttentionShape
-from .native import Frame, Native, Reals
+from .native import BITS, Frame, Reals
+from .scales import lowest, off, stream
+from .totals import norm_biases
 
-UNDERFLOW = {"float32": 104 + 1 / 16, "float64": 746 + 1 / 16}
-BITS = {"float32": 24, "float64": 53}
+HINT = "shorten the length, or export to llama or onnx, which have no mean to round"
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
-    """How far the target's arithmetic can be from the exact program, over all inputs: every entry is a proven bound."""
+class Rounding:
+    """What the norms of a model do: the greatest |m|, the step s, and the bias of each norm.
+
+    Shapes: bias and top (blocks + 1, width), `bias[i]` in front of block i, the last in front of the unembedding, `top` bounds
+    the stream there; unit (width,) is the step of each dimension.
+    """
 
     mean: float
-    stream: float
-    score: float
-    lead: int
-    logit: float
-
-    def __str__(self) -> str:
-        return (
-            f"LayerNorm's mean is off by at most {self.mean:.1e}, the stream by {self.stream:.1e}, a score by {self.score:.3g} nats of a "
-            f"lead of {self.lead}, a logit by {self.logit:.1e} of a lead of 1"
-        )
+    step: float
+    bias: Reals
+    top: Reals
+    unit: Reals
 
 
-def accuracy(model: Model, frame: Frame, tops: Reals, grid: int, variance: float) -> Accuracy:
-    """The bound for a model in a frame with a balance dimension, `tops` bounding the native stream after each block.
+def rounding(model: Model, frame: Frame, native: dict[str, Reals]) -> tuple[Rounding, Frame]:
+    """The step and the biases for a model just lowered, and the frame with the bias; `native` are its tensors without fillings.
 
-    Raises ExactnessError with the inequality where (2), (3) or the variance bound fails. Shapes: tops (blocks + 1, d_model).
+    Raises ExactnessError where a step of the stream is finer than s.
     """
-    u, underflow = 2.0 ** -BITS[model.dtype], UNDERFLOW[model.dtype]
-    native = Native.of(model)
-    scaled = tops / frame.scale
-    wide = np.zeros((len(tops), frame.width))
-    wide[:, : scaled.shape[1]] = scaled
-    wide[:, scaled.shape[1]] = scaled.sum(axis=1)
-    top = wide[0]
-    error = np.zeros(frame.width)  # of the embedding: one table or the other is zero, except in the balance dimension
-    error[scaled.shape[1]] = u * top[scaled.shape[1]]
-    mean = worst_score = 0.0
-
-    def noise() -> Reals:
-        """What LayerNorm adds to the error, by dimension."""
-        nonlocal mean
-        sure = top + error
-        off = error.sum() / frame.width + 4 * u * sure.sum()
-        mean = max(mean, off)
-        spread = float(((sure + off) ** 2).sum() / frame.width)
-        if spread >= variance:
-            raise ExactnessError(f"{model.name}: the stream's variance may reach {spread:.3g}, not below {variance:g}", hint=_HINT)
-        return off + u * (sure + off)
-
-    for i, block in enumerate(model.module.shape.blocks):
-        fresh = noise()
-        e = error + fresh
-        if isinstance(block, AttentionShape):
-            change = np.zeros(frame.width)
-            for h in range(len(block.masks)):
-                q, k, v = (_product(frame.reads(native.block(i, name)[h]), top, e, u) for name in ("W_Q", "W_K", "W_V"))
-                (q_top, q_error), (k_top, k_error) = q, k
-                sizes = (q_top + q_error) * (k_top + k_error)
-                score = float((q_error * k_top + q_top * k_error + q_error * k_error).sum() + _gamma(len(sizes), u) * sizes.sum())
-                worst_score = max(worst_score, score)
-                if grid - 2 * score < underflow:
-                    raise ExactnessError(
-                        f"{model.name}: a score of head {h} in block {i + 1} may be off by {score:.3g}: "
-                        f"{grid} - 2·{score:.3g} < {underflow:g}",
-                        hint=_HINT,
-                    )
-                change += _product(frame.writes(native.block(i, "W_O")[h]), *v, u)[1]
-            error = error + change
-        else:
-            w_in, w_out = frame.reads(native.block(i, "W_in")), frame.writes(native.block(i, "W_out"))
-            up, down = (np.maximum(w_in, 0) @ np.maximum(s * w_out, 0) + np.maximum(-w_in, 0) @ np.maximum(-s * w_out, 0) for s in (1, -1))
-            here = np.eye(frame.width)
-            pre_top, pre_rounding = _product(w_in, top, np.zeros_like(e), u)
-            pre_rounding += _gamma(float(frame.width), u) * (e @ np.abs(w_in))
-            rounding = _product(w_out, pre_top + e @ np.abs(w_in), pre_rounding, u)[1]
-            error = error @ np.maximum(here + up, np.abs(here - down)) + fresh @ np.maximum(up, down) + rounding
-        error = error + u * (wide[i + 1] + error)
-        top = wide[i + 1]
-    return Accuracy(mean, float(error.max()), worst_score, grid, _logits(model, frame, native, top, error + noise(), u))
+    found, t, d = stream(model, native), BITS[model.dtype], len(frame.shift)
+    u, unit = 2.0**-t, np.full(frame.width, np.inf)  # other dimensions are zero, or not read
+    unit[:d] = 1 / frame.scale
+    groups = [[dim for dim, b in enumerate(frame.balance) if b == balance] for balance in range(frame.balances)]
+    drift = sum(off(model, found, unit, group) for group in groups)
+    top = np.zeros((len(found.top), frame.width))
+    top[:, :d] = found.top * unit[:d]
+    for b, group in enumerate(groups):
+        top[:, d + b] = top[:, group].sum(axis=1) + drift
+    mean = float(4 * u * top.sum(axis=1).max() + drift / frame.width)
+    step = 2.0 ** (np.floor(np.log2(2 * (mean + 4 * u * (float(top[:, :d].max(initial=0)) + mean)))) + 1)
+    if step > unit.min():
+        raise ExactnessError(f"{model.name}: LayerNorm's mean may be off by {mean:.3g}, the stream's step is {unit.min():g}", hint=HINT)
+    plain = top[:, :d].copy()
+    plain[:, [cell.dim for cell in found.totals]] = 0
+    assert 2 * (plain.max() + step) < 2.0 ** (t - 1) * step, "the norm's bias and what is read are in one binade"
+    frame = replace(frame, bias=int(2.0 ** (t - 1) * step + 2.0 ** np.ceil(np.log2(float(plain.max()) + step))))
+    return Rounding(mean, step, norm_biases(model, frame), top, unit), frame
 
 
-_HINT = "shorten the length, or export to llama or onnx, which have no mean to round"
+def exact(model: Model, made: Rounding, reads: Iterable[tuple[str, int, Reals, Reals]]) -> float:
+    """Inequality (3) for every matrix that reads a norm: its name, the block it belongs to, its weights and its bias.
+
+    Returns the greatest side of it, as a share of 2**t. Raises ExactnessError where it fails. Shapes: (width, k), (k,).
+    """
+    limit, worst = 2.0 ** BITS[model.dtype], 0.0
+    for name, i, weight, bias in reads:
+        size = made.bias[i] + made.top[i]  # (width,)
+        for sign in (1, -1):
+            total = size @ np.maximum(sign * weight, 0) + np.maximum(sign * bias, 0)  # (k,)
+            steps = total / np.minimum(lowest(weight) * np.minimum(made.unit, lowest(made.bias[i]))[:, None], lowest(bias)).min(axis=0)
+            worst = max(worst, float(steps.max(initial=0)))
+            if worst > limit:
+                fact = f"{model.name}: {name} reads sums of {worst:,.0f} steps through LayerNorm's bias, more than 2**{BITS[model.dtype]}"
+                raise ExactnessError(fact, hint=HINT)
+    return worst / limit
 
 
-def _gamma(terms: float | Reals, u: float) -> float | Reals:
-    return terms * u / (1 - terms * u)
+def totals(model: Model, made: Rounding) -> float:
+    """The greatest error of a total as its cell is read, in its steps, of which less than 1/2 is allowed; 0 without totals.
 
-
-def _product(matrix: Reals, top: Reals, error: Reals, u: float) -> tuple[Reals, Reals]:
-    """Bounds of x·matrix and of its error. Shapes: (n, k), (n,), (n,) -> (k,), (k,)."""
-    size = np.abs(matrix)
-    return top @ size, error @ size + _gamma((matrix != 0).sum(axis=0).astype(float), u) * ((top + error) @ size)
-
-
-def _logits(model: Model, frame: Frame, native: Native, top: Reals, error: Reals, u: float) -> float:
-    """The greatest error of a difference of two logits, as a share of their lead."""
-    unembed, form = frame.reads(native.tensors["W_U"]), model.output_form
-    codes = form.encode(np.arange(form.top + 1)).astype(np.float64)  # (classes, digits)
-    rounding = _gamma(float((unembed != 0).sum(axis=0).max(initial=0)), u) * ((top + error) @ np.abs(unembed))  # (classes,)
-    worst = 0.0
-    for right in range(form.top + 1):
-        lead = ((codes - codes[right]) ** 2).sum(axis=1)
-        off = error @ np.abs(unembed - unembed[:, right : right + 1]) + rounding + rounding[right]
-        share = np.delete(off / np.maximum(lead, 1), right)
-        worst = max(worst, float(share.max(initial=0)))
-        if worst >= 1:
-            raise ExactnessError(f"{model.name}: a logit may be off by {worst:.3g} of its lead, not below 1", hint=_HINT)
+    Raises ExactnessError where it is more. The model must be one just lowered: a total's own error stands in its plan.
+    """
+    assert model.compiled is not None
+    plan, u, worst = model.compiled.plan, 2.0 ** -BITS[model.dtype], 0.0
+    for place in model.compiled.layout.places:
+        feature = plan.features[place.feature]
+        if isinstance(feature.recipe, Tally):
+            unit, top = made.unit[place.dims[0]], made.top[:, place.dims[0]].max()
+            own, read = feature.recipe.exact.steps * u / 2, (made.mean + 4 * u * (top + made.mean)) / unit
+            worst = max(worst, own + read)
+            if worst >= 0.5:
+                fact = f"{model.name}: {feature.name} may be off by {own:.3g}, and by {read:.2g} as it is read, together 1/2 or more"
+                raise ExactnessError(fact, hint=HINT)
     return worst

@@ -23,7 +23,7 @@ from .native import Frame
 from .target import HEAD, Built, Target
 from .words import Words
 
-FORMAT, VERSION = "headwork-export", 1
+FORMAT, VERSION, MAX_SHIFT = "headwork-export", 2, 64
 SIDECAR, CARD = "headwork.json", "README.md"
 TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET)}
 
@@ -138,7 +138,7 @@ def _write(work: Path, spec: Target, built: Built, text: str) -> None:
         "version": VERSION,
         "target": spec.name,
         "code": built.code,
-        "frame": {"shift": list[Json](frame.shift), "width": frame.width, "balance": frame.balance},
+        "frame": {"shift": list[Json](frame.shift), "width": frame.width, "balance": list[Json](frame.balance), "bias": frame.bias},
         "config": config_json(model),
         "program": program_json(model),
     }
@@ -159,7 +159,7 @@ def read_export(directory: str | Path) -> Model:
     sidecar.int("version", VERSION, VERSION)
     spec = _target(sidecar.str("target", tuple(TARGETS)))
     inner = sidecar.object("frame")
-    frame = Frame(inner.ints("shift"), inner.int("width", 1), inner.bool("balance"))
+    frame = Frame(inner.ints("shift"), inner.int("width", 1), inner.ints("balance"), inner.int("bias", 0))
     file = path / spec.storage.tensors
     found = spec.storage.read(file)
 
@@ -172,8 +172,10 @@ def read_export(directory: str | Path) -> Model:
 
     empty = describe(zeros)
     words = Words.of(empty)
-    if len(frame.shift) != empty.module.shape.d_model or frame.width < len(frame.shift) + frame.balance:
-        raise inner.error("shift", f"does not scale {empty.module.shape.d_model} dimensions")
+    d_model = empty.module.shape.d_model
+    wide = len(frame.balance) in (0, d_model) and min(frame.balance, default=0) >= 0 and frame.width >= d_model + frame.balances
+    if not wide or len(frame.shift) != d_model or max(map(abs, frame.shift), default=0) > MAX_SHIFT:
+        raise inner.error("shift", f"does not scale {d_model} dimensions")
     _same(file, {k: v.shape for k, v in spec.tensors(empty, words, frame).items()}, {k: v.shape for k, v in found.items()})
     back = spec.native(empty, words, frame, found)
     real = getattr(torch, empty.dtype)

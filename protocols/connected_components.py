@@ -40,6 +40,8 @@ def make(nodes: int = 8, memory: int = 3) -> Protocol:
             parent = where(target.exists, minimum(target, me), trees.parent)
             trees, _ = merging.first_step(trees, free, start, parent)
             trees, _ = merging.second_step(trees)
+        if not merging.phases(nodes, machines):  # one node
+            return where(me <= nodes, me, None)
         least = shuffle(to=trees.parent, payload=me, inbox="any").min
         return where(me <= nodes, request(trees.parent, least), None)
 
@@ -60,8 +62,9 @@ def cases(rng: random.Random, length: int, nodes: int = 8, memory: int = 3) -> l
 
 
 def layers(length: int, nodes: int = 8, memory: int = 3) -> int:
-    """Three a phase, and two for the least node."""
-    return 3 * merging.phases(nodes, length) + 2
+    """Three a phase, and two for the least node; a graph of one node needs none."""
+    phases = merging.phases(nodes, length)
+    return 3 * phases + 2 if phases else 0
 
 
 ENTRY = ProtocolEntry(
@@ -71,6 +74,6 @@ ENTRY = ProtocolEntry(
     oracle=oracle,
     cases=cases,
     layers=layers,
-    layers_formula="3·floor(log2 nodes) + 2",
+    layers_formula="3·floor(log2 nodes) + 2, 0 for one node",
     parameters={"nodes": 8, "memory": 3},
 )

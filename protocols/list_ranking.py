@@ -59,10 +59,13 @@ def cases(rng: random.Random, length: int, memory: int = 2) -> list[Case]:
         Case("one list backwards", [*range(length)]),
         Case("one list in random order", [*shuffled]),
         Case("no links", [0 for _ in range(length)]),
-        Case("all before the last machine", [length if i < length else 0 for i in range(1, length + 1)]),
+        Case("all before the last machine", [*(length if i < length else 0 for i in range(1, length + 1))]),
         Case("one cycle", [*range(2, length + 1), 1]),
-        Case("a list into a cycle, and a list", [*range(2, half + 1), max(1, half // 2), *range(half + 2, length + 1), 0][:length]),
-        Case("successors that no machine is", [min(length, i + half) for i in range(1, half + 1)]),
+        Case(
+            "a list into a cycle, and a list",
+            [*(max(1, half // 2) if i == half else i + 1 if i < length else 0 for i in range(1, length + 1))],
+        ),
+        Case("successors that no machine is", [*(min(length, i + half) for i in range(1, max(1, half) + 1))]),
         Case("random", [rng.randint(0, length) for _ in range(length)]),
     ]
 

@@ -85,12 +85,12 @@ def _key(machines: list[Symbol], i: int) -> int:
 
 
 def cases(rng: random.Random, length: int, nodes: int = 8, weights: int = 4, memory: int = 3) -> list[Case]:
-    """The families of graphs with equal, random and falling weights, and an edge held twice."""
+    """The families of graphs with equal, random and falling weights in turn, and an edge held twice."""
+    draws = (("equal", lambda i: 1), ("random", lambda i: rng.randint(1, weights)), ("falling", lambda i: 1 + -i % weights))
     found: list[Case] = []
-    for case in graphs.families(rng, nodes, length):
-        for title, draw in (("equal", lambda i: 1), ("random", lambda i: rng.randint(1, weights)), ("falling", lambda i: 1 + -i % weights)):
-            held = [(*s, draw(i)) if isinstance(s, tuple) and s != graphs.NO_EDGE else NO_EDGE for i, s in enumerate(case.machines)]
-            found.append(Case(f"{case.title}, {title} weights", [*held]))
+    for (title, draw), case in zip(itertools.cycle(draws), graphs.families(rng, nodes, length)):
+        held = [(*s, draw(i)) if isinstance(s, tuple) and s != graphs.NO_EDGE else NO_EDGE for i, s in enumerate(case.machines)]
+        found.append(Case(f"{case.title}, {title} weights", [*held]))
     if nodes > 1 and length > 1:
         found.append(Case("one edge twice", [(1, 2, weights), (1, 2, 1)]))
     return found

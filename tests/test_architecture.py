@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export", "mpc", "protocols")
-COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_programs", "display", "demo", "__main__"}
+COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_mpc", "cli_programs", "display", "demo", "__main__"}
 LOWERING = {"planner", "heads", "plan", "layout", "weights", "schedule", "forms", "linear", "numerics", "pipeline"}
 MAY_IMPORT = {
     "compiler": {"compiler"},
@@ -124,8 +124,10 @@ def test_importing_headwork_imports_neither_torch_nor_sympy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["compile", "--help"], ["list"]])
-def test_help_and_list_do_not_import_torch(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["compile", "--help"], ["list"], ["mpc", "--help"], ["mpc", "run", "--help"], ["mpc", "list"]]
+)
+def test_help_and_list_import_neither_torch_nor_ray(arguments: list[str]) -> None:
     code = f"""
 import sys
 sys.argv = ["headwork", *{arguments!r}]
@@ -134,7 +136,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-assert "torch" not in sys.modules
+assert not {{"torch", "ray"}} & set(sys.modules)
 """
     done = python(code)
     assert done.returncode == 0, done.stderr

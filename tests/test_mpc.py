@@ -164,6 +164,29 @@ def test_local_steps_and_exchanges_alternate() -> None:
     assert str(steps.trace(8)).startswith("protocol steps: 8 machines, memory 2, 3 rounds\n  rounds 1 to 2: request (ask and answer)")
 
 
+def test_blocks_forget_what_nothing_reads_again() -> None:
+    trace = everything.trace(4)
+    plan = script(trace)
+    token = next(i for i, node in enumerate(trace.graph.nodes) if node.name == "token")
+    assert plan.held[-1] == set(trace.graph.outputs)
+    assert token not in plan.held[0]  # its words were taken apart in the first step
+    shuffle = plan.exchanges[0].nodes[0]
+    # What is sent leaves with the messages: only the shuffle, and what is returned, are still to come.
+    assert plan.held[0] <= {shuffle, *trace.graph.outputs, *(a for o in trace.graph.outputs for a in trace.graph.nodes[o].args)}
+
+
+def test_progress_counts_rounds_of_the_model() -> None:
+    @hw.protocol(memory=2, alphabet=4)
+    def rounds(me, x):
+        a = hw.request(x, me).or_else(1)
+        return hw.shuffle(to=me, payload=hw.all_reduce(a, "max")).messages[0]
+
+    told: list[tuple[int, int]] = []
+    hw.run_protocol(rounds.trace(8), [1, 2, 3], progress=lambda done, total: told.append((done, total)))
+    # The request's two rounds, then six of the all-reduce (two trees of depth 3), then the shuffle.
+    assert told == [(0, 9), (0, 9), (2, 9), (8, 9), (9, 9)]
+
+
 def refused(function: Callable[..., object], memory: int = 2) -> str:
     with pytest.raises(hw.HeadworkError) as caught:
         hw.protocol(memory=memory, alphabet=4)(function).trace(4)

@@ -34,7 +34,7 @@ def test_the_programs_compile_run_check_and_load(
     assert isinstance(scope["induction"], hw.Program)
 
 
-@pytest.mark.parametrize("about", ["beaver", "def seen"])
+@pytest.mark.parametrize("about", ["beaver", "def seen", "hw.sample("])
 def test_examples_print_what_is_printed(about: str, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = (b for b in BLOCKS if about in b)
     exec(compile(block, "README.md", "exec"), {"hw": hw})

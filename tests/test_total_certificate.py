@@ -6,9 +6,13 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import headwork as hw
+from headwork.compiler.forms import Form
+from headwork.compiler.numerics import dtype_named
+from headwork.compiler.tally import fill
 
 from . import mutate
 from .test_select import CASES, WANTED
@@ -87,19 +91,33 @@ def test_wrong_totals_are_refused(tensor: str, change: Callable[[float], float],
         hw.certify(model)
 
 
-def test_a_filling_that_no_longer_rounds_is_refused() -> None:
-    """Filling and its claims halved together: numbers below 2^23 have a spacing of 1/2, and sums would keep their error."""
+@pytest.mark.parametrize("less", [1, 2**22], ids=["by one", "by half"])
+def test_a_filling_that_no_longer_rounds_is_refused(less: int) -> None:
+    """Filling and its claims lowered together: numbers below 2^23 have a spacing of 1/2, and sums would keep their error.
+
+    Lowered by one, only the least total stands at 2^23, and only an error to that side is kept.
+    """
     model = compiled("count", 300)
-    half = 2**22
-    changed(model, "W_pos", lambda x: half, lambda x: x > 2**22)
-    changed(model, "blocks.1.W_in", lambda x: x + half, lambda x: x < -(2**22))
-    forms = {2**23: half, -(2**23): -half}
-    probes = tuple(
-        replace(p, form=replace(p.form, top=p.form.top - half, off=forms.get(p.form.off, p.form.off))) if p.form.top >= 2**23 else p
-        for p in model.probes
-    )
+    changed(model, "W_pos", lambda x: x - less, lambda x: x > 2**22)
+    changed(model, "blocks.1.W_in", lambda x: x + less, lambda x: x < -(2**22))
+
+    def lowered(form: Form) -> Form:
+        return replace(form, top=form.top - less, off=form.off and form.off + less) if form.top >= 2**23 else form
+
     with pytest.raises(hw.Refused, match="no spacing of 1"):
-        hw.certify(replace(model, probes=probes))
+        hw.certify(replace(model, probes=tuple(replace(p, form=lowered(p.form)) for p in model.probes)))
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_every_total_is_rounded_to_wherever_its_error_lies(name: str) -> None:
+    """The cell's sum in the arithmetic itself, at the least total, at 0 and at the greatest, off by almost 1/2 to both sides."""
+    dtype = dtype_named(name)
+    real = np.dtype(name).type
+    for least, greatest in ((0, 300), (-300, 0), (-1024, 2048)):
+        base = fill(least, dtype)
+        for total in (least, 0, greatest):
+            for error in (-0.49, -0.26, 0.26, 0.49):
+                assert real(base) + real(total + error) == base + total
 
 
 def test_the_bound_of_the_compiler_holds_for_the_checker() -> None:

@@ -101,9 +101,9 @@ def of_entry(found: Entry, settings: Mapping[str, object]) -> Member:
             family, given, form = "scan", {}, None
         case "majority" | "bigram":
             family, given, form = found.name, {}, None
-        case "ngram" if settled["n"] == 2:
+        case "ngram" | "ngram_counts" if settled["n"] == 2:
             family, given, form = "bigram", {}, None
-        case "ngram":
+        case "ngram" | "ngram_counts":
             family, given, form = "markov", {}, None
         case _:
             family, given, form = None, {}, None

@@ -12,6 +12,7 @@ from ..errors import InputError, Location, ProgramError
 from ..graph import Builder, Graph
 from ..numerics import dtype_named
 from ..ops import Position, Token
+from .aggregate import Mean
 from .lookups import Hit
 from .select import Selector
 from .value import Value
@@ -58,6 +59,7 @@ class Program:
         if not isinstance(value, Value):
             hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
             hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
+            hints[Mean] = "a Mean is a pair of values: return mean.numerator, mean.denominator, or compare it"
             hint = hints.get(type(value), "return a value, or a tuple of values")
             inside = "" if value is result else " in a tuple"
             raise ProgramError(f"program {self.name} returned {value!r}{inside}", _place(self.function), hint)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import ExactnessError
 from ..graph import Builder, Graph, Node
-from ..ops import Affine, Clip, Fetch, Lookup, Total
+from ..ops import Affine, Clip, Const, Fetch, Lookup, OrElse, Total
 from .maps import at, copy, here, of_position, reads_position, rebuild, substitute
 
 
@@ -16,17 +15,17 @@ def without_strict(graph: Graph) -> Graph:
     Preserves every value: s < i and k[s] = q[i] holds exactly if t = s + 1 has t <= i and previous(k)[t] = q[i]; the
     order of places is kept, so the same one is picked, and previous(x)[t] = x[s]. What depends on the position alone
     is moved when compiling; anything else costs one layer, which all strict lookups of one depth share. previous(k)
-    is ⊥ at the first place, so that is never picked, and what is read there does not matter.
+    is ⊥ at the first place, so that is never picked, and what is read or ranked there does not matter.
     """
     unmasked = replace(graph, sizes=replace(graph.sizes, strict=False))
 
     def rule(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
         if isinstance(node.op, Lookup) and node.op.mask == "strict":
             op, parts = node.op, node.op.parts
-            if op.ranked or op.graded:
-                raise ExactnessError(f"{node.name} ranks positions that leave out its own", node.line, "this target has no strict mask")
-            keys = (_previous(builder, k) for k in args[parts:])
-            return builder.add(replace(op, mask="causal"), (*args[:parts], *keys), node.name, node.line)
+            keys = (_previous(builder, k) for k in args[parts : 2 * parts])
+            rest = args[2 * parts :]
+            ranks = (*rest[: op.graded], *(_never_none(builder, a) for a in rest[op.graded :]))  # graded: queries, then keys
+            return builder.add(replace(op, mask="causal"), (*args[:parts], *keys, *ranks), node.name, node.line)
         if isinstance(node.op, Total) and node.op.mask == "strict":
             parts = node.op.parts
             moved = (_previous(builder, a) for a in args[parts:])
@@ -52,3 +51,10 @@ def _previous(builder: Builder, index: int) -> int:
     back = builder.add(Affine("position", (1,), -1), (here(builder),), "back")
     inside = builder.add(Clip(1, builder.sizes.length), (back,), "clip")
     return at(builder, index, inside)
+
+
+def _never_none(builder: Builder, index: int) -> int:
+    """The value one place back, its least one at the first place: what ranks must be a number."""
+    domain = builder.nodes[index].domain
+    least = builder.add(Const(domain.kind, domain.lo), (), "least")
+    return builder.add(OrElse(), (_previous(builder, index), least), "or_else")

@@ -1,0 +1,82 @@
+"""Totals where the norm rounds as it reads: the filling of a total's cell moves from the stream into the norm's bias.
+
+Natively a cell holds F, a head adds y, which is closer than 1/2 to the total S, and the sum rounds to F + S
+(`compiler/tally.py`). Here the cell is empty, y stays as it is, and a norm whose bias is F rounds to F + S whenever the cell
+is read. So the stream is the native one less F·one in that cell: what read the cell with a weight w reads w·F of one besides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..runtime.model import Model
+from ..runtime.module import AttentionShape
+from .native import BITS, Frame, Reals
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A total's cell: its dimension, the block that fills it (0 is the embedding), F, and the least and the greatest total."""
+
+    dim: int
+    block: int
+    fill: int
+    least: int
+    most: int
+
+
+def cells(model: Model) -> tuple[Cell, ...]:
+    """The cells of a model's totals."""
+    sums = {(p.block, p.dims[0]): p.form for p in model.probes}
+    found: list[Cell] = []
+    for probe in model.probes:
+        if probe.value == "one" and probe.form.kind == "fill":
+            (dim,), fill = probe.dims, probe.form.top
+            least = 2 ** (BITS[model.dtype] - 1) + 1 - fill
+            found.append(Cell(dim, probe.block, fill, least, sums[probe.block + 1, dim].top - fill))
+    return tuple(found)
+
+
+def one(model: Model) -> int:
+    """The dimension that is 1 at every token."""
+    return next(p.dims[0] for p in model.probes if p.value == "one" and p.form.kind != "fill")
+
+
+def emptied(model: Model, tensors: dict[str, Reals]) -> dict[str, Reals]:
+    """The native tensors for a stream without fillings."""
+    return _moved(model, tensors, 1)
+
+
+def refilled(model: Model, tensors: dict[str, Reals]) -> dict[str, Reals]:
+    """The native tensors: `emptied` undone."""
+    return _moved(model, tensors, -1)
+
+
+def _moved(model: Model, tensors: dict[str, Reals], sign: int) -> dict[str, Reals]:
+    made, ones = dict(tensors), one(model)
+    for cell in cells(model):
+        amount = float(sign * cell.fill)
+        if cell.block == 0:
+            made["W_pos"] = made["W_pos"].copy()
+            made["W_pos"][1:, cell.dim] -= amount
+        else:
+            name, reads = f"blocks.{cell.block - 1}.W_out", made[f"blocks.{cell.block - 1}.W_in"]
+            alone = np.eye(1, len(reads), ones)[0]
+            made[name] = made[name].copy()
+            made[name][(reads == alone[:, None]).all(axis=0), cell.dim] -= amount
+        later = [(i, b) for i, b in enumerate(model.module.shape.blocks) if i >= cell.block]
+        readers = [f"blocks.{i}.{n}" for i, b in later for n in (("W_Q", "W_K", "W_V") if isinstance(b, AttentionShape) else ("W_in",))]
+        for name in readers:  # the output is never read off a total's cell
+            made[name] = made[name].copy()
+            made[name][..., ones, :] += amount * made[name][..., cell.dim, :]
+    return made
+
+
+def norm_biases(model: Model, frame: Frame) -> Reals:
+    """What the norm in front of each block adds, the last in front of the unembedding. Shape (blocks + 1, width)."""
+    bias = np.full((len(model.module.shape.blocks) + 1, frame.width), float(frame.bias))
+    for cell in cells(model):
+        bias[cell.block + 1 :, cell.dim] = cell.fill / frame.scale[cell.dim]
+    return bias
