@@ -119,7 +119,7 @@ def compile_(
 def export(
     program: Wanted,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the checkpoint.")],
-    to: Annotated[str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2 or onnx.")] = "gpt2",
+    to: Annotated[str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2, onnx or gguf.")] = "gpt2",
     settings: Settings = None,
     length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence; default 64.")] = None,
     alphabet: AlphabetOption = None,

@@ -16,7 +16,7 @@ from ..runtime.files import appearing, config_json, program_json, read_json, reb
 from ..runtime.model import Model
 from ..runtime.module import Shape
 from ..runtime.serial import Json, Reader
-from . import gpt2, llama, onnx
+from . import gguf, gpt2, llama, onnx
 from .card import card, parameters, proof, summary
 from .check import Checked, Expected, sequences
 from .native import Frame
@@ -25,7 +25,7 @@ from .words import Words
 
 FORMAT, VERSION, MAX_SHIFT = "headwork-export", 2, 64
 SIDECAR, CARD = "headwork.json", "README.md"
-TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET)}
+TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,18 @@ def test_the_stock_checkpoint_loads_and_says_what_is_printed(
     assert f"```\n{printed.splitlines()[-1]}\n```" in readme
 
 
+def test_the_gguf_file_loads_and_says_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed: pip install -e '.[gguf]'")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    exec(compile(BLOCKS[0], "README.md", "exec"), scope)
+    (block,) = (b for b in BLOCKS if "induction-gguf" in b)
+    exec(compile("model = hw.compile(induction, length=64, alphabet='a b c d'.split())\n" + block, "README.md", "exec"), scope)
+    assert f"```\n{capsys.readouterr().out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_new_primitive_is_a_primitive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its units compute what its meaning says, for every value and for ⊥."""
     module = ModuleType("headwork.compiler.ops.magnitude")
