@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from ..compiler.domain import Symbol
-from ..compiler.language import Value, where
+from ..compiler.language import Value, maximum, minimum, where
 from ..mpc import Protocol, all_reduce, protocol, shuffle
 from .entry import Case, ProtocolEntry, at_least, levels, numbers
 from .prefix_sum import prefixes
@@ -54,7 +54,8 @@ def _place(me: Value, digit: Value, values: int, machines: int, memory: int) -> 
     # Of digit v: as many as all below v everywhere, and the v's up to here: those up to v less those up to v - 1.
     places = [everywhere[v - 1] + before[v] - before[v - 1] if v else before[0] for v in range(values - 1)]
     places.append(everywhere[-1] + me - before[-1])
-    return sum((where(digit == v, place, 0) for v, place in enumerate(places[1:], 1)), where(digit == 0, places[0], 0))
+    place = sum((where(digit == v, place, 0) for v, place in enumerate(places[1:], 1)), where(digit == 0, places[0], 0))
+    return maximum(minimum(place, machines), 1)  # as it is, and now known to be
 
 
 def oracle(machines: Sequence[Symbol], keys: int = 8, digit: int = 8, memory: int = 2) -> list[tuple[Symbol | None, ...]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
 import networkx as nx
 
 from ..compiler.domain import Symbol
-from ..compiler.language import Value, table, where
+from ..compiler.language import Value, minimum, table, where
 from ..mpc import Protocol, all_reduce, protocol, scatter
 from . import matrix
 from .entry import Case, ProtocolEntry, always
@@ -28,10 +29,11 @@ def make() -> Protocol:
         # Row i goes to all of row i, and to all of column i: (k, i) for every k. Messages k are entries k, for those are in order.
         own = scatter([lambda m, k=k: matrix.cell(matrix.entry(m)[0], k) for k in upper], [edge] * n).messages
         other = scatter([lambda m, k=k: matrix.cell(k, matrix.entry(m)[0]) for k in upper], [edge] * n).messages
+        # Triangles are counted where i < j < k; where i >= j no k is beyond n.
         last = table(lambda m: max(matrix.entry(m)) if matrix.entry(m)[0] < matrix.entry(m)[1] else n, me)
         both = [table(lambda a, b: int(a and b), a, b).or_else(0) for a, b in zip(own, other, strict=False)]
         count = sum((where(last < k, there, 0) for k, there in enumerate(both[1:], 2)), where(last < 1, both[0], 0))
-        return all_reduce(where(edge, count, 0))
+        return minimum(all_reduce(where(edge, count, 0)), math.comb(n, 3))  # as it is, and now known to be
 
     return triangle_count
 
