@@ -343,11 +343,23 @@ class _Planner:
             exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
             try:
                 exact.require(self.dtype.reading)
-                return Output(form, self.read(root, form))
+                return Output(form, self._digits_alone(root, form, self.read(root, form)))
             except ExactnessError as error:
                 refused = error
         assert refused is not None
         raise ExactnessError(refused.fact, node.line, refused.hint)
+
+    def _digits_alone(self, root: int, form: Form, digits: tuple[Lin, ...]) -> tuple[Lin, ...]:
+        """An output's digits; each in a cell of its own where logits on the cells they are sums of would not be exact.
+
+        A digit d = Σ k·cell is multiplied by up to 2·max d: Σ 2·max d·|k|·max|cell| and the squares must fit the mantissa.
+        """
+        tops = [hi for _, hi in form.intervals()]
+        steps = sum(2 * hi * lin.magnitude(self.interval) + hi * hi for hi, lin in zip(tops, digits, strict=True))
+        if steps <= self.dtype.reading.limit:
+            return digits
+        units = tuple(Unit(lin, tuple(int(d == e) for e in range(len(digits)))) for d, lin in enumerate(digits))
+        return self._add(root, form, Compute(units), _label(self.graph.nodes[root].name, form))
 
 
 def _label(name: str, form: Form) -> str:

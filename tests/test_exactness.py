@@ -143,3 +143,17 @@ def test_a_head_budget_is_kept_and_changes_no_value() -> None:
     assert max(free.cost.heads) > 1 and max(tight.cost.heads) == 1
     assert tight.cost.attention_layers > free.cost.attention_layers
     assert hw.check(tight, samples=16).ok
+
+
+@pytest.mark.parametrize("length", [512, 1024])
+def test_logits_are_exact_on_what_digits_are_sums_of(length: int) -> None:
+    """A total's digits are differences of greater numbers; times a digit of a class they would pass 2^24, so they get cells."""
+
+    @hw.program(alphabet=32, causal=False)
+    def everything(token: hw.Value) -> hw.Value:
+        return hw.visible(token).sum(token)
+
+    model = hw.compile(everything, length=length)
+    assert hw.certify(model).mantissa_bits <= 24
+    row = [31] * length
+    assert model.run(row) == [31 * length] * length
