@@ -72,12 +72,16 @@ class Graph:
     @property
     def output(self) -> int:
         """The one value that the program returns. Raises ProgramError where it returns several, or has a guard."""
-        if (count := len(self.outputs)) > 1:
-            raise ProgramError(f"{self.name} returns {count} values where one is needed", hint="return one of them")
-        if self.guard is not None:
-            fact = f"{self.name} has a guard, because inboxes may overflow, where one value alone is needed"
-            raise ProgramError(fact, hint="let inboxes hold all that can be sent")
-        return self.outputs[0]
+        root, *more = self.roots
+        if more:
+            hint = "return one of them" if self.guard is None else "return one value, and let inboxes hold all that can be sent"
+            raise ProgramError(f"{self.name} gives {self.gives()} where one value is needed", hint=hint)
+        return root
+
+    def gives(self) -> str:
+        """How much the model says at a position, in words: `a value`, `3 values and a guard`."""
+        text = f"{len(self.outputs)} values" if len(self.outputs) > 1 else "a value"
+        return text if self.guard is None else f"{text} and a guard"
 
     def depths(self) -> list[int]:
         """Attention layers each node needs: fetches and totals on the longest path to it (a lookup counts with its fetch)."""

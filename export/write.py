@@ -67,8 +67,9 @@ def export(
     """
     spec = _target(target)
     if len(model.output_forms) > 1:
-        returned = f"{len(model.graph.outputs)} values" if len(model.graph.outputs) > 1 else "a value and a guard"
-        raise InputError(f"{model.name} gives {returned}, and a checkpoint has one vocabulary", hint="export a program of one value")
+        raise InputError(
+            f"{model.name} gives {model.graph.gives()}, and a checkpoint has one vocabulary", hint="export a program of one value"
+        )
     if dtype not in ("auto", "float32", "float64"):
         raise InputError(f"dtype {dtype!r} is none that a checkpoint is written in", hint="use auto, float32 or float64")
     store = spec.storage

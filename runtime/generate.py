@@ -17,7 +17,7 @@ def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]
     for a causal program's lack: one that is bidirectional, or whose answers are not one symbol.
     """
     if len(model.output_forms) > 1:
-        raise InputError(f"{model.name} returns several values, and one symbol is needed to go on with", hint="use run()")
+        raise InputError(f"{model.name} gives {model.graph.gives()}, and one symbol is needed to go on with", hint="use run()")
     if model.output_domain.kind != "token":
         raise InputError(f"{model.name} answers {model.output_domain}, which is no symbol to go on with", hint="use run()")
     if not model.graph.sizes.causal:

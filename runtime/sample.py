@@ -79,7 +79,7 @@ def _require_counts(model: Model) -> None:
     size = len(model.alphabet)
     counts = all(domain.kind == "int" and domain.lo >= 0 for domain in domains)
     if model.graph.single or model.graph.guard is not None or len(domains) != size or not counts:
-        found = f"{domains[0]}" if len(domains) == 1 else f"{len(domains)} values"
+        found = f"{domains[0]}" if len(model.output_forms) == 1 else model.graph.gives()
         wanted = "an integer of at least 0 for each symbol of its alphabet"
         hint = f"return {size} counts, for example hw.visible(token).counts(token); generate() takes programs that answer with a symbol"
-        raise InputError(f"{model.name} returns {found}, not {wanted}", hint=hint)
+        raise InputError(f"{model.name} gives {found}, not {wanted}", hint=hint)
