@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test lint format examples bench peers clean
+.PHONY: demo test lint format examples bench mpc peers clean
 
 demo: $(READY)
 	$(BIN)/headwork demo
@@ -25,6 +25,9 @@ examples: $(READY)
 
 bench: $(READY)
 	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+mpc: $(READY)
+	$(BIN)/python benchmarks/mpc.py
 
 peers: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'

@@ -2,9 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from . import programs
+from . import programs, protocols
 from .compiler.domain import Alphabet, Domain
-from .compiler.errors import CapacityError, CheckpointError, DomainError, ExactnessError, HeadworkError, InputError, ProgramError
+from .compiler.errors import (
+    CapacityError,
+    CheckpointError,
+    DomainError,
+    EngineError,
+    ExactnessError,
+    HeadworkError,
+    InputError,
+    ProgramError,
+)
 from .compiler.language import (
     Hit,
     Mean,
@@ -22,7 +31,7 @@ from .compiler.language import (
     visible,
     where,
 )
-from .mpc import Inbox, Protocol, all_reduce, broadcast, gather, protocol, request, run_protocol, scatter, shuffle
+from .mpc import Inbox, Protocol, all_reduce, broadcast, gather, machine, protocol, request, run_protocol, scatter, shuffle
 from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
     from .runtime.files import load
     from .runtime.generate import generate
     from .runtime.model import Model, compile
+    from .runtime.sample import log_counts, sample
     from .runtime.stages import diagnose
     from .theory.bounds import bounds, one_layer
     from .theory.frontier import Frontier, frontier
@@ -57,11 +67,13 @@ _LATE = {
     "frontier": "theory.frontier",
     "generate": "runtime.generate",
     "load": "runtime.files",
+    "log_counts": "runtime.sample",
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
     "read_export": "export.write",
     "Refused": "certificate.exact",
+    "sample": "runtime.sample",
     "search_one_layer": "theory.search",
 }
 
@@ -83,6 +95,7 @@ __all__ = [
     "Cost",
     "Domain",
     "DomainError",
+    "EngineError",
     "ExactnessError",
     "Exported",
     "Frontier",
@@ -113,6 +126,8 @@ __all__ = [
     "generate",
     "interpret",
     "load",
+    "log_counts",
+    "machine",
     "match",
     "maximum",
     "minimum",
@@ -122,9 +137,11 @@ __all__ = [
     "program",
     "programs",
     "protocol",
+    "protocols",
     "read_export",
     "request",
     "run_protocol",
+    "sample",
     "scan",
     "scatter",
     "search_one_layer",

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .cli_input import parse_alphabet, parse_lengths, read_sequences
+from .cli_mpc import mpc
 from .cli_programs import Source, blame, find
 from .compiler.domain import Symbol
 from .compiler.errors import HeadworkError, InputError
@@ -61,6 +62,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(mpc, name="mpc")
 
 
 @app.callback()
@@ -115,7 +119,7 @@ def compile_(
 def export(
     program: Wanted,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the checkpoint.")],
-    to: Annotated[str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2 or onnx.")] = "gpt2",
+    to: Annotated[str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2, onnx or gguf.")] = "gpt2",
     settings: Settings = None,
     length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence; default 64.")] = None,
     alphabet: AlphabetOption = None,

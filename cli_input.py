@@ -60,10 +60,12 @@ class Given:
         return sorted(symbols, key=lambda s: (type(s).__name__, s if isinstance(s, int) else 0, str(s)))
 
     def in_symbols_of(self, alphabet: Alphabet) -> Sequences:
-        """The sequences with each word replaced by the symbol that is written that way; JSON values stand for themselves."""
+        """The sequences with each word replaced by the symbol that results write that way; JSON values stand for themselves."""
+        from .display import words
+
         if self.json:
             return self.rows
-        written: dict[Symbol, Symbol] = {str(s): s for s in alphabet.symbols}
+        written: dict[Symbol, Symbol] = {words([s]): s for s in alphabet.symbols}
         return [[written[word] if word in written else _as_numbers([str(word)])[0] for word in row] for row in self.rows]
 
 
@@ -72,13 +74,9 @@ def read_sequences(name: str) -> Given:
 
     Raises InputError where JSON is damaged or nested deeper.
     """
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}", hint="save it as UTF-8") from None
+    text, what = _read(name)
     if not text.lstrip().startswith(("[", "{")):
         return Given([list(text.split())], batch=False, json=False)
-    what = "standard input" if name == "-" else name
     data = read_json(text, what)
     match data:
         case [list(), *_] if all(isinstance(row, list) for row in data):
@@ -90,6 +88,33 @@ def read_sequences(name: str) -> Given:
     if not rows or any(isinstance(s, (list, dict)) for row in rows for s in row):
         raise InputError(f"{what} does not hold a list of tokens, nor a list of such lists", hint='for example ["a", "b"] or [[1, 2], [3]]')
     return Given(rows, batch=batch, json=True)
+
+
+def read_machines(name: str) -> Given:
+    """One symbol a machine from a file, or standard input for `-`: words, or a JSON list in which a list is a tuple.
+
+    Raises InputError where JSON is damaged, no list, or nested deeper.
+    """
+    text, what = _read(name)
+    if not text.lstrip().startswith(("[", "{")):
+        return Given([list(text.split())], batch=False, json=False)
+    data = read_json(text, what)
+    machines: list[Symbol] = []
+    for entry in data if isinstance(data, list) else [{}]:
+        if isinstance(entry, dict) or (isinstance(entry, list) and any(isinstance(word, (list, dict)) for word in entry)):
+            hint = "for example [2, 3, 0], or [[1, 2], [2, null]] where machines hold several words"
+            raise InputError(f"{what} does not hold a list of machines' inputs", hint=hint)
+        machines.append(tuple(entry) if isinstance(entry, list) else entry)
+    return Given([machines], batch=False, json=True)
+
+
+def _read(name: str) -> tuple[str, str]:
+    """The text of a file, or standard input for `-`, and what to call it."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}", hint="save it as UTF-8") from None
+    return text, "standard input" if name == "-" else name
 
 
 def parse_lengths(text: str | None) -> list[int] | None:

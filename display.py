@@ -68,8 +68,12 @@ def runs(numbers: Sequence[int]) -> str:
 
 
 def words(row: Sequence[object]) -> str:
-    """A result as words; ⊥ where there is no value."""
-    return " ".join("⊥" if value is None else str(value) for value in row)
+    """A result as words; ⊥ where there is no value, commas between the values of a tuple."""
+    return " ".join(",".join(map(_word, value)) if isinstance(value, tuple) else _word(value) for value in row)
+
+
+def _word(value: object) -> str:
+    return "⊥" if value is None else str(value)
 
 
 @contextlib.contextmanager

@@ -61,8 +61,12 @@ def record(rows: list[list[str]], complete: bool) -> None:
     """Put rows into docs/exports.md, under what they were run with; a partial run joins rows of the same date and versions."""
     import onnxruntime
     import transformers
+    import xllamacpp
 
-    versions = f"transformers {transformers.__version__}, onnxruntime {onnxruntime.__version__}, torch {torch.__version__}"
+    versions = (
+        f"transformers {transformers.__version__}, onnxruntime {onnxruntime.__version__}, "
+        f"llama.cpp of xllamacpp {xllamacpp.__version__}, torch {torch.__version__}"
+    )
     title = f"Run on {datetime.date.today().isoformat()} with seed {SEED}: {versions}."
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
     old, _, after = rest.partition(END)

@@ -26,7 +26,7 @@ def program(rng: random.Random) -> hw.Model | None:
     numbers = [rng.randrange(1000) for _ in range(rng.randrange(31))]
     options = {"length": rng.randint(2, 4), "alphabet": rng.randint(2, 3), "code": rng.choice(CODES), "heads": rng.choice((None, None, 2))}
     try:
-        model = hw.compile(generate.program(numbers, rng.random() < 0.5), **options)
+        model = hw.compile(generate.program(numbers, rng.random() < 0.5, most=3), **options)
         hw.certify(model)
     except hw.HeadworkError:
         return None

@@ -34,7 +34,7 @@ def one(rng: random.Random) -> tuple[str, str]:
     numbers = [rng.randrange(1000) for _ in range(rng.randrange(61))]
     options = {"length": rng.randint(1, 5), "alphabet": rng.randint(1, 3), "code": rng.choice(CODES)}
     options |= {"dtype": rng.choice(("float32", "float64")), "heads": rng.choice((None, 1, 2))}
-    program = generate.program(numbers, rng.random() < 0.5)
+    program = generate.program(numbers, rng.random() < 0.5, most=3)
     try:
         model = hw.compile(program, **options)
     except hw.ExactnessError as error:

@@ -105,11 +105,11 @@ class Bare:
     def __init__(self, shape: Shape) -> None:
         self.blocks = shape.blocks
         d = shape.d_model
-        self.W_E, self.W_pos, self.W_U = _random(shape.alphabet + 1, d), _random(shape.length + 1, d), _random(d, shape.classes)
+        self.W_E, self.W_pos, self.W_U = _random(shape.alphabet + 1, d), _random(shape.length + 1, d), _random(d, sum(shape.classes))
         self.weights = [_block(d, block) for block in shape.blocks]
 
     def __call__(self, ids: Tensor) -> Tensor:
-        """Logits of no meaning. Shapes: (B, N + 1) -> (B, N + 1, classes)."""
+        """Logits of no meaning. Shapes: (B, N + 1) -> (B, N + 1, Σ classes)."""
         x = self.W_E[ids] + self.W_pos[: ids.shape[1]]  # (B, n, d)
         for block, weights in zip(self.blocks, self.weights, strict=True):
             if isinstance(block, AttentionShape):

@@ -24,6 +24,7 @@ from headwork.runtime.cost import Cost
 README = Path(__file__).parent.parent / "README.md"
 LENGTH = 256
 HOPS, ALPHABET, DTYPE = 8, 4, "float32"
+MACHINES = 64
 SHOWN_HOPS, SHOWN_LENGTH = 3, 1024  # the certificate and the bounds that are shown
 CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 LONGEST = 1 << 20  # lengths beyond this are not tried
@@ -144,10 +145,28 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Seq
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rules, *rows))
 
 
+def protocols_table() -> str:
+    """Every protocol at its defaults, its rounds beside its layers, and its width beside the theorem's."""
+    rows: list[list[str]] = []
+    for name in hw.protocols.names():
+        entry = hw.protocols.entry(name)
+        protocol = entry.protocol()
+        trace = protocol.trace(MACHINES)
+        cost = hw.compile(protocol, length=MACHINES).cost
+        if cost.attention_layers != entry.layers(MACHINES):
+            sys.exit(f"{name} takes {cost.attention_layers} layers, stated are {entry.layers(MACHINES)}")
+        theorem = trace.memory**4 * (MACHINES - 1).bit_length()
+        counts = [trace.memory, trace.rounds, cost.attention_layers, max(cost.heads, default=0), cost.d_model, theorem]
+        rows.append([f"`{name}`", *(f"{c:,}" for c in counts), f"{cost.parameters - cost.embedding_parameters:,}", entry.summary])
+    columns = ("protocol", "s", "rounds", "layers", "heads", "d_model", "s⁴·log2 N", "parameters", "what it computes")
+    return markdown(columns, rows, range(1, 8))
+
+
 BLOCKS = {
     "table": programs_table,
     "certified": certified_table,
     "codes": codes_table,
+    "mpc": protocols_table,
     "certificate": certificate_text,
     "bounds": bounds_table,
 }

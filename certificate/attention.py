@@ -86,7 +86,13 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
         if op.pick == "closest":
             every, args = all_parts(op, node.args)
             return closest_margin(compare(stream, every, args, q, k, what), op, q_const, k_const, what)
-        blocks = compare(stream, op, node.args, q, k, what)
+        try:
+            blocks = compare(stream, op, node.args, q, k, what)
+        except Refused as refusal:  # too many cases, perhaps: with what the token says taken apart, which only adds cases, there are fewer
+            try:
+                blocks = compare(stream, op, node.args, q, k, what, ("position",))
+            except Refused:
+                raise refusal from None
         found = _always_found(stream.meanings, op, node.args)
         return min(_winner_margin(blocks, 2 * int(q_const @ k_const), found, what), _order_margin(blocks, q_const, op.pick, what))
 
@@ -134,8 +140,18 @@ def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases
     return stream.combine(np.where(keep[:, None], rows, 0), cases)
 
 
-def compare(stream: Stream, op: Lookup | Total, args: Sequence[int], w_q: Ints, w_k: Ints, what: str) -> list[Block]:
+def compare(
+    stream: Stream,
+    op: Lookup | Total,
+    args: Sequence[int],
+    w_q: Ints,
+    w_k: Ints,
+    what: str,
+    sources: Sequence[Var] = ("token", "position"),
+) -> list[Block]:
     """The components of a lookup or total, grouped so that no variable is in two groups, and their scores.
+
+    Variables that depend on one of `sources` alone are cases of it together; others are taken as independent.
 
     The bonus, what the key's position (and what ranks) adds, is a group of its own if no component reads it too.
     """
@@ -148,7 +164,7 @@ def compare(stream: Stream, op: Lookup | Total, args: Sequence[int], w_q: Ints, 
     for side, nodes, rows in (("q", args[: op.parts], w_q), ("k", [*args[op.parts : 2 * op.parts], *ranks], w_k)):
         read = stream.reads(rows) - {"one"}
         supports = [stream.support(node, read, what) for node in nodes]
-        names[side] = stream.unify(read.union(*supports, {"position"} if side == "k" else set()))
+        names[side] = stream.unify(read.union(*supports, {"position"} if side == "k" else set()), sources)
         links.add_edges_from((("part", c), (side, names[side][v])) for c, support in enumerate(supports[: op.parts]) for v in support)
         links.add_edges_from((("k", "position"), (side, names[side][v])) for support in supports[op.parts :] for v in support)
         for var in read:

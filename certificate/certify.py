@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..compiler.errors import InputError
 from ..compiler.forms import Form
+from ..compiler.graph import Graph
 from ..compiler.ops import Fetch
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was proved. For every sequence of 1..length tokens every value and the output equal the interpreter's."""
+    """What was proved. For every sequence of 1..length tokens every value and `outputs` equal the interpreter's."""
 
     program: str
     dtype: str
@@ -45,12 +47,13 @@ class Certificate:
     smallest_gap: float
     mantissa_bits: int
     logit_margin: float
+    outputs: str = "the output"
 
     @property
     def statement(self) -> str:
         """The theorem, in words."""
         return (
-            f"For every sequence of 1..{self.length:,} tokens over {self.alphabet:,} symbols, the output of {self.program} and all "
+            f"For every sequence of 1..{self.length:,} tokens over {self.alphabet:,} symbols, {self.outputs} of {self.program} and all "
             f"{self.values} values it writes equal the interpreter's, in {self.dtype}, for any order of summation and any exp "
             f"with exp(0) = 1 that is zero below -{ARITHMETICS[self.dtype].underflow:g}{self._exp}."
         )
@@ -126,7 +129,14 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
         gap,
         max(0, steps - 1).bit_length(),
         margin,
+        _outputs(model.graph),
     )
+
+
+def _outputs(graph: Graph) -> str:
+    """The outputs, in words."""
+    what = "the output" if len(graph.outputs) == 1 else f"the {len(graph.outputs)} outputs"
+    return what if graph.guard is None else f"{what} and the guard"
 
 
 def _scaled(tensor: Reals, name: str) -> Scaled:
@@ -270,12 +280,16 @@ def _prove_projection(before: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what
 def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: Probe, d: int, mask: str, what: str) -> None:
     """What the head adds to one dimension is the code of the fetched value, whatever position it comes from."""
     name = f"{what}, value {probe.name}"
+    span, form = before.meanings.ranges[source], probe.form
+    present = form.kind == "flag" and not span.none and form.off < span.lo <= span.hi <= form.off + form.top  # whatever its value
 
     def compare(stream: Stream, column: Ints) -> None:
-        variables = stream.support(source, stream.reads(column), name) | stream.reads(column)
+        support = set[Var]() if present else stream.support(source, stream.reads(column), name)
+        variables = support | stream.reads(column)
         cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
         got = stream.combine(column, cases)[:, 0]
-        wanted = Meanings.codes(probe.form, stream.meanings.evaluate(source, cases))[:, d]
+        values = np.full(cases.count, span.lo) if present else stream.meanings.evaluate(source, cases)
+        wanted = Meanings.codes(form, values)[:, d]
         if (got != raised(wanted, shift, name)).any():
             raise Refused(f"{name}: what is read is not the code of {stream.meanings.graph.nodes[source].name}")
 
@@ -283,10 +297,15 @@ def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: P
 
 
 def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int]:
-    """The right class has the greatest logit, by a margin, for every value of the output, and logits are exact."""
+    """The right class has the greatest logit of its block, by a margin, for every value of every output, and logits are exact."""
     steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
-    margin = either_way(lambda stream, rows: _margin(stream, model, rows, w_u.shift), stream, w_u.ints, [model.optimised.output])
-    return margin / 4 * 2.0**-w_u.shift, steps
+    forms = model.output_forms
+    blocks = np.split(w_u.ints, np.cumsum([form.top + 1 for form in forms])[:-1], axis=1)
+    margins: list[int] = []
+    for node, form, block, what in zip(model.optimised.roots, forms, blocks, model.graph.titles(), strict=True):
+        prove = partial(_margin, node=node, form=form, shift=w_u.shift, what=what)
+        margins.append(either_way(prove, stream, block, [node]))
+    return min(margins) / 4 * 2.0**-w_u.shift, steps
 
 
 def _as_code(x: Ints, w_u: Ints, unary: Ints, form: Form, shift: int) -> tuple[Ints, Ints, Ints]:
@@ -306,26 +325,25 @@ def _as_code(x: Ints, w_u: Ints, unary: Ints, form: Form, shift: int) -> tuple[I
     return x, w_u.T, unary
 
 
-def _margin(stream: Stream, model: Model, w_u: Ints, shift: int) -> int:
-    """Four times the least lead of the right class's logit, in steps of W_U's grid."""
-    meanings, form = stream.meanings, model.output_form
-    node = model.optimised.output
-    variables = stream.support(node, stream.reads(w_u), "the output") | stream.reads(w_u)
-    cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), "the output")
+def _margin(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: str) -> int:
+    """Four times the least lead of the right class's logit, in steps of W_U's grid. Shape: one output's block of W_U."""
+    meanings = stream.meanings
+    variables = stream.support(node, stream.reads(w_u), what) | stream.reads(w_u)
+    cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what)
     keep = np.array([c is not None and c.var == "one" for c in stream.cells])
     unary = stream.combine(np.where(keep[:, None], w_u, 0), ALONE)[0]  # (classes,)
     live = w_u.any(axis=1) & ~keep
     x = np.stack([stream.column(d, cases) if live[d] else np.zeros(cases.count, np.int64) for d in range(len(live))], axis=1)
     values = meanings.evaluate(node, cases)
     if ((values != NONE) & ((values - form.off < 1) | (values - form.off > form.top))).any():
-        raise Refused("the output can take a value that has no class")
+        raise Refused(f"{what} can take a value that has no class")
     classes = np.arange(form.top + 1, dtype=np.int64) + form.off
     # ⊥ is class 0: as a meaning of its own it is compared like any other value.
     meaning = np.where(values == NONE, form.off, values)
     # Twice the code against twice the class's code: a multiple of a distance, as the rule of scores wants it.
     query, key, rest = _as_code(x, w_u, unary, form, shift)
-    found = scores(2 * query, key, np.zeros(cases.count, np.int64), 2 * rest, meaning[:, None], classes[:, None], "the output")
+    found = scores(2 * query, key, np.zeros(cases.count, np.int64), 2 * rest, meaning[:, None], classes[:, None], what)
     margin = int((found.least - found.rival).min())
     if margin <= 0:
-        raise Refused("the output: a wrong class can have the greatest logit")
+        raise Refused(f"{what}: a wrong class can have the greatest logit")
     return margin

@@ -53,10 +53,17 @@ def _check_form(form: Form, what: str, width: int | None) -> None:
 
 
 def check_shapes(model: Model, tensors: Mapping[str, Reals]) -> None:
-    """The tensors have the sizes of the program, and as many classes as the output's form."""
-    sizes, d, form = model.graph.sizes, tensors["W_E"].shape[1], model.output_form
-    _check_form(form, "the output", None)
-    wanted = {"W_E": (len(sizes.alphabet) + 1, d), "W_pos": (sizes.length + 1, d), "W_U": (d, form.top + 1)}
+    """The tensors have the sizes of the program, and as many classes as the outputs' forms."""
+    sizes, d = model.graph.sizes, tensors["W_E"].shape[1]
+    titles = model.graph.titles()
+    if len(model.output_forms) != len(titles):
+        raise Refused(f"there are {len(model.output_forms)} forms for {', '.join(titles)}")
+    for what, form in zip(titles, model.output_forms, strict=True):
+        _check_form(form, what, None)
+    classes = tuple(form.top + 1 for form in model.output_forms)
+    if model.module.shape.classes != classes:  # what runs the model splits the logits so
+        raise Refused(f"the logits are split into {model.module.shape.classes} where the outputs' forms have {classes} classes")
+    wanted = {"W_E": (len(sizes.alphabet) + 1, d), "W_pos": (sizes.length + 1, d), "W_U": (d, sum(classes))}
     for number, block in enumerate(model.module.blocks):
         names = ("W_Q", "W_K", "W_V", "W_O") if isinstance(block, Attention) else ("W_in", "W_out")
         shapes = [tensors[f"blocks.{number}.{name}"].shape for name in names]
@@ -68,5 +75,5 @@ def check_shapes(model: Model, tensors: Mapping[str, Reals]) -> None:
         wanted |= {f"blocks.{number}.{name}": shape for name, shape in zip(names, fit, strict=True)}
     for name, shape in wanted.items():
         if tensors[name].shape != shape:
-            what = "one for each class of the output's form" if name == "W_U" else "the program's sizes"
+            what = "one for each class of the outputs' forms" if name == "W_U" else "the program's sizes"
             raise Refused(f"{name} has shape {tensors[name].shape}, which is not {shape}: {what}")

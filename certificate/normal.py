@@ -22,6 +22,7 @@ from ..compiler.graph import Graph
 from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Local, Lookup, OrElse, Position, Token, Total, Where
 from .exact import Refused
 from .ranges import Range, ranges
+from .reads import same_reads
 
 Key: TypeAlias = tuple[object, ...]
 HERE = 0
@@ -35,11 +36,12 @@ class Pool:
     numbers: dict[Key, int]
     keys: list[Key]
     inside: set[int]
+    beyond: set[int]  # paths whose last step may point past the last position of a sequence shorter than N
 
     @classmethod
     def new(cls) -> Pool:
         """A pool that holds the empty path as number 0."""
-        pool = cls({}, [], set())
+        pool = cls({}, [], set(), set())
         pool.intern(("path",))
         return pool
 
@@ -54,11 +56,17 @@ class Pool:
 
 
 def same_meaning(a: Graph, b: Graph) -> bool:
-    """Whether two graphs have the same normal form, hence the same output on every input."""
-    if a.sizes != b.sizes:
+    """Whether two graphs have the same normal forms, these or those of `reads.py`: the same outputs and guard on every input."""
+    if (a.sizes, len(a.outputs), a.guard is None) != (b.sizes, len(b.outputs), b.guard is None):
         return False
+    if same_reads(a, b):
+        return True
     pool = Pool.new()
-    return Normal(a, pool).term(a.output, HERE) == Normal(b, pool).term(b.output, HERE)
+    try:
+        terms = [[normal.term(root, HERE) for root in normal.graph.roots] for normal in (Normal(a, pool), Normal(b, pool))]
+    except RecursionError:
+        raise Refused("the program's normal form is nested too deeply") from None
+    return terms[0] == terms[1]
 
 
 class Normal:
@@ -146,7 +154,10 @@ class Normal:
             path = cast(int, key[2] if key[0] in ("local", "const") else key[1])
             while path != HERE:
                 found.add(path)
-                path = cast(int, self.pool.keys[path][1])
+                step = self.pool.keys[path]
+                if step[2] == "go":  # a step to where a term points leads nowhere where the term is ⊥
+                    found |= self._defined(cast(int, step[3]))
+                path = cast(int, step[1])
             self._guards[term] = frozenset(found)
         return self._guards[term]
 
@@ -176,7 +187,8 @@ class Normal:
     def position(self, path: int) -> int:
         """The position at the end of a path."""
         key = self.pool.keys[path]
-        if path == HERE or key[2] != "go" or key[4] != HERE:  # with a frame, the position may be there and not be seen
+        # With a frame the position may be there and not be seen; beyond the sequence's end it is not there.
+        if path == HERE or key[2] != "go" or key[4] != HERE or path in self.pool.beyond:
             return self.pool.intern(("position", path))
         return self.clip(cast(int, key[3]), 1, self.graph.sizes.length, False)
 
@@ -202,7 +214,7 @@ class Normal:
                 path = self.pool.intern(("path", path, "lookup", strict, "found"))
                 after = self.affine(Affine("position", (1,), 1), (self.position(path),))
                 self.pool.inside.add(after)  # one step forward from an earlier position
-                return self._jump(path, after, HERE)
+                return self._jump(path, after, HERE, back=True)
         return self.pool.intern(("path", path, "lookup", (op.mask, op.pick, op.relations, q_terms, k_terms, *ranks), "found"))
 
     def go(self, path: int, position: int) -> int:
@@ -235,11 +247,12 @@ class Normal:
         span = self.ranges[position]
         if span.lo >= 1 and span.hi <= self.graph.sizes.length:
             self.pool.inside.add(term)
-        frame = HERE if not self.graph.sizes.causal or self._back(position) else self.pool.intern(("frame", path))
-        return self._jump(path, term, frame)
+        back = self._back(position)
+        frame = HERE if not self.graph.sizes.causal or back else self.pool.intern(("frame", path))
+        return self._jump(path, term, frame, back)
 
-    def _jump(self, path: int, term: int, frame: int) -> int:
-        """The path that goes on to the position `term`, without the steps that the term computes with itself.
+    def _jump(self, path: int, term: int, frame: int, back: bool) -> int:
+        """The path that goes on to the position `term`, without the steps that the term computes with or reads through itself.
 
         Where such a step leads nowhere the term is ⊥ already, so the step adds nothing. A step from where a path ended and the
         step back to there are none.
@@ -247,15 +260,22 @@ class Normal:
         returned = self._returned(path, term) if frame == HERE else None
         if returned is not None:
             return returned
-        while path != HERE and self.pool.keys[path][-1] in (HERE, "found") and self._strictly_holds(term, self.position(path)):
+        while path != HERE and self.pool.keys[path][-1] in (HERE, "found"):
+            if path not in self._defined(term) and not self._strictly_holds(term, self.position(path)):
+                break
             path = cast(int, self.pool.keys[path][1])
-        return self.pool.intern(("path", path, "go", term, frame))
+        path = self.pool.intern(("path", path, "go", term, frame))
+        if not back:
+            self.pool.beyond.add(path)
+        return path
 
     def _returned(self, path: int, term: int) -> int | None:
         """The path whose end is `term`, if this path went on from that end alone, to a place that is always there."""
         keys = self.pool.keys
         last, end = keys[path], keys[term]
         if path == HERE or last[2] != "go" or last[4] != HERE or last[3] not in self.pool.inside or end[0] != "position":
+            return None
+        if path in self.pool.beyond:
             return None
         step, before = keys[cast(int, last[3])], cast(int, end[1])
         alone = step[0] == "local" and isinstance(step[1], Affine) and step[2] == HERE and step[3:] == (term,)

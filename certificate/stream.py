@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,14 +48,13 @@ class Stream:
         values = cases.columns[cell.var] if cell.var in cases.columns else self.meanings.evaluate(self.meanings.node(cell.var), cases)
         return Meanings.codes(cell.form, values)[:, cell.dim]
 
-    def unify(self, variables: set[Var]) -> dict[Var, Var]:
+    def unify(self, variables: set[Var], sources: Sequence[Var] = ("token", "position")) -> dict[Var, Var]:
         """What each variable is computed from, where that is another of them; itself otherwise.
 
         Variables that depend on the position alone count as the position where several of them meet; so for tokens. One
         that depends on a single other one (a prefix of its bits, say) counts as that one.
         """
         names: dict[Var, Var] = {v: v for v in variables}
-        sources: tuple[Var, ...] = ("token", "position")
         for source in sources:
             members: list[Var] = [v for v in variables if v == source or self.meanings.source(v) == source]
             if len(members) > 1:
@@ -72,10 +72,20 @@ class Stream:
 
     def combine(self, rows: Ints, cases: Cases) -> Ints:
         """Σ_d stream_d · rows[d] in every case. Shapes: rows (d_model, e) -> (cases, e)."""
-        total = np.zeros((cases.count, rows.shape[1]), np.int64)
+        width = rows.shape[1]
+        total = np.zeros((cases.count, width), np.int64)
+        grid = total.reshape(*map(len, cases.axes), width)  # a view
+        own: dict[Var, Ints] = {}  # what a variable of the cases contributes, for each of its values
         for d in np.flatnonzero(rows.any(axis=1)):
-            if self.cells[d] is not None:
+            cell = self.cells[d]
+            if cell is not None and cell.var in cases.variables and cases.axes:
+                axis = cases.axes[cases.variables.index(cell.var)]
+                part = Meanings.codes(cell.form, axis)[:, cell.dim, None] * rows[d]
+                own[cell.var] = own[cell.var] + part if cell.var in own else part
+            elif cell is not None:
                 total += self.column(int(d), cases)[:, None] * rows[d]
+        for var, part in own.items():
+            grid += cases.spread(var, part)
         return total
 
     def magnitude(self, rows: Ints) -> int:

@@ -21,11 +21,20 @@ MAX_CASES = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Every combination of some variables: `columns[v]` is v's value in each case."""
+    """Every combination of some variables: `columns[v]` is v's value in each case.
+
+    `axes` are the variables' values, of which the cases are the product, the last variable's changing first.
+    """
 
     variables: tuple[Var, ...]
     columns: dict[Var, Ints]
     count: int
+    axes: tuple[Ints, ...] = ()
+
+    def spread(self, var: Var, rows: Ints) -> Ints:
+        """Rows that belong to the values of a variable, for broadcasting over the axes. Shapes: (n, e) -> (1, …, n, …, 1, e)."""
+        axis = self.variables.index(var)
+        return rows.reshape(*(len(rows) if a == axis else 1 for a in range(len(self.axes))), rows.shape[1])
 
 
 class Meanings:
@@ -70,7 +79,7 @@ class Meanings:
         grid = np.unravel_index(np.arange(count), sizes) if order else ()
         columns: dict[Var, Ints] = {v: self.domain(v, cut)[index] for v, index in zip(order, grid, strict=True)}
         columns["one"] = np.ones(count, np.int64)
-        return Cases(order, columns, count)
+        return Cases(order, columns, count, tuple(self.domain(v, cut) for v in order))
 
     def node(self, var: Var) -> int:
         """The node a variable stands for."""

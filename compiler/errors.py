@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +68,14 @@ class CheckpointError(HeadworkError):
 
 class CapacityError(HeadworkError):
     """A machine sends or is sent more messages in a round than its memory or inbox holds."""
+
+    @classmethod
+    def overflow(cls, round_: int, machine: int, senders: Sequence[int], capacity: int, line: Location | None) -> CapacityError:
+        """The error for a machine that was sent more than its inbox holds, one sender a message."""
+        named = ", ".join(map(str, senders[:8])) + (", …" if len(senders) > 8 else "")
+        fact = f"round {round_}: machine {machine} was sent {len(senders)} messages, its inbox holds {capacity} (from machines {named})"
+        return cls(fact, line, "give the machines more memory, or send over more rounds")
+
+
+class EngineError(HeadworkError):
+    """The engine that runs a protocol lost workers more often than it repeats their work."""

@@ -10,10 +10,10 @@ in fetches and totals. Nodes stand in topological order and refer to earlier one
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .domain import Domain, Sizes
-from .errors import Location
+from .errors import Location, ProgramError
 from .ops import Lookup, Op, Total
 
 
@@ -29,8 +29,29 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """A round's messages: in slot r every position sends to the position that node `to[r]` names, ⊥ for none, inboxes hold `capacity`."""
+
+    number: int
+    to: tuple[int, ...]
+    capacity: int
+    line: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A value that is ⊥ where all is well, else the first round in which this position was sent more than its inbox holds.
+
+    `deliveries` are the rounds that can overflow, for the error's text; rewrites drop them, the graph as written has them.
+    """
+
+    node: int
+    deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """A whole program for given sizes; `output` is the index of the value it returns.
+    """A whole program for given sizes; `outputs` are the indices of the values it returns, `single` says that it is one, not a tuple.
 
     `notes` say which lowerings the language chose where there were several, and what the others would cost.
     """
@@ -38,8 +59,25 @@ class Graph:
     name: str
     sizes: Sizes
     nodes: tuple[Node, ...]
-    output: int
+    outputs: tuple[int, ...]
+    single: bool = True
+    guard: Guard | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def roots(self) -> tuple[int, ...]:
+        """What the model must say: the outputs, and last the guard's value where there is one."""
+        return self.outputs if self.guard is None else (*self.outputs, self.guard.node)
+
+    @property
+    def output(self) -> int:
+        """The one value that the program returns. Raises ProgramError where it returns several, or has a guard."""
+        if (count := len(self.outputs)) > 1:
+            raise ProgramError(f"{self.name} returns {count} values where one is needed", hint="return one of them")
+        if self.guard is not None:
+            fact = f"{self.name} has a guard, because inboxes may overflow, where one value alone is needed"
+            raise ProgramError(fact, hint="let inboxes hold all that can be sent")
+        return self.outputs[0]
 
     def depths(self) -> list[int]:
         """Attention layers each node needs: fetches and totals on the longest path to it (a lookup counts with its fetch)."""
@@ -51,16 +89,28 @@ class Graph:
 
     @property
     def depth(self) -> int:
-        """Attention layers the output needs."""
-        return self.depths()[self.output]
+        """Attention layers the outputs and the guard need."""
+        depths = self.depths()
+        return max(depths[root] for root in self.roots)
 
     def __str__(self) -> str:
         rows = [(f"%{i}", n.name, describe(n), str(n.domain), str(n.line or "")) for i, n in enumerate(self.nodes)]
         widths = [max(len(row[c]) for row in rows) for c in range(4)]
         head = f"{self.name}: length {self.sizes.length}, alphabet {len(self.sizes.alphabet)}, "
-        head += f"{'causal' if self.sizes.causal else 'bidirectional'}, attention depth {self.depth}, returns %{self.output}"
+        head += f"{'causal' if self.sizes.causal else 'bidirectional'}, attention depth {self.depth}, returns {self.returns()}"
         body = ("  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows)
         return "\n".join([head, *body])
+
+    def titles(self) -> tuple[str, ...]:
+        """What each root is called in messages: `the output`, or where there are several `output 2 (name)`, and `the guard`."""
+        names = [f"output {i} ({self.nodes[o].name})" for i, o in enumerate(self.outputs, 1)]
+        return (*(names if len(names) > 1 else ["the output"]), *(["the guard"] if self.guard else []))
+
+    def returns(self) -> str:
+        """What is returned, as program text: `%3`, or `(%3, %5), guard %8`."""
+        outputs = ", ".join(f"%{o}" for o in self.outputs)
+        text = outputs if self.single else f"({outputs}{',' * (len(self.outputs) == 1)})"
+        return text if self.guard is None else f"{text}, guard %{self.guard.node}"
 
 
 def describe(node: Node) -> str:
@@ -75,7 +125,12 @@ def describe(node: Node) -> str:
 
 
 class Builder:
-    """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is."""
+    """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is.
+
+    `integers` says that integer literals are integers even where the alphabet holds them as symbols.
+    """
+
+    integers = False
 
     def __init__(self, name: str, sizes: Sizes) -> None:
         self.name, self.sizes = name, sizes
@@ -98,9 +153,15 @@ class Builder:
         """Record a choice between lowerings, once."""
         self.notes[f"{line}: {text}" if line else text] = None
 
-    def finish(self, output: int) -> Graph:
-        """The graph of what the output needs, nothing else, every name made unique."""
-        keep = sorted(reachable(self.nodes, [output]))
+    def finish(self, outputs: int | Sequence[int], single: bool | None = None, guard: Guard | None = None) -> Graph:
+        """The graph of what the outputs, the guard and its deliveries need, nothing else, every name made unique.
+
+        `single` says that the one output is returned as it is, not as a tuple; by default, where an index is given.
+        """
+        single, outputs = isinstance(outputs, int) if single is None else single, [outputs] if isinstance(outputs, int) else outputs
+        assert outputs and (len(outputs) == 1 or not single)
+        deliveries = guard.deliveries if guard else ()
+        keep = sorted(reachable(self.nodes, [*outputs, *([guard.node] if guard else []), *(t for d in deliveries for t in d.to)]))
         index = {old: new for new, old in enumerate(keep)}
         used: dict[str, int] = {}
         nodes: list[Node] = []
@@ -109,7 +170,9 @@ class Builder:
             used[node.name] = count = used.get(node.name, 0) + 1
             name = node.name if count == 1 else f"{node.name}.{count}"
             nodes.append(Node(node.op, tuple(index[a] for a in node.args), node.domain, name, node.line))
-        return Graph(self.name, self.sizes, tuple(nodes), index[output], tuple(self.notes))
+        if guard:
+            guard = Guard(index[guard.node], tuple(replace(d, to=tuple(index[t] for t in d.to)) for d in deliveries))
+        return Graph(self.name, self.sizes, tuple(nodes), tuple(index[o] for o in outputs), single, guard, tuple(self.notes))
 
 
 def reachable(nodes: Sequence[Node], roots: Iterable[int]) -> set[int]:

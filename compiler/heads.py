@@ -2,7 +2,8 @@
 
 Every score is grid·(an integer); BOS is the zero vector, so its score is 0. With bonus(t) in 1..B the pick (latest: t,
 earliest: N + 1 - t, only: 1, largest: z·(N + 1) + t with z the code of what ranks, closest: z·(N + 1) + t with z the number
-of graded parts that agree), distance D(q, k) = 0 on a match and >= g on a mismatch, and A = ceil((B + 1)/g):
+of graded parts that agree), distance D(q, k) = 0 on a match and >= g on a mismatch, and A = ceil((B + 1)/g). Where what
+ranks depends on the position alone and no two positions have the same, there is no tie for t to break: largest is z.
 
     score / grid = bonus(t) - A·D(q, k)        match:    >= 1  > 0 = BOS
                                                mismatch: <= B - (B + 1) = -1 < 0 = BOS
@@ -149,8 +150,11 @@ def apart(query: Sequence[Lin], key: Sequence[Lin]) -> tuple[tuple[Lin, ...], tu
     return tuple(q for q, _ in pairs), tuple(k for _, k in pairs)
 
 
-def candidates(graph: Graph, head: int, code: str, dtype: Dtype) -> Iterator[Candidate]:
-    """The ways to write a lookup or a total, narrowest first; a pinned code leaves one. Raises InputError on an unknown code."""
+def candidates(graph: Graph, head: int, code: str, dtype: Dtype, untied: bool = False) -> Iterator[Candidate]:
+    """The ways to write a lookup or a total, narrowest first; a pinned code leaves one. Raises InputError on an unknown code.
+
+    `untied` says that what ranks is different at every position, so that there are no ties to break.
+    """
     node = graph.nodes[head]
     op = node.op
     assert isinstance(op, (Lookup, Total))
@@ -166,7 +170,7 @@ def candidates(graph: Graph, head: int, code: str, dtype: Dtype) -> Iterator[Can
     rank = node.args[-1] if isinstance(op, Lookup) and op.ranked else None
     graded = _graded(graph, node.args[2 * op.parts :]) if pick == "closest" else ()
     top = len(graded) if graded else scalar(graph.nodes[rank].domain).top if rank is not None else 0
-    bonus, most, least = _bonus(pick, graph.sizes.length, top, dtype)
+    bonus, most, least = _bonus(pick, graph.sizes.length, top, dtype, untied)
     for kind, r in _codes(code, max(plain, default=1)):
         parts: list[Part] = []
         for p, (a, b) in enumerate(ends):
@@ -199,7 +203,7 @@ def _graded(graph: Graph, args: Sequence[int]) -> tuple[Part, ...]:
 
 
 def _bonus(
-    pick: Pick | None, n: int, top: int, dtype: Dtype
+    pick: Pick | None, n: int, top: int, dtype: Dtype, untied: bool
 ) -> tuple[tuple[tuple[Literal["position", "rank", "one"], int], ...], int, int]:
     """What a match adds, the sum of its terms' absolute values, and the least A·g that a mismatch must lose."""
     match pick:
@@ -209,6 +213,10 @@ def _bonus(
             return (("one", n + 1), ("position", -1)), 2 * n + 1, n + 1
         case "only":
             return (("one", 1),), 1, 2
+        case "largest" if untied:
+            return (("rank", 1),), top, top + 1
+        case "smallest" if untied:  # top + 1 - z
+            return (("one", top + 1), ("rank", -1)), 2 * top + 1, top + 1
         case "largest":
             most = top * (n + 1) + n
             return (("rank", n + 1), ("position", 1)), most, most + 1

@@ -85,15 +85,22 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """A value that the unembedding reads: its form, and the cells that hold it."""
+
+    form: Form
+    cells: tuple[Lin, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that must exist, not yet when or where. Feature 0 is ONE."""
+    """Everything that must exist, not yet when or where. Feature 0 is ONE; `outputs` are those of the graph, its guard last."""
 
     graph: Graph
     dtype: Dtype
     features: tuple[Feature, ...]
     heads: tuple[Head, ...]
-    output: tuple[Lin, ...]
-    output_form: Form
+    outputs: tuple[Output, ...]
 
     def inputs(self, index: int) -> set[int]:
         """The features that must be in the residual stream before this one can be written."""
@@ -126,7 +133,8 @@ class Plan:
                     sums = (f"{'' if c == 1 else f'{c}·'}head {h}'s sum of {self.text(lin)}" for h, lin, c in parts)
                     how = f"{fill:,} + {' + '.join(sums)}"
             lines.append(f"f{i} {feature.name} as {feature.form}: {how}")
-        lines.append(f"output: {', '.join(self.text(lin) for lin in self.output)} as {self.output_form}")
+        for what, output in zip(self.graph.titles(), self.outputs, strict=True):
+            lines.append(f"{what.removeprefix('the ')}: {', '.join(self.text(lin) for lin in output.cells)} as {output.form}")
         return "\n".join(lines)
 
     def text(self, lin: Lin) -> str:
@@ -154,9 +162,9 @@ def heads_of(recipe: Recipe) -> tuple[int, ...]:
 
 
 def prune(plan: Plan) -> Plan:
-    """Drop features and heads that the output does not need, and renumber the rest."""
+    """Drop features and heads that the outputs do not need, and renumber the rest."""
     need: set[int] = {0}
-    stack = [f for lin in plan.output for f in lin.features()]
+    stack = [f for output in plan.outputs for lin in output.cells for f in lin.features()]
     while stack:
         f = stack.pop()
         if f not in need:
@@ -174,7 +182,7 @@ def prune(plan: Plan) -> Plan:
             replace(plan.heads[h], query=_all(plan.heads[h].query, feature_index), key=_all(plan.heads[h].key, feature_index))
             for h in heads
         ),
-        output=_all(plan.output, feature_index),
+        outputs=tuple(replace(output, cells=_all(output.cells, feature_index)) for output in plan.outputs),
     )
 
 
@@ -209,4 +217,19 @@ def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
     return tuple(Unit(z - one * int(t), tuple(int(w) for w in bend[t])) for t in np.flatnonzero(bend.any(axis=1)))
 
 
-__all__ = ["Compute", "Copy", "Embed", "Feature", "Head", "Origin", "Plan", "Recipe", "Tally", "heads_of", "piecewise", "prune", "scalar"]
+__all__ = [
+    "Compute",
+    "Copy",
+    "Embed",
+    "Feature",
+    "Head",
+    "Origin",
+    "Output",
+    "Plan",
+    "Recipe",
+    "Tally",
+    "heads_of",
+    "piecewise",
+    "prune",
+    "scalar",
+]

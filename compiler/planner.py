@@ -15,7 +15,7 @@ from .heads import Candidate, apart, candidates, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
-from .plan import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, piecewise, prune
+from .plan import Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, piecewise, prune
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
@@ -57,8 +57,8 @@ class _Planner:
 
     def finish(self) -> Plan:
         """The finished plan, every embedding column in it checked."""
-        form, output = self.output()
-        made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), output, form))
+        outputs = tuple(self.output(root) for root in self.graph.roots)
+        made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
                 self._check(feature)
@@ -244,7 +244,7 @@ class _Planner:
         if key in self._head_of:
             return self._head_of[key]
         refusals: list[tuple[int, ExactnessError]] = []
-        for candidate in candidates(self.graph, index, self.code, self.dtype):
+        for candidate in candidates(self.graph, index, self.code, self.dtype, self._untied(node)):
             try:
                 candidate.exact.require(self.dtype)
                 head = self._built(index, node, candidate)
@@ -270,6 +270,16 @@ class _Planner:
         assert isinstance(node.op, (Lookup, Total))
         grid = self.dtype.tally if isinstance(node.op, Total) else self.dtype.grid
         return Head(index, node.name, node.op.mask, candidate.label, grid, query, key, candidate.exact)
+
+    def _untied(self, node: Node) -> bool:
+        """Whether a lookup ranks by what depends on the position alone and is different at each."""
+        if not (isinstance(node.op, Lookup) and node.op.ranked):
+            return False
+        z = self.read(node.args[-1], scalar(self.graph.nodes[node.args[-1]].domain))
+        if self._source(list(z)) != "position":
+            return False
+        ranks = self._evaluate(z[0], self._sizes["position"])
+        return len(np.unique(ranks)) == len(ranks)
 
     def _adds_up(self, node: Node) -> bool:
         """Whether a sum is one of totals that heads can add up in one cell; with few heads a layer they cannot."""
@@ -323,9 +333,9 @@ class _Planner:
                 n = min(n, int(np.unique(codes[codes > 0], return_counts=True)[1].max(initial=0)))
         return n
 
-    def output(self) -> tuple[Form, tuple[Lin, ...]]:
-        """The output's form, the narrowest whose logits are exact, and its cells."""
-        node = self.graph.nodes[self.graph.output]
+    def output(self, root: int) -> Output:
+        """An output's form, the narrowest whose logits are exact, and its cells."""
+        node = self.graph.nodes[root]
         refused: ExactnessError | None = None
         for form in output_forms(node.domain):
             # logit of class z: Σ 2·digit·code - |code|²·one, integers; the right class wins by at least 1.
@@ -333,7 +343,7 @@ class _Planner:
             exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
             try:
                 exact.require(self.dtype.reading)
-                return form, self.read(self.graph.output, form)
+                return Output(form, self.read(root, form))
             except ExactnessError as error:
                 refused = error
         assert refused is not None

@@ -60,7 +60,7 @@ class Schedule:
         for f in born:
             for needed in self.plan.inputs(f):
                 read[needed] = max(read[needed], born[f])
-        for f in {ONE_FEATURE}.union(*(lin.features() for lin in self.plan.output)):
+        for f in {ONE_FEATURE}.union(*(lin.features() for output in self.plan.outputs for lin in output.cells)):
             read[f] = len(self.sublayers) + 1  # W_U subtracts |code|²·one
         return read
 

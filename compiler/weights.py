@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .layout import Layout
 from .linear import Lin
 from .ops import Mask
-from .plan import Compute, Copy, Embed, Tally
+from .plan import Compute, Copy, Embed, Output, Tally
 from .schedule import Attention, Mlp
 
 Matrix: TypeAlias = npt.NDArray[np.floating]
@@ -42,7 +42,7 @@ class MlpWeights:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A whole model. Shapes: W_E (V + 1, d_model), W_pos (N + 1, d_model), W_U (d_model, classes); row 0 is BOS."""
+    """A whole model. Shapes: W_E (V + 1, d_model), W_pos (N + 1, d_model), W_U (d_model, Σ classes); row 0 is BOS."""
 
     layout: Layout
     W_E: Matrix
@@ -165,11 +165,15 @@ class _Emitter:
         return MlpWeights(w_in, w_out)
 
     def unembedding(self) -> Matrix:
+        """A block of classes for each output, side by side. Shape (d_model, Σ classes)."""
+        return np.concatenate([self.logits(output) for output in self.plan.outputs], axis=1)
+
+    def logits(self, output: Output) -> Matrix:
         # Class z: 2·code(z)·stream - |code(z)|²·one, greatest at the stream's own code by at least 1; class 0 is ⊥.
-        form, one = self.plan.output_form, self.dims[0][0]
+        form, one = output.form, self.dims[0][0]
         codes = form.encode(np.arange(form.top + 1)).astype(self.real)  # (classes, width)
         w_u = self.zeros(self.layout.d_model, form.top + 1)
-        for c, lin in enumerate(self.plan.output):
+        for c, lin in enumerate(output.cells):
             w_u += self.column(lin)[:, None] * (2 * codes[:, c])
         w_u[one] -= (codes**2).sum(axis=1)
         return w_u

@@ -16,7 +16,7 @@ from ..runtime.files import appearing, config_json, program_json, read_json, reb
 from ..runtime.model import Model
 from ..runtime.module import Shape
 from ..runtime.serial import Json, Reader
-from . import gpt2, llama, onnx
+from . import gguf, gpt2, llama, onnx
 from .card import card, parameters, proof, summary
 from .check import Checked, Expected, sequences
 from .native import Frame
@@ -25,7 +25,7 @@ from .words import Words
 
 FORMAT, VERSION, MAX_SHIFT = "headwork-export", 2, 64
 SIDECAR, CARD = "headwork.json", "README.md"
-TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET)}
+TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,12 @@ def export(
     The program is lowered again for the target's arithmetic, in `code` and `dtype` or in the first that is proved. `check`
     runs the target's own implementation against the interpreter; None does so where it is installed. The directory appears
     whole or not at all, and not at all where the check finds a difference (CheckpointError). Raises ExactnessError with the
-    inequality where the target cannot be exact, InputError for unknown options and for symbols that are no words.
+    inequality where the target cannot be exact, InputError for unknown options and for symbols that are no words, or for several outputs.
     """
     spec = _target(target)
+    if len(model.output_forms) > 1:
+        returned = f"{len(model.graph.outputs)} values" if len(model.graph.outputs) > 1 else "a value and a guard"
+        raise InputError(f"{model.name} gives {returned}, and a checkpoint has one vocabulary", hint="export a program of one value")
     if dtype not in ("auto", "float32", "float64"):
         raise InputError(f"dtype {dtype!r} is none that a checkpoint is written in", hint="use auto, float32 or float64")
     store = spec.storage

@@ -1,4 +1,4 @@
-"""Engines: where the blocks of a protocol run. `run_protocol` is the driver, the same for all of them.
+"""Engines: where the blocks of a protocol run. `run_blocks` is the driver, the same for all of them.
 
 An engine calls pure functions and keeps their results by handle; results that are arguments of the next call go straight
 from worker to worker. Scheduling, moving data and repeating what was lost is its business.
@@ -7,31 +7,42 @@ from worker to worker. Scheduling, moving data and repeating what was lost is it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol as Interface
+from typing import TypeAlias
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import CapacityError, InputError
 from ..compiler.ops import Token
 from ..runtime.tokens import decode_value, encode
-from .language import overflow
-from .superstep import Block, bounds, script, start, superstep
+from .superstep import Block, Summary, bounds, script, start, superstep
 from .trace import Trace
+
+Results: TypeAlias = list[Symbol | None] | list[tuple[Symbol | None, ...]]
 
 
 class Engine(Interface):
     """What a driver asks of an engine."""
+
+    def put(self, value: object) -> object:
+        """A handle of a value that many calls are given, so that it travels to each worker once."""
+        ...
 
     def call(self, function: Callable[..., list[object]], args: Sequence[object], results: int) -> list[object]:
         """Handles of the results of a pure function that returns a list of so many; arguments may be handles."""
         ...
 
     def fetch(self, handles: Sequence[object]) -> list[object]:
-        """The values behind handles."""
+        """The values behind handles, when they are there. Raises EngineError where they cannot be had."""
         ...
 
 
 class Local:
     """Everything in this process, at once: the reference."""
+
+    def put(self, value: object) -> object:
+        """The value is the handle."""
+        return value
 
     def call(self, function: Callable[..., list[object]], args: Sequence[object], results: int) -> list[object]:
         """The results themselves are the handles."""
@@ -44,18 +55,45 @@ class Local:
         return list(handles)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the machines returned, and what it took: rounds of the model, workers, and messages that machines sent.
+
+    A question and its answer are two messages. An all-reduce counts one of each machine, a broadcast one to each.
+    """
+
+    results: Results
+    rounds: int
+    workers: int
+    messages: int
+
+
 def run_protocol(
     trace: Trace,
     tokens: Sequence[Symbol],
     engine: Engine | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Symbol | None] | list[tuple[Symbol | None, ...]]:
+) -> Results:
     """The results of a protocol's machines, one a token, message by message: values, or tuples where tuples are returned.
 
-    `workers` blocks of machines run on the engine, this process if none is given; `progress` is told the exchanges done and
-    how many there are. Raises CapacityError naming the round, the machine and the senders where an inbox overflows,
-    InputError for unknown symbols and for more tokens than machines.
+    `workers` blocks of machines run on the engine, this process if none is given; `progress` is told the rounds done and how
+    many there are. Raises CapacityError naming the round, the machine and the senders where an inbox overflows, InputError
+    for unknown symbols and for more tokens than machines, EngineError where the engine gives up.
+    """
+    return run_blocks(trace, tokens, engine, workers, progress).results
+
+
+def run_blocks(
+    trace: Trace,
+    tokens: Sequence[Symbol],
+    engine: Engine | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """As `run_protocol`, with what the run took.
+
+    Every superstep waits for the one before: only its Summary is fetched, blocks and records stay with the workers.
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"the number of workers is {workers!r}", hint="give an integer of at least 1")
@@ -68,25 +106,28 @@ def run_protocol(
     token = next((i for i, node in enumerate(trace.graph.nodes) if isinstance(node.op, Token)), None)
     blocks: list[object] = [start(ids[ends[w] : ends[w + 1]], ends[w], len(ids), token) for w in range(workers)]
     parts: list[list[object]] = [[] for _ in range(workers)]
-    steps = len(plan.exchanges) + 1
-    for step in range(steps):
-        made = [runner.call(superstep, [plan, step, workers, blocks[w], *parts[w]], 1 + workers) for w in range(workers)]
+    shared, messages = runner.put(plan), 0
+    for step in range(len(plan.exchanges) + 1):
+        made = [runner.call(superstep, [shared, step, workers, blocks[w], *parts[w]], 2 + workers) for w in range(workers)]
         blocks = [handles[0] for handles in made]
-        parts = [[handles[1 + w] for handles in made] for w in range(workers)]
-        if step and plan.exchanges[step - 1].phase == "deliver":
-            _require_capacity(runner.fetch(blocks))
+        parts = [[handles[2 + w] for handles in made] for w in range(workers)]
+        summaries = [s for s in runner.fetch([handles[1] for handles in made]) if isinstance(s, Summary)]
+        _require_capacity(summaries)
+        messages += sum(s.messages for s in summaries)
         if progress is not None:
-            progress(step, steps - 1)
+            after = plan.exchanges[step].round if step < len(plan.exchanges) else trace.rounds + 1
+            progress(after - 1, trace.rounds)
     done = [block for block in runner.fetch(blocks) if isinstance(block, Block)]
-    columns = [[value for block in done for value in block.columns[o]] for o in trace.outputs]
-    domains = [trace.graph.nodes[o].domain for o in trace.outputs]
+    columns = [[value for block in done for value in block.columns[o]] for o in trace.graph.outputs]
+    domains = [trace.graph.nodes[o].domain for o in trace.graph.outputs]
     shown = [[decode_value(sizes, domain, v) for v in column] for domain, column in zip(domains, columns, strict=True)]
-    return shown[0] if trace.single else list(zip(*shown, strict=True))
+    results: Results = shown[0] if trace.graph.single else list(zip(*shown, strict=True))
+    return Run(results, trace.rounds, workers, messages)
 
 
-def _require_capacity(blocks: Sequence[object]) -> None:
+def _require_capacity(summaries: Sequence[Summary]) -> None:
     """Raise the error of the first machine that overflowed."""
-    found = [overflow for block in blocks if isinstance(block, Block) for overflow in block.overflows]
+    found = [overflow for summary in summaries for overflow in summary.overflows]
     if found:
         first = min(found, key=lambda o: (o.round, o.machine))
-        raise CapacityError(*overflow(first.round, first.machine, first.senders, first.capacity, first.line))
+        raise CapacityError.overflow(first.round, first.machine, first.senders, first.capacity, first.line)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Generic, Literal, TypeAlias, TypeVar, cast, overload
 
 from ..compiler.errors import CapacityError, DomainError, Location, ProgramError, caller
 from ..compiler.language.value import Value, boolean, number, numeric, require_value, same_kind, value_of
@@ -15,19 +15,33 @@ from ..compiler.ops import Affine, Clip
 from .ops import HOW, Combine, Deliver, Gather, How, Received, Reduce, Request, Sender, Word
 from .trace import CallKind, ProtocolBuilder, builder_of
 
-Payload: TypeAlias = Value | tuple[Value, ...]
+Tuple: TypeAlias = tuple[Value, ...]
+Payload: TypeAlias = Value | Tuple
+P = TypeVar("P", Value, Tuple)
 Pattern: TypeAlias = Callable[[int], int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
-    """What a machine received in one round, ordered by sender, then by slot."""
+class Inbox(Generic[P]):
+    """What a machine received in one round, ordered by sender, then by slot.
+
+    Combinations of tuples are taken word by word; `word(w)` reads one word, where not all of them can be combined.
+    """
 
     builder: ProtocolBuilder
     shuffle: int
     payloads: tuple[tuple[Value, ...], ...]  # by slot, by word
     capacity: int
     tuples: bool
+    chosen: tuple[int, ...]  # the words that are read
+
+    def word(self, number: int) -> Inbox[Value]:
+        """The same inbox with one word of its tuples, counted from 0: `inbox.word(1).max`."""
+        words = range(len(self.payloads[0]))
+        if not self.tuples or isinstance(number, bool) or number not in words:
+            what = f"messages of {len(words)} words" if self.tuples else "messages that are no tuples"
+            raise DomainError(f"word({number!r}) is asked of {what}", caller(), "words count from 0")
+        return Inbox(self.builder, self.shuffle, self.payloads, self.capacity, False, (number,))
 
     @property
     def count(self) -> Value:
@@ -42,35 +56,35 @@ class Inbox:
         return [value_of(self.builder, Sender(rank), [self.shuffle], line) for rank in range(self.capacity)]
 
     @property
-    def messages(self) -> list[Value] | list[tuple[Value, ...]]:
+    def messages(self) -> list[P]:
         """The messages, `inbox` of them: values, or tuples where tuples were sent; ⊥ beyond the last."""
         line = caller()
         self._bounded("messages", line)
-        rows = [tuple(self._word(rank, w, line) for w in range(len(self.payloads[0]))) for rank in range(self.capacity)]
-        return rows if self.tuples else [row[0] for row in rows]
+        rows = [tuple(self._word(rank, w, line) for w in self.chosen) for rank in range(self.capacity)]
+        return cast("list[P]", rows if self.tuples else [row[0] for row in rows])
 
     @property
-    def sum(self) -> Value | tuple[Value, ...]:
+    def sum(self) -> P:
         """The sum of what arrived, word by word; ⊥ adds nothing."""
         return self._combined("sum")
 
     @property
-    def min(self) -> Value | tuple[Value, ...]:
+    def min(self) -> P:
         """The least of what arrived, word by word; ⊥ where nothing did."""
         return self._combined("min")
 
     @property
-    def max(self) -> Value | tuple[Value, ...]:
+    def max(self) -> P:
         """The greatest of what arrived, word by word; ⊥ where nothing did."""
         return self._combined("max")
 
     @property
-    def any(self) -> Value | tuple[Value, ...]:
+    def any(self) -> P:
         """Whether something true arrived, word by word."""
         return self._combined("any")
 
     @property
-    def first(self) -> Value | tuple[Value, ...]:
+    def first(self) -> P:
         """The message of the least sender; ⊥ where nothing arrived."""
         return self._combined("first")
 
@@ -83,19 +97,23 @@ class Inbox:
         args = [self.shuffle, *(slot[word].index for slot in self.payloads)]
         return value_of(self.builder, Word(rank, word, len(self.payloads)), args, line)
 
-    def _combined(self, how: How) -> Value | tuple[Value, ...]:
+    def _combined(self, how: How) -> P:
         line = caller()
         found: list[Value] = []
-        for word in range(len(self.payloads[0])):
+        for word in self.chosen:
             column = [slot[word] for slot in self.payloads]
             for value in column:
                 _combinable(how, f"inbox.{how}", value, line)
             op = Combine(how, word, len(column))
             found.append(value_of(self.builder, op, [self.shuffle, *(v.index for v in column)], line))
-        return tuple(found) if self.tuples else found[0]
+        return cast("P", tuple(found) if self.tuples else found[0])
 
 
-def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], inbox: int | Literal["any"] | None = None) -> Inbox:
+@overload
+def shuffle(to: Value, payload: P, inbox: int | Literal["any"] | None = None) -> Inbox[P]: ...
+@overload
+def shuffle(to: Sequence[Value], payload: Sequence[P], inbox: int | Literal["any"] | None = None) -> Inbox[P]: ...
+def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], inbox: int | Literal["any"] | None = None) -> object:
     """One round: every machine sends a message in each slot, `payload[r]` to the machine `to[r]`; the inbox is what it gets.
 
     A destination that is ⊥ or no machine's number sends nothing. A payload is a value or a tuple of values. `inbox` says how
@@ -125,14 +143,18 @@ def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], i
     start = builder.call("shuffle", rounds, why, line)
     op = Deliver(start, len(targets), len(payloads[0]), capacity)
     args = [*(p.index for p in pointers), *(v.index for slot in payloads for v in slot)]
-    return Inbox(builder, builder.add(op, args, "shuffle", line), payloads, capacity, tuples)
+    return Inbox(builder, builder.add(op, args, "shuffle", line), payloads, capacity, tuples, tuple(range(len(payloads[0]))))
 
 
-def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload]) -> Inbox:
+@overload
+def scatter(to: Pattern, payload: P) -> Inbox[P]: ...
+@overload
+def scatter(to: Sequence[Pattern], payload: Sequence[P]) -> Inbox[P]: ...
+def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload]) -> object:
     """One round whose pattern does not depend on data: slot r of machine i goes to machine `to[r](i)`, None for nowhere.
 
-    Lowers to one head for each colour of the pattern's bipartite graph, s by Kőnig's theorem. Raises CapacityError
-    where the pattern sends or brings a machine more messages than the memory s.
+    Lowers to as many heads as any machine receives messages, at most s. Raises CapacityError where the
+    pattern sends or brings a machine more messages than the memory s.
     """
     line = caller()
     patterns = list(to) if isinstance(to, Sequence) else [to]
@@ -150,11 +172,11 @@ def scatter(to: Pattern | Sequence[Pattern], payload: Payload | Sequence[Payload
                 received.setdefault(target, []).append(sender)
     for target, senders in sorted(received.items()):
         if len(senders) > builder.memory:
-            raise CapacityError(*overflow(start, target, senders, builder.memory, line))
+            raise CapacityError.overflow(start, target, senders, builder.memory, line)
     capacity = max(map(len, received.values()), default=1)
     op = Deliver(start, len(patterns), len(payloads[0]), capacity, rows)
     index = builder.add(op, [v.index for slot in payloads for v in slot], "scatter", line)
-    return Inbox(builder, index, payloads, capacity, tuples)
+    return Inbox(builder, index, payloads, capacity, tuples, tuple(range(len(payloads[0]))))
 
 
 def gather(frm: Pattern, value: Value) -> Value:
@@ -174,9 +196,11 @@ def gather(frm: Pattern, value: Value) -> Value:
     return value_of(builder, Gather(start, tuple(sources)), [value.index], line)
 
 
-def request(
-    address: Value | Sequence[Value], value: Payload | Sequence[Payload]
-) -> Value | tuple[Value, ...] | list[Value | tuple[Value, ...]]:
+@overload
+def request(address: Value, value: P) -> P: ...
+@overload
+def request(address: Sequence[Value], value: P | list[P]) -> list[P]: ...
+def request(address: Value | Sequence[Value], value: object) -> object:
     """Ask the machine at an address for its value (or tuple of values), ⊥ where there is none; a list asks several machines.
 
     Two rounds of the model, one attention layer. Any number of machines may ask for the same value: a pull has free
@@ -207,7 +231,7 @@ def request(
         tuple(answer(p, w) for w in cast("tuple[object, ...]", row)) if isinstance(row, tuple) else answer(p, row)
         for p, row in zip(pointers, rows, strict=True)
     ]
-    return found if several else found[0]
+    return cast("list[Value]", found) if several else found[0]
 
 
 def broadcast(value: Value, source: int = 1) -> Value:
@@ -221,22 +245,32 @@ def broadcast(value: Value, source: int = 1) -> Value:
     return value_of(builder, Gather(start, (source,) * n), [value.index], line)
 
 
-def all_reduce(value: Value, how: How = "sum") -> Value:
-    """The values of all machines together, at every machine: 2·ceil(log_s N) rounds of the model, one attention layer."""
+def all_reduce(value: P, how: How = "sum") -> P:
+    """The values of all machines together, word by word of a tuple, at every machine.
+
+    2·ceil(log_s N) rounds of the model, one attention layer. Raises DomainError for an unknown `how`.
+    """
     line = caller()
-    builder = builder_of("all_reduce()", value)
+    words = cast("Tuple", value if isinstance(value, tuple) else (value,))
+    if not words:
+        raise DomainError("all_reduce() was given no word", line, "give a value, or a tuple of values")
+    builder = builder_of("all_reduce()", words[0])
     if how not in HOW:
         raise DomainError(f"all_reduce() was given how={how!r}", line, f"give one of {', '.join(HOW)}")
-    _combinable(how, f"all_reduce({how})", value, line)
+    for word in words:
+        require_value("all_reduce()", word, builder, line)
+        _combinable(how, f"all_reduce({how})", word, line)
     start = builder.call("all_reduce", 2 * _tree(builder), f"a tree of fan-in {builder.memory}, and back", line)
-    return value_of(builder, Reduce(start, how), [value.index], line)
+    found = tuple(value_of(builder, Reduce(start, how), [word.index], line) for word in words)
+    return cast("P", found if isinstance(value, tuple) else found[0])
 
 
-def overflow(round_: int, machine: int, senders: Sequence[int], capacity: int, line: Location | None) -> tuple[str, Location | None, str]:
-    """The parts of the error for a machine that was sent more than its inbox holds."""
-    named = ", ".join(map(str, senders[:8])) + (", …" if len(senders) > 8 else "")
-    fact = f"round {round_}: machine {machine} was sent {len(senders)} messages, its inbox holds {capacity} (from machines {named})"
-    return fact, line, "give the machines more memory, or send over more rounds"
+def machine(number: Value) -> Value:
+    """The machine of that number as an address, ⊥ where there is none: no communication, and no round.
+
+    Addresses that are passed on as such, and asked for again, cost no local step in between.
+    """
+    return _pointer("machine()", number, builder_of("machine()", number), caller())
 
 
 def _tree(builder: ProtocolBuilder) -> int:
@@ -310,4 +344,4 @@ def _combinable(how: How, what: str, value: Value, line: Location | None) -> Non
         number(what, value, line)
 
 
-__all__ = ["CallKind", "Inbox", "all_reduce", "broadcast", "gather", "overflow", "request", "scatter", "shuffle"]
+__all__ = ["CallKind", "Inbox", "all_reduce", "broadcast", "gather", "machine", "request", "scatter", "shuffle"]

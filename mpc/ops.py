@@ -41,7 +41,7 @@ class Deliver(Op):
         return self.slots * (self.words + (not self.pattern))
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
-        return Domain("int", 0, self.slots * sizes.length)
+        return Domain("int", 0, self.capacity if self.pattern else self.slots * sizes.length)
 
     def label(self) -> str:
         return f"shuffle in round {self.round}" + (", pattern known" if self.pattern else "")

@@ -11,9 +11,9 @@ from typing import TypeAlias
 from ..compiler.domain import Alphabet, Sizes, Symbol
 from ..compiler.errors import InputError, Location, ProgramError
 from ..compiler.graph import Graph
-from ..compiler.language import Program, Value, table
+from ..compiler.language import Program, Value
 from ..compiler.numerics import dtype_named
-from ..compiler.ops import Position, Token
+from ..compiler.ops import Position, Table, Token
 from .trace import ProtocolBuilder, Trace
 
 Memory: TypeAlias = int | Callable[[int], int]
@@ -92,31 +92,29 @@ class Protocol(Program):
         names = [name for name in self.inputs if name not in GIVEN]
         known: dict[str, Value | int] = {"me": me, "machines": builder.sizes.length, "memory": builder.memory}
         found = {name: known[name] for name in self.inputs if name in GIVEN}
-        if len(names) == 1 and not builder.sizes.alphabet.numeric:
-            symbols = builder.sizes.alphabet.symbols
-            numbers = all(isinstance(s, int) for s in symbols)
-            found[names[0]] = table(lambda symbol: symbol, token) if numbers else token
-        elif len(names) == 1:
-            found[names[0]] = token
-        else:
-            for place, name in enumerate(names):
-                found[name] = self._word(token, place, len(names))
+        if len(names) == 1:
+            found[names[0]] = self._word(token, names[0], list(builder.sizes.alphabet.symbols), plain=True)
+            return found
+        for symbol in builder.sizes.alphabet.symbols:
+            if not isinstance(symbol, tuple) or len(symbol) != len(names):
+                fact = f"protocol {self.name} takes {len(names)} words and the alphabet holds {symbol!r}"
+                raise ProgramError(fact, _place(self.function), f"give symbols that are tuples of {len(names)}")
+        columns: list[tuple[object, ...]] = list(zip(*builder.sizes.alphabet.symbols, strict=True))  # pyright: ignore[reportArgumentType]
+        for name, column in zip(names, columns, strict=True):
+            found[name] = self._word(token, name, column, plain=False)
         return found
 
-    def _word(self, token: Value, place: int, count: int) -> Value:
-        """One word of a machine's input."""
-        for symbol in token.builder.sizes.alphabet.symbols:
-            if not isinstance(symbol, tuple) or len(symbol) != count:
-                raise ProgramError(
-                    f"protocol {self.name} takes {count} words and the alphabet holds {symbol!r}",
-                    _place(self.function),
-                    f"give symbols that are tuples of {count}",
-                )
-
-        def word(symbol: Sequence[object]) -> object:
-            return symbol[place]
-
-        return table(word, token)
+    def _word(self, token: Value, name: str, column: Sequence[object], plain: bool) -> Value:
+        """An input word: an integer or a boolean for every symbol, None for ⊥; symbols of another kind are words as they are."""
+        kinds = {type(entry) for entry in column if entry is not None}
+        if kinds <= {int} or kinds == {bool}:
+            entries = tuple(None if entry is None else int(entry) for entry in column)  # pyright: ignore[reportArgumentType]
+            op = Table("bool" if kinds == {bool} else "int", (0,), (len(entries),), entries, name)
+            return Value(token.builder, token.builder.add(op, [token.index], name))
+        if plain:
+            return token
+        fact = f"protocol {self.name} has the input word {name} of {', '.join(sorted(k.__name__ for k in kinds))}"
+        raise ProgramError(fact, _place(self.function), "words of tuples are integers or booleans, None for none; number other things")
 
 
 def protocol(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from ..compiler.errors import Location
 from ..compiler.graph import Graph, Node
@@ -21,6 +21,7 @@ from .trace import Trace
 
 Record: TypeAlias = tuple[int | None, ...]  # where to, then what: the exchange's own business
 Phase: TypeAlias = Literal["deliver", "ask", "answer", "gather", "reduce"]
+T = TypeVar("T")
 
 PHASES: dict[type, tuple[Phase, ...]] = {
     Deliver: ("deliver",),
@@ -41,11 +42,15 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A protocol as alternating local steps and exchanges: local[e] are the nodes computed before exchange e."""
+    """A protocol as alternating local steps and exchanges: local[e] are the nodes computed before exchange e.
+
+    held[e] are the nodes whose values are needed after exchange e is sent; a block forgets the others.
+    """
 
     graph: Graph
     exchanges: tuple[Exchange, ...]
     local: tuple[tuple[int, ...], ...]
+    held: tuple[frozenset[int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,16 @@ class Overflow:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What the driver must know of a superstep: how many messages machines sent in it, and the inboxes that overflowed."""
+
+    messages: int
+    overflows: tuple[Overflow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """What a worker knows of its machines `lo`..`hi` - 1: values by node, inboxes by shuffle, and what overflowed."""
+    """What a worker knows of its machines, `lo` + 1 to `hi`: values by node, inboxes by shuffle, questions of this superstep."""
 
     lo: int
     hi: int
@@ -69,7 +82,6 @@ class Block:
     columns: dict[int, Column] = field(default_factory=dict)
     inboxes: dict[int, list[list[Message]]] = field(default_factory=dict)
     asked: dict[int, list[Record]] = field(default_factory=dict)
-    overflows: tuple[Overflow, ...] = ()
 
 
 def script(trace: Trace) -> Script:
@@ -79,20 +91,28 @@ def script(trace: Trace) -> Script:
     ready: dict[int, int] = {}  # communication node -> the local step in which its value is there
     for call in trace.calls:
         members = tuple(i for i, n in enumerate(nodes) if getattr(n.op, "round", None) == call.round)
-        by_kind: dict[type, tuple[Phase, ...]] = {
-            Deliver: ("deliver",),
-            Request: ("ask", "answer"),
-            Gather: ("gather",),
-            Reduce: ("reduce",),
-        }
-        for phase in by_kind[type(nodes[members[0]].op)] if members else ():
+        for phase in PHASES[type(nodes[members[0]].op)] if members else ():
             exchanges.append(Exchange(phase, call.round, members))
         ready.update((i, len(exchanges)) for i in members)
     step: list[int] = []
     for i, node in enumerate(nodes):
         step.append(ready.get(i, max((step[a] for a in node.args), default=0)))
     local = tuple(tuple(i for i in range(len(nodes)) if i not in ready and step[i] == e) for e in range(len(exchanges) + 1))
-    return Script(trace.graph, tuple(exchanges), local)
+    return Script(trace.graph, tuple(exchanges), local, _held(trace, exchanges, local))
+
+
+def _held(trace: Trace, exchanges: Sequence[Exchange], local: Sequence[Sequence[int]]) -> tuple[frozenset[int], ...]:
+    """The nodes still needed after each step: those read later, answered later, or returned."""
+    nodes = trace.graph.nodes
+    needed = set(trace.graph.outputs)
+    held: list[frozenset[int]] = []
+    for step in reversed(range(len(local))):
+        held.append(frozenset(needed))
+        if step < len(exchanges):
+            needed.update(exchanges[step].nodes, *(nodes[i].args for i in exchanges[step].nodes))
+        for i in local[step]:
+            needed.update(nodes[i].args)
+    return tuple(reversed(held))
 
 
 def bounds(machines: int, workers: int) -> list[int]:
@@ -107,21 +127,29 @@ def start(ids: Sequence[int], lo: int, machines: int, token: int | None) -> Bloc
 
 
 def superstep(plan: Script, step: int, workers: int, block: Block, *incoming: Sequence[Record]) -> list[object]:
-    """Take in what exchange `step - 1` brought, compute, and send exchange `step`: the new block, then records for each worker."""
-    block = Block(block.lo, block.hi, block.machines, dict(block.columns), dict(block.inboxes), {}, block.overflows)
-    if step:
-        block = _take_in(plan, plan.exchanges[step - 1], block, [record for part in incoming for record in part])
+    """Take in what exchange `step - 1` brought, compute, send exchange `step`: the new block, a Summary, records for each worker."""
+    block = Block(block.lo, block.hi, block.machines, dict(block.columns), dict(block.inboxes))
+    overflows = _take_in(plan, plan.exchanges[step - 1], block, [r for part in incoming for r in part]) if step else []
     for i in plan.local[step]:
         if i not in block.columns:
             block.columns[i] = _values(plan.graph.nodes[i], block)
     parts: list[list[Record]] = [[] for _ in range(workers)]
+    sent: list[tuple[int, Record]] = []
     if step < len(plan.exchanges):
         ends = bounds(block.machines, workers)
         owner = [w for w in range(workers) for _ in range(ends[w], ends[w + 1])]
-        for target, record in _sent(plan, plan.exchanges[step], block):
+        sent = _sent(plan, plan.exchanges[step], block)
+        for target, record in sent:
             for w in [owner[target - 1]] if target else range(workers):
                 parts[w].append(record)
-    return [block, *parts]
+    held = plan.held[step]
+    kept = Block(block.lo, block.hi, block.machines, _only(block.columns, held), _only(block.inboxes, held))
+    return [kept, Summary(len(sent), tuple(overflows)), *parts]
+
+
+def _only(known: dict[int, T], held: frozenset[int]) -> dict[int, T]:
+    """What is still needed of what is known by node."""
+    return {i: value for i, value in known.items() if i in held}
 
 
 def _values(node: Node, block: Block) -> Column:
@@ -183,9 +211,9 @@ def _sent(plan: Script, exchange: Exchange, block: Block) -> list[tuple[int, Rec
     return sent
 
 
-def _take_in(plan: Script, exchange: Exchange, block: Block, records: Sequence[Record]) -> Block:
-    """A block with what arrived: inboxes, questions to answer, or values."""
-    overflows = list(block.overflows)
+def _take_in(plan: Script, exchange: Exchange, block: Block, records: Sequence[Record]) -> list[Overflow]:
+    """Write what arrived into a block: inboxes, questions to answer, or values; returns what overflowed."""
+    overflows: list[Overflow] = []
     n = block.hi - block.lo
     for i in exchange.nodes:
         node = plan.graph.nodes[i]
@@ -216,4 +244,4 @@ def _take_in(plan: Script, exchange: Exchange, block: Block, records: Sequence[R
                 block.columns[i] = [combine(how, [record[2] for record in ordered])] * n
             case _:
                 raise AssertionError(f"{node.op} takes no part in an exchange")
-    return Block(block.lo, block.hi, block.machines, block.columns, block.inboxes, block.asked, tuple(overflows))
+    return overflows

@@ -30,8 +30,6 @@ class Trace:
     """A protocol for N machines of `memory` words: local operations and communication in one graph."""
 
     graph: Graph
-    outputs: tuple[int, ...]
-    single: bool
     calls: tuple[Call, ...]
     memory: int
 
@@ -49,12 +47,14 @@ class Trace:
         rows = [(f"%{i}", n.name, describe(n), str(n.domain)) for i, n in enumerate(self.graph.nodes)]
         widths = [max(len(row[c]) for row in rows) for c in range(3)]
         lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, f"returns {', '.join(f'%{o}' for o in self.outputs)}"])
+        return "\n".join([*lines, f"returns {', '.join(f'%{o}' for o in self.graph.outputs)}"])
 
 
 @dataclass
 class ProtocolBuilder(Builder):
     """Builds a protocol's graph and counts its rounds."""
+
+    integers = True
 
     name: str
     sizes: Sizes
@@ -77,8 +77,8 @@ class ProtocolBuilder(Builder):
         for node in self.nodes:
             used[node.name] = count = used.get(node.name, 0) + 1
             nodes.append(node if count == 1 else Node(node.op, node.args, node.domain, f"{node.name}.{count}", node.line))
-        graph = Graph(self.name, self.sizes, tuple(nodes), outputs[0], tuple(self.notes))
-        return Trace(graph, tuple(outputs), single, tuple(self.calls), self.memory)
+        graph = Graph(self.name, self.sizes, tuple(nodes), tuple(outputs), single, notes=tuple(self.notes))
+        return Trace(graph, tuple(self.calls), self.memory)
 
 
 def builder_of(what: str, value: object) -> ProtocolBuilder:

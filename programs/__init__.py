@@ -36,7 +36,7 @@ _LIBRARY = (
     *(previous.ENTRY, induction.ENTRY, khop.ENTRY, skip_trigram.ENTRY, recall.ENTRY, compose.ENTRY, ioi.ENTRY),
     *(counts.LENGTH, counts.HISTOGRAM, counts.COUNT_LESS_FREQUENT, reverse.ENTRY, sort.SORT, sort.SORT_BY, sort.SORT_BY_FREQUENCY),
     *(frequency.MOST_FREQUENT, frequency.MAJORITY, frequency.FRACTION_OF_PREVIOUS, prefix_sum.PARITY, prefix_sum.PREFIX_SUM),
-    *(dyck.DYCK1, dyck.DYCK_K, dyck.SHUFFLE_DYCK, ngram.BIGRAM, ngram.NGRAM, automaton.ENTRY, addition.ENTRY),
+    *(dyck.DYCK1, dyck.DYCK_K, dyck.SHUFFLE_DYCK, ngram.BIGRAM, ngram.NGRAM, ngram.NGRAM_COUNTS, automaton.ENTRY, addition.ENTRY),
     *(memory.ENTRY, nearest.ENTRY),
     *(counter.ENTRY, hop_by_steps.ENTRY, automaton_by_steps.ENTRY, turing.ENTRY),  # on their own text
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..compiler.domain import Symbol
@@ -17,7 +17,7 @@ class Case:
     """An input of a protocol, one symbol a machine, and what it shows: a path, a star, many senders to one machine, …"""
 
     title: str
-    machines: list[Symbol]
+    machines: Sequence[Symbol]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,3 +57,42 @@ class ProtocolEntry:
     def protocol(self, **parameters: object) -> Protocol:
         """The protocol for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
+
+
+def always(count: int) -> Callable[..., int]:
+    """The number of layers of a protocol that takes the same number whatever its length and parameters are."""
+
+    def layers(length: int, **parameters: object) -> int:
+        return count
+
+    return layers
+
+
+def levels(length: int, base: int) -> int:
+    """ceil(log_base length), at least 1: the depth of a tree over so many machines."""
+    depth, reached = 1, base
+    while reached < length:
+        depth, reached = depth + 1, reached * base
+    return depth
+
+
+def at_least(protocol: str, parameter: str, value: int, least: int) -> None:
+    """Check an integer parameter. Raises InputError where it is smaller than `least`."""
+    if value < least:
+        raise InputError(f"protocol {protocol} was given {parameter}={value}", hint=f"give {parameter} of at least {least}")
+
+
+def one_of(protocol: str, parameter: str, value: str, choices: Iterable[str]) -> None:
+    """Check a parameter that is one of a few words. Raises InputError naming them."""
+    if value not in choices:
+        raise InputError(f"protocol {protocol} was given {parameter}={value!r}", hint=f"give {parameter} as {' or '.join(choices)}")
+
+
+def numbers(machines: Sequence[Symbol]) -> list[int]:
+    """The input words of machines that hold one number each."""
+    return [int(str(symbol)) for symbol in machines]
+
+
+def pairs(machines: Sequence[Symbol]) -> list[tuple[int, int]]:
+    """The input words of machines that hold two numbers each."""
+    return [(a, b) for symbol in machines if isinstance(symbol, tuple) for a, b in [symbol]]

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..compiler.domain import Symbol
+from ..compiler.domain import Domain, Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
 from . import cases
-from .interpreter import Column, interpret_graph
+from .interpreter import Column, interpret_graph, interpret_roots
 from .model import Model, Probe
 from .module import Attention
 from .tokens import decode_value, encode
@@ -90,7 +90,7 @@ def check(
     inputs: Sequence[Sequence[Symbol]] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Compare every value the model writes, and its output, with the interpreter.
+    """Compare every value the model writes, its outputs and its guard with the interpreter.
 
     Inputs: all sequences up to length `exhaustive` (chosen small if None, none if 0), then `samples` sequences of the
     given `lengths` (1, 2, 3, N/2, N - 1, N if None): random, few symbols, all equal, alternating, no match, one match
@@ -136,7 +136,7 @@ def _batches(rows: list[list[int]]) -> Iterator[list[list[int]]]:
 @torch.no_grad()
 def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
     ids = torch.tensor(rows, dtype=torch.long, device=model.module.W_E.device)
-    wanted = [interpret_graph(model.graph, row)[model.graph.output] for row in rows]
+    wanted = [interpret_roots(model.graph, row) for row in rows]
     inner = [interpret_graph(model.optimised, row) for row in rows]
     report.sequences += len(rows)
     report.positions += ids.numel()
@@ -154,7 +154,8 @@ def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
             _check_probe(model, probe, stream[:, 1:, list(probe.dims)], rows, inner, report)
         previous = x
     assert x is not None
-    _check_output(model, x[:, 1:], rows, wanted, report)
+    for block, logits in enumerate(model.module.split(model.module.unembed(x[:, 1:]))):
+        _check_output(model, block, logits, rows, [columns[block] for columns in wanted], report)
 
 
 def expected(model: Model, probe: Probe, row: list[int], values: list[Column]) -> tuple[Ints, npt.NDArray[np.bool_]]:
@@ -193,10 +194,9 @@ def _check_probe(model: Model, probe: Probe, cells: np.ndarray, rows: list[list[
         _first(report, model, rows[b], f"{probe.name} ({probe.form})", probe.block, i + 1, _text(codes[b, i], probe.form), got)
 
 
-def _check_output(model: Model, x: torch.Tensor, rows: list[list[int]], wanted: list[Column], report: Report) -> None:
-    logits = model.module.unembed(x)
+def _check_output(model: Model, block: int, logits: torch.Tensor, rows: list[list[int]], wanted: list[Column], report: Report) -> None:
     classes = logits.argmax(-1).cpu().numpy()  # (B, n)
-    off = model.output_form.off
+    off = model.output_forms[block].off
     right = np.array([[0 if v is None else v - off for v in column] for column in wanted])
     report.values += right.size
     wrong = classes != right
@@ -206,14 +206,14 @@ def _check_output(model: Model, x: torch.Tensor, rows: list[list[int]], wanted: 
         report.smallest_margin = min(report.smallest_margin, float((top[..., 0] - top[..., 1]).min()))
     if wrong.any():
         b, i = np.argwhere(wrong)[0]
-        domain = model.output_domain
+        domain = model.graph.nodes[model.graph.roots[block]].domain
         values = [int(c) + off if c else None for c in (right[b, i], classes[b, i])]
-        want, got = (_symbol(decode_value(model.graph.sizes, domain, v) if _inside(model, v) else f"class {v}") for v in values)
-        _first(report, model, rows[b], "the output", None, i + 1, want, got)
+        want, got = (_symbol(decode_value(model.graph.sizes, domain, v) if _inside(model, domain, v) else f"class {v}") for v in values)
+        _first(report, model, rows[b], model.graph.titles()[block], None, i + 1, want, got)
 
 
-def _inside(model: Model, value: int | None) -> bool:
-    return value is None or model.output_domain.kind != "token" or 0 <= value < len(model.alphabet)
+def _inside(model: Model, domain: Domain, value: int | None) -> bool:
+    return value is None or domain.kind != "token" or 0 <= value < len(model.alphabet)
 
 
 def _symbol(value: object) -> str:

@@ -40,6 +40,9 @@ def explain(model: Model) -> str:
                 lines.append(f"             code {record.code}: {record.inequality} = {record.steps:,} <= {dtype.limit:,}")
         else:
             lines.append(f"block {b:<3}  MLP of {block.d_mlp} units: {_values(model, b) or 'clears what is dead'}")
+    if len(model.output_forms) > 1:
+        classes = zip(model.graph.titles(), model.module.shape.classes, strict=True)
+        lines.append("unembedding " + ", ".join(f"{what}: {size:,} classes" for what, size in classes))
     return "\n".join(lines)
 
 

@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 
 from ..compiler.domain import Sizes
 from ..compiler.errors import CheckpointError, InputError
+from ..compiler.forms import Form
+from ..compiler.graph import Graph
 from ..compiler.heads import output_forms
 from ..compiler.numerics import DTYPES
 from ..compiler.plan import Origin
@@ -30,7 +32,7 @@ from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, 
 if TYPE_CHECKING:
     from .module import Mask
 
-FORMAT, VERSION = "headwork", 1
+FORMAT, VERSION = "headwork", 2
 CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
 
 
@@ -120,7 +122,7 @@ def config_json(model: Model) -> Json:
         "alphabet": shape.alphabet,
         "length": shape.length,
         "d_model": shape.d_model,
-        "classes": shape.classes,
+        "classes": list(shape.classes),
         "blocks": blocks,
     }
 
@@ -131,7 +133,7 @@ def program_json(model: Model) -> Json:
         "alphabet": alphabet_json(model.alphabet),
         "graph": graph_json(model.graph),
         "optimised": graph_json(model.optimised),
-        "output_form": form_json(model.output_form),
+        "output_forms": [form_json(form) for form in model.output_forms],
         "probes": [
             {"name": p.name, "value": p.value, "form": form_json(p.form), "dims": list(p.dims), "block": p.block} for p in model.probes
         ],
@@ -158,29 +160,44 @@ def load(directory: str | Path) -> Model:
 def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict[str, torch.Tensor]]) -> Model:
     """A model from its two descriptions and from the tensors for a shape and dtype. Raises CheckpointError as `load` does."""
     shape, dtype = _read_config(config)
-    reader.only("alphabet", "graph", "optimised", "output_form", "probes", "heads")
+    reader.only("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
     alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
     sizes = Sizes(shape.length, alphabet, config.bool("causal"), DTYPES[dtype].mantissa)
     name = config.str("name")
-    output_form = read_form(reader.object("output_form"))
-    if output_form.top + 1 != shape.classes:
-        raise reader.error("output_form", f"has {output_form.top + 1} classes where {CONFIG} says {shape.classes}")
     graph = read_graph(reader.object("graph"), name, sizes)
     optimised = read_graph(reader.object("optimised"), name, sizes)
-    written, lowered = graph.nodes[graph.output].domain, optimised.nodes[optimised.output].domain
-    if written.kind != lowered.kind:
-        raise reader.error("graph.output", f"is {written} where optimised.output is {lowered}")
-    if output_form not in output_forms(lowered):
-        raise reader.error("output_form", f"does not hold {lowered}")
+    forms = _output_forms(reader, shape, graph, optimised)
     return Model(
         graph=graph,
         optimised=optimised,
         module=assemble(shape, tensors(shape, dtype)),
         dtype=dtype,
-        output_form=output_form,
+        output_forms=forms,
         probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
         records=tuple(_record(r, shape) for r in reader.objects("heads")),
     )
+
+
+def _output_forms(reader: Reader, shape: Shape, graph: Graph, optimised: Graph) -> tuple[Form, ...]:
+    """The form of each output, the guard's last: as many as both graphs and the sizes say, each of its value's domain."""
+    rows = reader.objects("output_forms")
+    for what, count in (("graph", len(graph.roots)), ("optimised", len(optimised.roots)), (f"{CONFIG}'s classes", len(shape.classes))):
+        if count != len(rows):
+            raise reader.error("output_forms", f"has {len(rows)} entries where {what} has {count} outputs")
+    if (graph.single, graph.guard is None) != (optimised.single, optimised.guard is None):
+        raise reader.error("graph", "and optimised differ in whether they return a tuple, or have a guard")
+    forms: list[Form] = []
+    for i, (row, classes) in enumerate(zip(rows, shape.classes, strict=True)):
+        form, field = read_form(row), f"output_forms[{i}]"
+        if form.top + 1 != classes:
+            raise reader.error(field, f"has {form.top + 1} classes where {CONFIG} says {classes}")
+        written, lowered = graph.nodes[graph.roots[i]].domain, optimised.nodes[optimised.roots[i]].domain
+        if written.kind != lowered.kind:
+            raise reader.error("graph.outputs", f"has {written} where optimised.outputs has {lowered}")
+        if form not in output_forms(lowered):
+            raise reader.error(field, f"does not hold {lowered}")
+        forms.append(form)
+    return tuple(forms)
 
 
 def read_json(path: Path) -> Json:
@@ -200,6 +217,10 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
         raise CheckpointError(
             f"{CONFIG}: field 'version' is {version}, newer than the {VERSION} this headwork reads", hint="install a newer headwork"
         )
+    if version < VERSION:
+        raise CheckpointError(
+            f"{CONFIG}: field 'version' is {version}, older than the {VERSION} this headwork reads", hint="compile the program again"
+        )
     config.only("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks")
     blocks: list[AttentionShape | MlpShape] = []
     for block in config.objects("blocks"):
@@ -212,8 +233,11 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
         if not masks or any(m not in ("causal", "strict", "full") for m in masks):
             raise block.error("masks", "is not a list of causal, strict or full")
         blocks.append(AttentionShape(block.int("d_head", 1), tuple(cast("list[Mask]", masks))))
-    sizes = [config.int(field, 1) for field in ("alphabet", "length", "d_model", "classes")]
-    return Shape(*sizes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
+    classes = config.ints("classes")
+    if not classes or min(classes) < 1:
+        raise config.error("classes", "is not a list of positive integers")
+    sizes = [config.int(field, 1) for field in ("alphabet", "length", "d_model")]
+    return Shape(*sizes, classes=classes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
 
 
 def _tensors(path: Path, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:

@@ -14,8 +14,10 @@ def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]
     """What a model says after a prompt, symbol by symbol, at most `steps` of them; it ends at ⊥ or when the text is N long.
 
     The whole text is read again at every step. Raises InputError for an empty prompt, an unknown symbol, steps below 0, and
-    for a causal program's lack: one that is bidirectional, or whose answers are no symbols.
+    for a causal program's lack: one that is bidirectional, or whose answers are not one symbol.
     """
+    if len(model.output_forms) > 1:
+        raise InputError(f"{model.name} returns several values, and one symbol is needed to go on with", hint="use run()")
     if model.output_domain.kind != "token":
         raise InputError(f"{model.name} answers {model.output_domain}, which is no symbol to go on with", hint="use run()")
     if not model.graph.sizes.causal:

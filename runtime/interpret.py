@@ -10,7 +10,8 @@ from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
 from .interpreter import interpret_graph
-from .tokens import decode_value, encode
+from .outputs import read, require_capacity
+from .tokens import encode
 
 if TYPE_CHECKING:
     from .model import Model
@@ -24,19 +25,23 @@ def interpret(
     *,
     length: int | None = None,
     alphabet: int | Sequence[Symbol] | None = None,
+    strict: bool = True,
 ) -> list[Symbol | None]:
     """The program's result at every position, by definition: no codes, no weights, no optimiser; None is ⊥.
 
     A program is built for `length` (the sequence's own if not given) and `alphabet` (the program's own, else the
-    symbols that occur). Raises InputError for unknown symbols, ProgramError and DomainError as building does.
+    symbols that occur). Tuples where it returns a tuple. Raises InputError for unknown symbols, ProgramError and
+    DomainError as building does, CapacityError where an inbox overflows unless `strict` is False.
     """
     if isinstance(program, Program):
         graph = program.build(max(1, len(tokens) if length is None else length), _alphabet(program, tokens, alphabet))
     else:
         graph = program if isinstance(program, Graph) else program.graph
-    values = interpret_graph(graph, encode(graph.sizes, tokens))[graph.output]
-    domain = graph.nodes[graph.output].domain
-    return [decode_value(graph.sizes, domain, v) for v in values]
+    ids = encode(graph.sizes, tokens)
+    values = interpret_graph(graph, ids)
+    if graph.guard is not None and strict:
+        require_capacity(graph, ids, values[graph.guard.node])
+    return read(graph, [values[output] for output in graph.outputs])
 
 
 def _alphabet(program: Program, tokens: Sequence[Symbol], alphabet: int | Sequence[Symbol] | None) -> int | Sequence[Symbol] | None:

@@ -24,6 +24,12 @@ def interpret_graph(graph: Graph, ids: Sequence[int]) -> list[Column]:
     return columns
 
 
+def interpret_roots(graph: Graph, ids: Sequence[int]) -> list[Column]:
+    """The values of the outputs, the guard's last."""
+    columns = interpret_graph(graph, ids)
+    return [columns[root] for root in graph.roots]
+
+
 def node_values(node: Node, args: Sequence[Column], ids: Sequence[int]) -> Column:
     """One node's values, given its arguments' values. A lookup's values are the positions it chose."""
     n = len(ids)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..compiler.errors import ExactnessError, InputError
-from ..compiler.graph import Builder, Graph
+from ..compiler.graph import Builder, Graph, Guard
 from ..compiler.heads import candidates, output_forms
 from ..compiler.numerics import dtype_named
 from ..compiler.ops import Clip, Divide, Lookup, Table, Total
@@ -55,8 +55,12 @@ def longest(model: Model) -> Longest:
                     next(candidates(graph, index, codes[node.name], dtype)).exact.require(dtype)
                 except ExactnessError as error:
                     return error.fact
-        squares = [sum(hi * hi for _, hi in form.intervals()) for form in output_forms(graph.nodes[graph.output].domain)]
-        return f"no form of the output is exact: 3·Σ digit² > {dtype.limit:,}" if not only and 3 * min(squares) > dtype.limit else ""
+        for root in () if only else graph.roots:
+            squares = [sum(hi * hi for _, hi in form.intervals()) for form in output_forms(graph.nodes[root].domain)]
+            if 3 * min(squares) > dtype.limit:
+                what = "the output" if len(graph.roots) == 1 else f"the output {graph.nodes[root].name}"
+                return f"no form of {what} is exact: 3·Σ digit² > {dtype.limit:,}"
+        return ""
 
     heads = tuple((name, _greatest(lambda n, name=name: not failing(n, name), model.length, end)) for name in codes)
     length = _greatest(lambda n: not failing(n), model.length, end)
@@ -80,7 +84,8 @@ def at_length(graph: Graph, length: int) -> Graph:
         spans = [builder.nodes[made[a]].domain for a in node.args]
         if isinstance(op, Table) and any(d.lo < s or d.hi >= s + size for d, s, size in zip(spans, op.starts, op.shape, strict=True)):
             raise InputError(f"{node.name} is a table made for length {old:,}", node.line, "its arguments grow with the length")
-    return builder.finish(made[graph.output])
+    guard = Guard(made[graph.guard.node]) if graph.guard else None
+    return builder.finish([made[o] for o in graph.outputs], graph.single, guard)
 
 
 def _option(code: str) -> str:

@@ -19,8 +19,10 @@ from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.plan import Origin, Tally
 from ..compiler.weights import AttentionWeights, Weights
 from .cost import Cost, cost_of
+from .interpreter import Column
 from .module import AttentionShape, MlpShape, Shape, Transformer
-from .tokens import decode_value, encode
+from .outputs import read, require_capacity
+from .tokens import encode
 
 if TYPE_CHECKING:
     from ..export.write import Exported
@@ -58,13 +60,14 @@ class Model:
     """A compiled program: an ordinary torch module and what its numbers mean.
 
     `graph` is the program as written and `optimised` the one that was lowered; `probes` say where its values are.
+    `output_forms` are those of the outputs, the guard's last where the program has one.
     """
 
     graph: Graph
     optimised: Graph
     module: Transformer
     dtype: str
-    output_form: Form
+    output_forms: tuple[Form, ...]
     probes: tuple[Probe, ...]
     records: tuple[HeadRecord, ...]
     compiled: Compiled | None = None
@@ -91,22 +94,29 @@ class Model:
 
     @property
     def output_domain(self) -> Domain:
-        """The domain of the program's result."""
+        """The domain of the program's one result. Raises ProgramError where it returns several, or has a guard."""
         return self.graph.nodes[self.graph.output].domain
 
-    def run(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]]) -> Output | list[Output]:
-        """The program's result at every position, in the user's symbols; None is ⊥.
+    @property
+    def output_form(self) -> Form:
+        """The form of the program's one result. Raises ProgramError where it returns several, or has a guard."""
+        return self.output_forms[self.graph.roots.index(self.graph.output)]
+
+    def run(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]], strict: bool = True) -> Output | list[Output]:
+        """The program's result at every position, in the user's symbols; None is ⊥. Tuples where it returns a tuple.
 
         Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is a
-        list whose items are all lists or tuples. Raises InputError for unknown symbols and for sequences too long.
+        list whose items are all lists or tuples that are no symbols themselves. Raises InputError for unknown symbols
+        and for sequences too long; CapacityError where an inbox overflows, or with `strict=False` what the model says
+        then, right or not.
         """
         if isinstance(tokens, str):
             raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
-        if len(tokens) and all(isinstance(row, (list, tuple)) for row in tokens):
-            return self._run([encode(self.graph.sizes, row) for row in tokens])  # pyright: ignore[reportArgumentType]
-        return self._run([encode(self.graph.sizes, tokens)])[0]
+        if len(tokens) and all(isinstance(t, (list, tuple)) and self.alphabet.id(t) is None for t in tokens):
+            return self._run([encode(self.graph.sizes, row) for row in tokens], strict)  # pyright: ignore[reportArgumentType]
+        return self._run([encode(self.graph.sizes, tokens)], strict)[0]
 
-    def _run(self, rows: list[list[int]]) -> list[Output]:
+    def _run(self, rows: list[list[int]], strict: bool) -> list[Output]:
         results: list[Output] = [[] for _ in rows]
         by_length: dict[int, list[int]] = {}
         for index, row in enumerate(rows):
@@ -115,18 +125,34 @@ class Model:
             step = max(1, (1 << 16) // max(1, length))
             for start in range(0, len(members) if length else 0, step):
                 part = members[start : start + step]
-                for index, classes in zip(part, self.classes([rows[i] for i in part]).tolist(), strict=True):
-                    values = [c + self.output_form.off if c else None for c in classes]
-                    results[index] = [decode_value(self.graph.sizes, self.output_domain, v) for v in values]
+                for index, columns in zip(part, self.values([rows[i] for i in part]), strict=True):
+                    if self.graph.guard is not None and strict:
+                        require_capacity(self.graph, rows[index], columns[-1])
+                    results[index] = read(self.graph, columns[: len(self.graph.outputs)])
         return results
+
+    def values(self, ids: Sequence[Sequence[int]]) -> list[list[Column]]:
+        """For each sequence of token ids the values of every output, the guard's last, position by position; None is ⊥."""
+        batch, n = len(ids), len(ids[0]) if ids else 0
+        classes = self.classes(ids).reshape(batch, n, -1).permute(0, 2, 1).tolist() if n else [[[]] * len(self.output_forms)] * batch
+        return [
+            [[c + form.off if c else None for c in column] for form, column in zip(self.output_forms, row, strict=True)] for row in classes
+        ]
 
     @torch.no_grad()
     def classes(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """The greatest logit's class at every position, 0 for ⊥. Shapes: B sequences of n token ids -> (B, n)."""
+        """The greatest logit's class at every position, 0 for ⊥, for each output where there are several, the guard's last.
+
+        Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs).
+        """
         device = self.module.W_E.device
         x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=device))
-        parts = [self.module.unembed(x[:, s : s + CHUNK]).argmax(-1) for s in range(0, x.shape[1], CHUNK)]
-        return torch.cat(parts, dim=1)
+        parts: list[torch.Tensor] = []
+        for start in range(0, x.shape[1], CHUNK):
+            logits = self.module.split(self.module.unembed(x[:, start : start + CHUNK]))
+            parts.append(torch.stack([block.argmax(-1) for block in logits], dim=-1))
+        found = torch.cat(parts, dim=1)
+        return found[..., 0] if len(self.output_forms) == 1 else found
 
     def save(self, directory: str | Path) -> Path:
         """Write config.json, program.json and model.safetensors; the directory appears whole or not at all."""
@@ -190,7 +216,7 @@ def model_of(compiled: Compiled) -> Model:
         optimised=compiled.optimised,
         module=to_module(compiled.weights, TORCH[dtype]),
         dtype=dtype,
-        output_form=compiled.plan.output_form,
+        output_forms=tuple(output.form for output in compiled.plan.outputs),
         probes=_probes(compiled),
         records=_records(compiled),
         compiled=compiled,
@@ -202,7 +228,8 @@ def to_module(weights: Weights, dtype: torch.dtype) -> Transformer:
     blocks = tuple(
         AttentionShape(b.W_Q.shape[2], b.masks) if isinstance(b, AttentionWeights) else MlpShape(b.W_in.shape[1]) for b in weights.blocks
     )
-    shape = Shape(weights.W_E.shape[0] - 1, weights.W_pos.shape[0] - 1, weights.W_E.shape[1], weights.W_U.shape[1], blocks)
+    classes = tuple(output.form.top + 1 for output in weights.layout.schedule.plan.outputs)
+    shape = Shape(weights.W_E.shape[0] - 1, weights.W_pos.shape[0] - 1, weights.W_E.shape[1], classes, blocks)
     tensors = {"W_E": weights.W_E, "W_pos": weights.W_pos, "W_U": weights.W_U}
     for i, block in enumerate(weights.blocks):
         names = ("W_Q", "W_K", "W_V", "W_O") if isinstance(block, AttentionWeights) else ("W_in", "W_out")

@@ -45,18 +45,18 @@ class MlpShape:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """All sizes of a model: V symbols, context length N, `classes` of the unembedding (class 0 is ⊥)."""
+    """All sizes of a model: V symbols, context length N, `classes` of the unembedding for each output (class 0 is ⊥)."""
 
     alphabet: int
     length: int
     d_model: int
-    classes: int
+    classes: tuple[int, ...]
     blocks: tuple[AttentionShape | MlpShape, ...]
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor by name."""
         d = self.d_model
-        shapes: dict[str, tuple[int, ...]] = {"W_E": (self.alphabet + 1, d), "W_pos": (self.length + 1, d), "W_U": (d, self.classes)}
+        shapes: dict[str, tuple[int, ...]] = {"W_E": (self.alphabet + 1, d), "W_pos": (self.length + 1, d), "W_U": (d, sum(self.classes))}
         for i, block in enumerate(self.blocks):
             if isinstance(block, AttentionShape):
                 h, e = len(block.masks), block.d_head
@@ -154,7 +154,7 @@ class Transformer(nn.Module):
         d = shape.d_model
         self.W_E = nn.Parameter(torch.zeros(shape.alphabet + 1, d))
         self.W_pos = nn.Parameter(torch.zeros(shape.length + 1, d))
-        self.W_U = nn.Parameter(torch.zeros(d, shape.classes))
+        self.W_U = nn.Parameter(torch.zeros(d, sum(shape.classes)))
         self.blocks = nn.ModuleList(Attention(d, b) if isinstance(b, AttentionShape) else Mlp(d, b) for b in shape.blocks)
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -180,10 +180,14 @@ class Transformer(nn.Module):
             return x[:, 1:]
 
     def unembed(self, x: Tensor) -> Tensor:
-        """Logits over ⊥ (class 0) and the output's values. Shapes: (..., d_model) -> (..., classes)."""
+        """Logits over ⊥ (class 0) and the values of each output, side by side. Shapes: (..., d_model) -> (..., Σ classes)."""
         with full_precision():
             return x @ self.W_U
 
+    def split(self, logits: Tensor) -> tuple[Tensor, ...]:
+        """The logits of each output, the guard's last. Shapes: (..., Σ classes) -> (..., classes) each."""
+        return logits.split(self.shape.classes, -1)
+
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits in nats, before any softmax. Shapes: token ids (B, n) -> (B, n, classes), n <= length."""
+        """Logits in nats, before any softmax. Shapes: token ids (B, n) -> (B, n, Σ classes), n <= length."""
         return self.unembed(self.hidden(ids))

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from ..compiler.domain import Alphabet, Sizes, Symbol
 from ..compiler.errors import CheckpointError, HeadworkError, InputError, Location
 from ..compiler.forms import Form
-from ..compiler.graph import Graph, Node
+from ..compiler.graph import Delivery, Graph, Guard, Node
 from ..compiler.ops import OPS, Fetch, Lookup, Op
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -109,25 +109,33 @@ _FIELD: dict[str, Callable[[object], bool]] = {
 
 
 def alphabet_json(alphabet: Alphabet) -> Json:
-    """An alphabet: its size if it is numeric, else its symbols. Raises InputError for symbols JSON cannot hold."""
+    """An alphabet: its size if it is numeric, else its symbols, tuples as lists. Raises InputError for symbols JSON cannot hold."""
     if alphabet.numeric:
         return len(alphabet)
     for symbol in alphabet.symbols:
-        try:
-            text = json.dumps(symbol, ensure_ascii=False, allow_nan=False).encode().decode()
-            kept = isinstance(symbol, (str, int, float)) and json.loads(text) == symbol
-        except (TypeError, ValueError):
-            kept = False
-        if not kept:
-            kind = type(symbol).__name__
-            raise InputError(f"the symbol {symbol!r} ({kind}) is nothing a checkpoint can hold", hint="use strings or finite numbers")
-    return cast("list[Json]", list(alphabet.symbols))
+        if not (_held(symbol) or (isinstance(symbol, tuple) and all(s is None or _held(s) for s in symbol))):
+            hint = "use strings, finite numbers, or tuples of them"
+            raise InputError(f"the symbol {symbol!r} ({type(symbol).__name__}) is nothing a checkpoint can hold", hint=hint)
+    return cast("list[Json]", [list(s) if isinstance(s, tuple) else s for s in alphabet.symbols])
+
+
+def _held(symbol: object) -> bool:
+    """Whether JSON gives a symbol back as it is."""
+    try:
+        text = json.dumps(symbol, ensure_ascii=False, allow_nan=False).encode().decode()
+        return isinstance(symbol, (str, int, float)) and json.loads(text) == symbol
+    except (TypeError, ValueError):
+        return False
 
 
 def read_alphabet(reader: Reader, field: str, size: int) -> Alphabet:
     """An alphabet back from JSON; it must have `size` symbols."""
-    value = reader.value(field)
-    if not (is_int(value) or (isinstance(value, list) and all(isinstance(s, (str, int, float)) for s in value))):
+    value: object = reader.value(field)
+    if isinstance(value, list):
+        value = [tuple(s) if isinstance(s, list) else s for s in value]
+    parts = [p for s in value for p in (s if isinstance(s, tuple) else [s])] if isinstance(value, list) else []
+    flat = isinstance(value, list) and all(isinstance(p, (str, int, float)) or p is None for p in parts)
+    if not (is_int(value) or (flat and isinstance(value, list) and None not in value)):
         raise reader.error(field, "is neither a size nor a list of symbols")
     if (len(value) if isinstance(value, list) else value) != size:
         found = len(value) if isinstance(value, list) else value
@@ -145,14 +153,24 @@ def graph_json(graph: Graph) -> Json:
         fields = {f.name: getattr(node.op, f.name) for f in dataclasses.fields(node.op)}
         row: dict[str, Json] = {"op": node.op.name, "name": node.name, "args": list(node.args)}
         row["fields"] = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-        row["line"] = [str(node.line).rsplit(":", 1)[0], node.line.line] if node.line else None
+        row["line"] = _line_json(node.line)
         nodes.append(row)
-    return {"output": graph.output, "nodes": nodes}
+    guard: Json = None
+    if graph.guard is not None:
+        deliveries: list[Json] = [
+            {"number": d.number, "to": list(d.to), "capacity": d.capacity, "line": _line_json(d.line)} for d in graph.guard.deliveries
+        ]
+        guard = {"node": graph.guard.node, "deliveries": deliveries}
+    return {"outputs": list(graph.outputs), "single": graph.single, "guard": guard, "nodes": nodes}
+
+
+def _line_json(line: Location | None) -> Json:
+    return [str(line).rsplit(":", 1)[0], line.line] if line else None
 
 
 def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
     """A graph back from JSON. Raises CheckpointError where it is not a program's graph."""
-    reader.only("output", "nodes")
+    reader.only("outputs", "single", "guard", "nodes")
     nodes: list[Node] = []
     for row in reader.objects("nodes"):
         row.only("op", "name", "args", "fields", "line")
@@ -170,10 +188,36 @@ def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
             raise row.error("args", f"does not suit {op.name}: {problem}")
         domain = op.domain([nodes[a].domain for a in args], sizes)
         nodes.append(Node(op, args, domain, row.str("name"), _read_line(row)))
-    output = reader.int("output", 0, len(nodes) - 1)
-    if isinstance(nodes[output].op, Lookup):
-        raise reader.error("output", "is a lookup, not a value")
-    return Graph(name, sizes, tuple(nodes), output)
+    outputs, single = _values(reader, "outputs", nodes), reader.bool("single")
+    if not outputs or (single and len(outputs) > 1):
+        raise reader.error("outputs", f"has {len(outputs)} entries where single is {str(single).lower()}")
+    guard = None if reader.value("guard") is None else _read_guard(reader.object("guard"), nodes)
+    return Graph(name, sizes, tuple(nodes), outputs, single, guard)
+
+
+def _values(reader: Reader, field: str, nodes: list[Node]) -> tuple[int, ...]:
+    """A list of nodes that are values."""
+    found = reader.ints(field)
+    if not all(0 <= i < len(nodes) for i in found):
+        raise reader.error(field, f"names a node that is not in 0..{len(nodes) - 1}")
+    if any(isinstance(nodes[i].op, Lookup) for i in found):
+        raise reader.error(field, "names a lookup, not a value")
+    return found
+
+
+def _read_guard(reader: Reader, nodes: list[Node]) -> Guard:
+    reader.only("node", "deliveries")
+    node = reader.int("node", 0, len(nodes) - 1)
+    if isinstance(nodes[node].op, Lookup) or nodes[node].domain.kind != "int":
+        raise reader.error("node", "is not an integer value")
+    deliveries: list[Delivery] = []
+    for row in reader.objects("deliveries"):
+        row.only("number", "to", "capacity", "line")
+        to = _values(row, "to", nodes)
+        if any(nodes[t].domain.kind not in ("position", "int") for t in to):
+            raise row.error("to", "names a value that is no position")
+        deliveries.append(Delivery(row.int("number", 1), to, row.int("capacity", 0), _read_line(row)))
+    return Guard(node, tuple(deliveries))
 
 
 def _read_line(row: Reader) -> Location | None:

@@ -18,16 +18,16 @@ from ..compiler.linear import Lin
 from ..compiler.plan import Compute, Copy, Embed, Head, Tally
 from ..compiler.schedule import Schedule
 from ..compiler.weights import Matrix, MlpWeights, Weights
-from .interpreter import Column, interpret_graph
+from .interpreter import Column, interpret_roots
 from .model import Model
 from .tokens import encode
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The output of each stage on one sequence; `culprit` is the first that differs from the program as written."""
+    """The outputs of each stage on one sequence, the guard's last; `culprit` is the first that differs from the program as written."""
 
-    outputs: tuple[tuple[str, Column], ...]
+    outputs: tuple[tuple[str, list[Column]], ...]
 
     @property
     def culprit(self) -> str | None:
@@ -39,15 +39,14 @@ def diagnose(model: Model, tokens: Sequence[Symbol]) -> Diagnosis:
     """Run every stage on one sequence. Raises InputError for a loaded checkpoint, which does not keep its stages."""
     if model.compiled is None:
         raise InputError("a checkpoint keeps no stages to run", hint="compile the program and diagnose that model")
-    ids, form = encode(model.graph.sizes, tokens), model.output_form
-    classes = model.classes([ids])[0].tolist() if ids else []
+    ids = encode(model.graph.sizes, tokens)
     return Diagnosis(
         (
-            ("graph", interpret_graph(model.graph, ids)[model.graph.output]),
-            ("optimised", interpret_graph(model.optimised, ids)[model.optimised.output]),
+            ("graph", interpret_roots(model.graph, ids)),
+            ("optimised", interpret_roots(model.optimised, ids)),
             ("schedule", run_schedule(model.compiled.schedule, ids)),
             ("weights", run_weights(model.compiled.weights, ids)),
-            ("module", [c + form.off if c else None for c in classes]),
+            ("module", model.values([ids])[0]),
         )
     )
 
@@ -58,8 +57,8 @@ def visible(mask: str, n: int) -> np.ndarray:
     return {"causal": t <= i, "strict": (t < i) | ((i == 0) & (t == 0)), "full": (i > 0) | (t == 0)}[mask]
 
 
-def run_schedule(schedule: Schedule, ids: Sequence[int]) -> Column:
-    """The output of a schedule, feature by feature, in integers; heads take the greatest score, which must be alone."""
+def run_schedule(schedule: Schedule, ids: Sequence[int]) -> list[Column]:
+    """The outputs of a schedule, feature by feature, in integers; heads take the greatest score, which must be alone."""
     plan, n = schedule.plan, len(ids) + 1
     codes: dict[int, Ints] = {}
 
@@ -98,7 +97,7 @@ def run_schedule(schedule: Schedule, ids: Sequence[int]) -> Column:
                 assert not tie.any(), f"head {plan.heads[recipe.head].name} has a tie"
                 made[f] = np.stack([value(lin)[winner] for lin in recipe.source], axis=1)
         codes.update(made)
-    return _decode(np.stack([value(lin) for lin in plan.output], axis=1)[1:], plan.output_form)
+    return [_decode(np.stack([value(lin) for lin in output.cells], axis=1)[1:], output.form) for output in plan.outputs]
 
 
 def _decode(cells: Ints, form: Form) -> Column:
@@ -106,8 +105,8 @@ def _decode(cells: Ints, form: Form) -> Column:
     return [int(c) + form.off if c else None for c in z]
 
 
-def run_weights(weights: Weights, ids: Sequence[int]) -> Column:
-    """The output of the emitted matrices, in NumPy, in their own precision: totals are rounded where they are added."""
+def run_weights(weights: Weights, ids: Sequence[int]) -> list[Column]:
+    """The outputs of the emitted matrices, in NumPy, in their own precision: totals are rounded where they are added."""
     tokens = np.array([0, *(i + 1 for i in ids)])
     x = weights.W_E[tokens] + weights.W_pos[: len(tokens)]
     for block in weights.blocks:
@@ -116,9 +115,9 @@ def run_weights(weights: Weights, ids: Sequence[int]) -> Column:
         else:
             heads = zip(block.W_Q, block.W_K, block.W_V, block.W_O, block.masks, strict=True)
             x = x + sum((_attend(x, *head) for head in heads), np.zeros_like(x))
-    classes = (x[1:] @ weights.W_U).argmax(axis=1)
-    off = weights.layout.schedule.plan.output_form.off
-    return [int(c) + off if c else None for c in classes]
+    forms = [output.form for output in weights.layout.schedule.plan.outputs]
+    blocks = np.split(x[1:] @ weights.W_U, np.cumsum([form.top + 1 for form in forms])[:-1], axis=1)
+    return [[int(c) + form.off if c else None for c in block.argmax(axis=1)] for form, block in zip(forms, blocks, strict=True)]
 
 
 def _attend(x: Matrix, w_q: Matrix, w_k: Matrix, w_v: Matrix, w_o: Matrix, mask: str) -> Matrix:

@@ -26,10 +26,10 @@ class Choices:
         return self.place < len(self.numbers)
 
 
-def program(numbers: Sequence[int], causal: bool) -> hw.Program:
-    """The program that a list of integers spells."""
+def program(numbers: Sequence[int], causal: bool, most: int = 1) -> hw.Program:
+    """The program that a list of integers spells; it returns a value, or a tuple of at most `most` of its latest values."""
 
-    def body(token: hw.Value, position: hw.Value) -> hw.Value:
+    def body(token: hw.Value, position: hw.Value) -> hw.Value | Pool:
         choices = Choices(numbers)
         pool: Pool = [token, position]
         while choices.left:
@@ -40,7 +40,8 @@ def program(numbers: Sequence[int], causal: bool) -> hw.Program:
                 continue
             if made is not None and made.domain.size <= MAX_SIZE:
                 pool.append(made)
-        return pool[-1]
+        returned = (numbers[-1] if numbers and most > 1 else 0) % (most + 1)
+        return pool[-returned:] if returned else pool[-1]
 
     return hw.program(name="random", causal=causal)(body)
 

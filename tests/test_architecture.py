@@ -12,16 +12,18 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export")
-COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_programs", "display", "demo", "__main__"}
+PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export", "mpc", "protocols")
+COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_mpc", "cli_programs", "display", "demo", "__main__"}
 LOWERING = {"planner", "heads", "plan", "layout", "weights", "schedule", "forms", "linear", "numerics", "pipeline"}
 MAY_IMPORT = {
     "compiler": {"compiler"},
     "runtime": {"compiler", "runtime"},
     "programs": {"compiler", "programs"},
     "certificate": {"compiler", "runtime", "certificate"},
-    "theory": {"compiler", "runtime", "programs", "certificate", "theory"},
+    "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
+    "mpc": {"compiler", "runtime", "mpc"},
+    "protocols": {"compiler", "mpc", "protocols"},
 }
 METHODS = {("runtime.model", "export.write")}  # a method's shorthand for a function above it, imported when called
 
@@ -122,8 +124,10 @@ def test_importing_headwork_imports_neither_torch_nor_sympy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["compile", "--help"], ["list"]])
-def test_help_and_list_do_not_import_torch(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["compile", "--help"], ["list"], ["mpc", "--help"], ["mpc", "run", "--help"], ["mpc", "list"]]
+)
+def test_help_and_list_import_neither_torch_nor_ray(arguments: list[str]) -> None:
     code = f"""
 import sys
 sys.argv = ["headwork", *{arguments!r}]
@@ -132,7 +136,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-assert "torch" not in sys.modules
+assert not {{"torch", "ray"}} & set(sys.modules)
 """
     done = python(code)
     assert done.returncode == 0, done.stderr

@@ -138,7 +138,7 @@ def test_certified_random_programs_are_right_on_every_input() -> None:
     for _ in range(120):
         numbers = [rng.randrange(1000) for _ in range(rng.randrange(50))]
         code, dtype = rng.choice(("auto", "digits:2", "binary", "onehot")), rng.choice(("float32", "float64"))
-        program = generate.program(numbers, rng.random() < 0.5)
+        program = generate.program(numbers, rng.random() < 0.5, most=3)
         model = hw.compile(program, length=rng.randint(1, 4), alphabet=rng.randint(1, 3), code=code, dtype=dtype)
         try:
             hw.certify(model)

@@ -44,6 +44,7 @@ MODELS: dict[str, Callable[[], hw.Model]] = {
     "skip_trigram": lambda: hw.compile(programs.skip_trigram.make(), length=8),
     "bidirectional": lambda: hw.compile(programs.khop.make(2).bidirectional(), length=7, alphabet="abc"),
     "float64": lambda: hw.compile(programs.khop.make(2), length=10, dtype="float64"),
+    "tuples": lambda: hw.compile(programs.induction.make(), length=4, alphabet=[(1, None), (1, "x"), ("a", 2.5)]),
     "bfloat16": lambda: hw.compile(programs.khop.make(1), length=8, alphabet=2, dtype="bfloat16"),
     "numbers": lambda: hw.compile(numbers, length=6),
     "mixed": lambda: hw.compile(mixed, length=6),
@@ -203,7 +204,7 @@ def test_a_file_in_the_way_is_the_users_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "symbols",
-    [[(0, 1), (1, 2)], ["a", frozenset("b")], [b"a"], ["a", "\ud800"], [1j, 2], [float("inf"), "a"]],
+    [[(0, (1,)), (1, 2)], ["a", frozenset("b")], [b"a"], ["a", "\ud800"], [1j, 2], [float("inf"), "a"]],
     ids=repr,
 )
 def test_symbols_that_json_cannot_hold(symbols: list[object], tmp_path: Path) -> None:
@@ -308,7 +309,7 @@ def put(document: Document, path: str, value: object) -> None:
 
 DELETE = object()
 CONFIG_KEYS = ("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks")
-PROGRAM_KEYS = ("alphabet", "graph", "optimised", "output_form", "probes", "heads")
+PROGRAM_KEYS = ("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
 
 
 @pytest.mark.parametrize("name", [CONFIG, PROGRAM, TENSORS])
@@ -378,7 +379,8 @@ EDITS: list[Edit] = [
     (CONFIG, "extra", 1, (CONFIG, "'extra'", "not known")),
     (PROGRAM, "extra", 1, (PROGRAM, "'extra'", "not known")),
     (CONFIG, "format", "other", (CONFIG, "'format'", "headwork")),
-    (CONFIG, "version", 2, (CONFIG, "'version'", "newer")),
+    (CONFIG, "version", 3, (CONFIG, "'version'", "newer")),
+    (CONFIG, "version", 1, (CONFIG, "'version'", "older")),
     (CONFIG, "version", 0, (CONFIG, "'version'")),
     (CONFIG, "dtype", "int8", (CONFIG, "'dtype'", "float32")),
     (CONFIG, "dtype", "float64", (TENSORS, "'W_E'", "float64")),
@@ -388,7 +390,11 @@ EDITS: list[Edit] = [
     (CONFIG, "d_model", 8, (TENSORS, "'W_E'", "shape")),
     (CONFIG, "d_model", HUGE, (TENSORS, "'W_E'", "shape")),
     (CONFIG, "alphabet", 5, (PROGRAM, "'alphabet'", "4 symbols")),
-    (CONFIG, "classes", 6, (PROGRAM, "'output_form'", "classes")),
+    (CONFIG, "classes", [6], (PROGRAM, "'output_forms[0]'", "classes")),
+    (CONFIG, "classes", [5, 5], (PROGRAM, "'output_forms'", "1 entries", "2 outputs")),
+    (CONFIG, "classes", [], (CONFIG, "'classes'")),
+    (CONFIG, "classes", [0], (CONFIG, "'classes'")),
+    (CONFIG, "classes", 5, (CONFIG, "'classes'")),
     (CONFIG, "blocks", [], (TENSORS, "blocks.0.W_", "not known")),
     (CONFIG, "blocks", {}, (CONFIG, "'blocks'")),
     (CONFIG, "blocks", [3], (CONFIG, "blocks[0]")),
@@ -411,7 +417,7 @@ EDITS: list[Edit] = [
     (PROGRAM, "alphabet", list("abca"), (PROGRAM, "'alphabet'", "'a' twice")),
     (PROGRAM, "alphabet", list("abc"), (PROGRAM, "'alphabet'", "3 symbols")),
     (PROGRAM, "alphabet", ["a", "b", "c", None], (PROGRAM, "'alphabet'")),
-    (PROGRAM, "alphabet", ["a", "b", "c", ["d"]], (PROGRAM, "'alphabet'")),
+    (PROGRAM, "alphabet", ["a", "b", "c", [["d"]]], (PROGRAM, "'alphabet'")),
     (PROGRAM, "alphabet", "abcd", (PROGRAM, "'alphabet'")),
     (PROGRAM, "alphabet", True, (PROGRAM, "'alphabet'")),
     (PROGRAM, "alphabet", -4, (PROGRAM, "'alphabet'")),
@@ -423,15 +429,26 @@ EDITS: list[Edit] = [
         for graph in ("graph", "optimised")
         for place, value, says in (
             ("nodes", [], ("output",)),
+            ("outputs", [], ("outputs", "0 entries")),
+            ("outputs", [7, 7], ("outputs", "2 entries where single is true")),
+            ("outputs", 7, ("outputs",)),
+            ("outputs", DELETE, ("outputs", "missing")),
+            ("single", 1, ("single",)),
+            ("single", DELETE, ("single", "missing")),
+            ("guard", [], ("guard",)),
+            ("guard", {"node": 7, "deliveries": []}, ("guard.node", "not an integer")),
+            ("guard", {"node": 6, "deliveries": []}, ("guard.node", "not an integer")),
+            ("guard", {"node": 8, "deliveries": []}, ("guard.node",)),
+            ("guard", {"node": 7}, ("guard.node",)),
             ("nodes", {}, ("nodes",)),
             ("nodes", DELETE, ("nodes", "missing")),
             ("extra", 1, ("extra", "not known")),
-            ("output", 8, ("output",)),
-            ("output", -1, ("output",)),
-            ("output", "7", ("output",)),
-            ("output", True, ("output",)),
-            ("output", 6, ("output", "lookup")),
-            ("output", 1, ("output",)),
+            ("outputs", [8], ("output",)),
+            ("outputs", [-1], ("output",)),
+            ("outputs", ["7"], ("output",)),
+            ("outputs", [True], ("output",)),
+            ("outputs", [6], ("outputs", "lookup")),
+            ("outputs", [1], ("output",)),
             ("nodes.2.args", [2], ("nodes[2].args",)),
             ("nodes.2.args", [5], ("nodes[2].args",)),
             ("nodes.2.args", [-1], ("nodes[2].args",)),
@@ -479,14 +496,14 @@ EDITS: list[Edit] = [
         )
     ],
     # the output, the probes and the heads
-    (PROGRAM, "output_form.kind", "roman", (PROGRAM, "'output_form.kind'")),
-    (PROGRAM, "output_form.off", 5, (PROGRAM, "output_form")),
-    (PROGRAM, "output_form.off", -3, (PROGRAM, "output_form")),
-    (PROGRAM, "output_form.off", "x", (PROGRAM, "'output_form.off'")),
-    (PROGRAM, "output_form.top", 0, (PROGRAM, "'output_form.top'")),
-    (PROGRAM, "output_form.top", HUGE, (PROGRAM, "output_form")),
-    (PROGRAM, "output_form.parts", 0, (PROGRAM, "'output_form.parts'")),
-    (PROGRAM, "output_form.parts", HUGE, (PROGRAM, "'output_form.parts'")),
+    (PROGRAM, "output_forms.0.kind", "roman", (PROGRAM, "'output_forms[0].kind'")),
+    (PROGRAM, "output_forms.0.off", 5, (PROGRAM, "output_forms[0]")),
+    (PROGRAM, "output_forms.0.off", -3, (PROGRAM, "output_forms[0]")),
+    (PROGRAM, "output_forms.0.off", "x", (PROGRAM, "'output_forms[0].off'")),
+    (PROGRAM, "output_forms.0.top", 0, (PROGRAM, "'output_forms[0].top'")),
+    (PROGRAM, "output_forms.0.top", HUGE, (PROGRAM, "output_forms[0]")),
+    (PROGRAM, "output_forms.0.parts", 0, (PROGRAM, "'output_forms[0].parts'")),
+    (PROGRAM, "output_forms.0.parts", HUGE, (PROGRAM, "'output_forms[0].parts'")),
     (PROGRAM, "probes", {}, (PROGRAM, "'probes'")),
     (PROGRAM, "probes.0", 1, (PROGRAM, "probes[0]")),
     (PROGRAM, "probes.1.dims", [7], (PROGRAM, "'probes[1].dims'")),
@@ -782,3 +799,11 @@ def test_a_pickle_in_place_of_a_file_is_not_opened(checkpoint: Path, tmp_path: P
     assert not sprung.exists()
     pickle.loads(payload)
     assert sprung.exists()  # the trap works
+
+
+def test_symbols_that_are_tuples_are_a_sequence_not_a_batch() -> None:
+    symbols: list[object] = [(1, None), (1, "x"), ("a", 2.5)]
+    model = hw.compile(programs.induction.make(), length=4, alphabet=symbols)
+    row = [symbols[0], symbols[1], symbols[0]]
+    assert model.run(row) == [None, None, symbols[1]]
+    assert model.run([row, row[:1]]) == [[None, None, symbols[1]], [None]]

@@ -406,7 +406,7 @@ MISTAKES = [
     Mistake("returns nothing", lambda token: None, ("returned None",), "return", hw.ProgramError),
     Mistake("returns a number", lambda token: 3, ("returned 3",), "return", hw.ProgramError),
     Mistake("returns a string", lambda token: "red", ("returned 'red'",), "return", hw.ProgramError),
-    Mistake("returns a tuple", lambda token: (token, token), ("returned",), "return", hw.ProgramError),
+    Mistake("returns a tuple with a number", lambda token: (token, 3), ("returned 3 in a tuple",), "return", hw.ProgramError),
     Mistake("returns a Hit", lambda token: hw.match(token, token).latest(), ("returned",), "hit.fetch(", hw.ProgramError),
     Mistake("returns a Match", lambda token: hw.match(token, token), ("returned",), "return", hw.ProgramError),
     # plain Python things where only a value will do

@@ -19,7 +19,7 @@ SHAPE = Shape(
     alphabet=4,
     length=7,
     d_model=6,
-    classes=5,
+    classes=(5,),
     blocks=(AttentionShape(3, ("strict", "causal", "causal", "full")), MlpShape(8), AttentionShape(2, ("full", "strict")), MlpShape(5)),
 )
 
@@ -81,7 +81,7 @@ def both_ways() -> hw.Model:
 def test_forward_is_the_textbook_transformer(n: int) -> None:
     module, ids = rough(), some_ids(3, n)
     logits = module(ids)
-    assert logits.shape == (3, n, SHAPE.classes)
+    assert logits.shape == (3, n, 5)
     for row, got in zip(ids.tolist(), logits, strict=True):
         torch.testing.assert_close(got, by_hand(module, row), rtol=1e-9, atol=1e-9)
 
@@ -90,7 +90,7 @@ def test_forward_is_the_textbook_transformer(n: int) -> None:
 @torch.no_grad()
 def test_forward_through_pattern_is_forward(masks: tuple[Mask, ...]) -> None:
     """The weights that pattern() shows are those the fused attention uses, in the order of the heads."""
-    layer = rough(Shape(4, 7, 6, 5, (AttentionShape(3, masks),))).blocks[0]
+    layer = rough(Shape(4, 7, 6, (5,), (AttentionShape(3, masks),))).blocks[0]
     assert isinstance(layer, Attention)
     x = torch.randn(2, 6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     v = torch.einsum("bnd,hde->bhne", x, layer.W_V)
@@ -102,7 +102,7 @@ def test_forward_through_pattern_is_forward(masks: tuple[Mask, ...]) -> None:
 @torch.no_grad()
 def test_rows_sum_to_one_and_see_what_their_mask_lets_them(mask: Mask, n: int) -> None:
     """Row 0 is BOS, which sees itself alone; random weights leave no visible place at zero."""
-    layer = rough(Shape(4, 7, 6, 5, (AttentionShape(3, (mask, mask)),))).blocks[0]
+    layer = rough(Shape(4, 7, 6, (5,), (AttentionShape(3, (mask, mask)),))).blocks[0]
     assert isinstance(layer, Attention)
     pattern = layer.pattern(torch.randn(2, n, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64) / 4)
     assert pattern.shape == (2, 2, n, n)

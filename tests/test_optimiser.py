@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import headwork as hw
 from headwork.compiler.graph import Graph
 from headwork.compiler.rewrite import PASSES, optimise
-from headwork.runtime.interpreter import interpret_graph
+from headwork.runtime.interpreter import interpret_graph, interpret_roots
 
 from . import generate
 
@@ -141,15 +141,15 @@ def test_pointing_ahead_is_not_reassociated() -> None:
     seed=st.integers(0, 99),
 )
 def test_every_pass_preserves_random_programs(numbers: list[int], causal: bool, n: int, v: int, seed: int) -> None:
-    graph = generate.program(numbers, causal).build(n, v)
+    graph = generate.program(numbers, causal, most=3).build(n, v)
     rng = random.Random(seed)
     rows = [[rng.randrange(v) for _ in range(rng.randint(1, n))] for _ in range(6)]
-    wanted = [output(graph, row) for row in rows]
+    wanted = [interpret_roots(graph, row) for row in rows]
     for _ in range(2):
         for rewrite in PASSES:
             after = rewrite(graph)
             assert after.depth <= graph.depth, rewrite.__name__
-            assert [output(after, row) for row in rows] == wanted, rewrite.__name__
+            assert [interpret_roots(after, row) for row in rows] == wanted, rewrite.__name__
             graph = after
     assert optimise(graph).nodes == optimise(optimise(graph)).nodes
 

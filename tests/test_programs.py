@@ -70,6 +70,7 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("bigram", {"give": "count"}),
     *[("ngram", {"n": n}) for n in (1, 2, 3, 4)],
     ("ngram", {"give": "count"}),
+    *[("ngram_counts", {"n": n}) for n in (1, 2, 3)],
     ("automaton", {}),
     ("automaton", {"heads": 3}),
     ("automaton", {"accept": []}),
@@ -96,7 +97,7 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("turing", {"rules": BEAVER_2, "cells": 4}),
 ]
 FREE = ["previous", "induction", "khop", "recall", "length", "histogram", "count_less_frequent", "reverse", "sort", "sort_by"]
-FREE += ["sort_by_frequency", "most_frequent", "majority", "prefix_sum", "bigram", "ngram"]  # programs over any alphabet
+FREE += ["sort_by_frequency", "most_frequent", "majority", "prefix_sum", "bigram", "ngram", "ngram_counts"]  # programs over any alphabet
 ORDERED = ["sort", "sort_by"]  # … whose symbols have an order
 
 
@@ -117,9 +118,12 @@ def graphs(program: Program, length: int, alphabet: Alphabet = None) -> tuple[Gr
 def outputs(graph: Graph, tokens: Tokens) -> list[Symbol | None]:
     """The interpreter's answer in the user's symbols; booleans and numbers are themselves."""
     symbols = graph.sizes.alphabet.symbols
-    column = interpret_graph(graph, [symbols.index(token) for token in tokens])[graph.output]
-    kind = graph.nodes[graph.output].domain.kind
-    return [None if v is None else symbols[v] if kind == "token" else bool(v) if kind == "bool" else v for v in column]
+    values = interpret_graph(graph, [symbols.index(token) for token in tokens])
+    columns: list[list[Symbol | None]] = []
+    for output in graph.outputs:
+        kind = graph.nodes[output].domain.kind
+        columns.append([None if v is None else symbols[v] if kind == "token" else bool(v) if kind == "bool" else v for v in values[output]])
+    return columns[0] if graph.single else list(zip(*columns, strict=True))
 
 
 def expected(name: str, parameters: Parameters, tokens: Tokens, symbols: Tokens) -> list[Symbol | None]:

@@ -34,8 +34,9 @@ def test_the_programs_compile_run_check_and_load(
     assert isinstance(scope["induction"], hw.Program)
 
 
-def test_the_busy_beaver_writes_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = (b for b in BLOCKS if "beaver" in b)
+@pytest.mark.parametrize("about", ["beaver", "def seen", "hw.sample("])
+def test_examples_print_what_is_printed(about: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (b for b in BLOCKS if about in b)
     exec(compile(block, "README.md", "exec"), {"hw": hw})
     assert f"```\n{capsys.readouterr().out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -53,6 +54,18 @@ def test_the_stock_checkpoint_loads_and_says_what_is_printed(
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "0 wrong" in printed
     assert f"```\n{printed.splitlines()[-1]}\n```" in readme
+
+
+def test_the_gguf_file_loads_and_says_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed: pip install -e '.[gguf]'")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    exec(compile(BLOCKS[0], "README.md", "exec"), scope)
+    (block,) = (b for b in BLOCKS if "induction-gguf" in b)
+    exec(compile("model = hw.compile(induction, length=64, alphabet='a b c d'.split())\n" + block, "README.md", "exec"), scope)
+    assert f"```\n{capsys.readouterr().out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_new_primitive_is_a_primitive(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,7 @@ MISTAKES: list[tuple[str, Callable[[hw.Value, hw.Value], object], tuple[str, ...
     ("and with a value", lambda t, p: hw.match(t, t) & (t == 1), ("combines a selector",)),
     ("truth", lambda t, p: hw.match(t, t) and t, ("no truth",)),
     ("too many heads", lambda t, p: (hw.select(p, p, "<") & hw.select(p + 1, p, ">") & hw.select(p, p + 2, "!=")).any(), ("heads", "128")),
+    ("counts of a wide value", lambda t, p: hw.match(t, t).counts(p)[0], ("counts() of a position", "300 values", "256")),
     ("mode of a wide value", lambda t, p: hw.match(t, t).mode(p), ("300 values", "256")),
     ("sum of a boolean's selector", lambda t, p: hw.match(t, t).sum(hw.match(t, t)), ("not a value",)),
     ("mean against a float", lambda t, p: hw.match(t, t).mean(t) > 0.5, ("0.5", "Fraction")),

@@ -11,6 +11,7 @@ from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
 from ..compiler.pipeline import lower
+from ..mpc import Protocol
 from ..runtime.cost import Cost
 from ..runtime.model import Model
 from .family import Member, recognised, stated
@@ -40,12 +41,20 @@ def bounds(
 
     A program is compiled for `length`, `alphabet`, `dtype`, `code` and `heads`, as `compile` does; a cost needs `length`
     and `alphabet`. The family of a library program is known; for your own, state it: `family="khop", k=3`, and
-    `form="previous"` where k-hop starts by copying the previous token. `all` adds the rows of other families.
-    Raises InputError for sizes that do not belong to the subject and for an unknown family or parameter.
+    `form="previous"` where k-hop starts by copying the previous token. A protocol is of the family "mpc" unless another is
+    stated, with R and s as it is written. `all` adds the rows of other families.
+    Raises InputError for sizes that do not belong to the subject, for an unknown family or parameter, and for a family
+    stated of several values.
     """
+    if isinstance(subject, Protocol) and length is not None:
+        trace = subject.trace(length, alphabet, dtype or "float32")
+        family, given = family or "mpc", {"R": trace.rounds, "s": trace.memory} | given
     if family is None and (given or form):
         raise InputError(f"{', '.join([*given, *(['form'] if form else [])])} is given without a family", hint='for example family="khop"')
     measured, graph = _measured(subject, length, alphabet, dtype, code, heads)
+    if family not in (None, "mpc") and graph and len(graph.outputs) > 1 and not isinstance(subject, Protocol):
+        fact = f"{graph.name} returns {len(graph.outputs)} values, and what is stated of the family {family!r} is about one"
+        raise InputError(fact, hint="hold a program of that one value, or state no family")
     found = stated(family, form, given) if family else recognised(graph) if graph else Member(None, {})
     return hold(measured, found, every=all)
 

@@ -101,9 +101,9 @@ def of_entry(found: Entry, settings: Mapping[str, object]) -> Member:
             family, given, form = "scan", {}, None
         case "majority" | "bigram":
             family, given, form = found.name, {}, None
-        case "ngram" if settled["n"] == 2:
+        case "ngram" | "ngram_counts" if settled["n"] == 2:
             family, given, form = "bigram", {}, None
-        case "ngram":
+        case "ngram" | "ngram_counts":
             family, given, form = "markov", {}, None
         case _:
             family, given, form = None, {}, None
@@ -127,4 +127,5 @@ def recognised(graph: Graph) -> Member:
     except HeadworkError:
         return nothing
     same = [(n.op, n.args) for n in built.nodes] == [(n.op, n.args) for n in graph.nodes]
-    return of_entry(found, settings) if same and built.output == graph.output and built.sizes.causal == graph.sizes.causal else nothing
+    same = same and (built.outputs, built.single, built.sizes.causal) == (graph.outputs, graph.single, graph.sizes.causal)
+    return of_entry(found, settings) if same and graph.guard is None else nothing

@@ -60,7 +60,9 @@ def instances(
 
 
 def chain_of_reads(graph: Graph) -> tuple[int, int] | None:
-    """How often the output reads through one map, and the depth of that map, if it is such a chain on a value of depth 0."""
+    """How often the one output reads through one map, and the depth of that map, if it is such a chain on a value of depth 0."""
+    if len(graph.outputs) > 1:
+        return None
     builder = Builder(graph.name, graph.sizes)
     builder.nodes = list(graph.nodes)
     depths = graph.depths()

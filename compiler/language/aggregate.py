@@ -14,7 +14,7 @@ from .conditions import Compare, Term
 from .functions import choose, maximum
 from .value import Value, value_of
 
-MAX_MODE = 256  # values a mode may have: each takes a cell
+MAX_MODE = 256  # values that are counted one by one: each takes a cell
 
 
 def added_up(builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, line: Location | None) -> Value:
@@ -125,22 +125,30 @@ class Mean:
         return self.numerator * exact.denominator, self.denominator * exact.numerator, self.denominator > 0
 
 
-def most_frequent(
-    builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, never_empty: bool, line: Location | None
-) -> tuple[Value, Value]:
-    """The most frequent value and its count: one head, a cell for each value, and a tournament of ceil(log2 V) rounds.
-
-    Where no selection is empty, there always is one.
-    """
+def counted_by_value(
+    what: str, builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, line: Location | None
+) -> list[tuple[Value, Value]]:
+    """How often each value of a domain occurs, with the value: one head, a cell for each."""
     domain = value.domain
     if domain.size > MAX_MODE:
-        fact = f"mode() of {domain} would count {domain.size:,} values, more than {MAX_MODE}"
+        fact = f"{what} of {domain} would count {domain.size:,} values, more than {MAX_MODE}"
         raise DomainError(fact, line, "use a value of fewer possibilities")
     row: list[tuple[Value, Value]] = []
     for v in range(domain.lo, domain.hi + 1):
         constant = builder.add(Const(domain.kind, v), (), str(v))
         is_v = Value(builder, builder.add(Equal(), (value.index, constant), f"is {v}"))
         row.append((added_up(builder, terms, is_v, line), Value(builder, constant)))
+    return row
+
+
+def most_frequent(
+    builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, never_empty: bool, line: Location | None
+) -> tuple[Value, Value]:
+    """The most frequent value and its count: those of each value, and a tournament of ceil(log2 V) rounds.
+
+    Where no selection is empty, there always is one.
+    """
+    row = counted_by_value("mode()", builder, terms, value, line)
     if not row:
         return Value(builder, value.index), Value(builder, builder.add(Const("int", 0), (), "0"))
     while len(row) > 1:

@@ -101,7 +101,9 @@ def choose(condition: Value, x: object, y: object, what: str, line: Location | N
     if like is None:
         literal = x if x is not None else y
         alphabet = condition.builder.sizes.alphabet
-        symbol = not alphabet.numeric and alphabet.id(literal) is not None
+        literals = [v for v in (x, y) if v is not None]
+        symbol = not alphabet.numeric and all(alphabet.id(v) is not None for v in literals)
+        symbol = symbol and not (condition.builder.integers and isinstance(literal, int))
         kind: Kind = "token" if symbol or not isinstance(literal, int) else "bool" if isinstance(literal, bool) else "int"
         base = Const(kind, 0) if kind != "token" else Token()
         like = Value(condition.builder, condition.builder.add(base, [], kind))

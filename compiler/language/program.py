@@ -5,21 +5,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import overload
+from typing import TypeAlias, cast, overload
 
 from ..domain import Alphabet, Sizes, Symbol
 from ..errors import InputError, Location, ProgramError
 from ..graph import Builder, Graph
 from ..numerics import dtype_named
 from ..ops import Position, Token
+from .aggregate import Mean
 from .lookups import Hit
 from .select import Selector
 from .value import Value
 
+Returned: TypeAlias = Value | Sequence[Value]
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A function from the inputs `token` and (optionally) `position` to one value, to be built for given sizes.
+    """A function from the inputs `token` and (optionally) `position` to one value or a tuple of values, to be built for given sizes.
 
     `alphabet` and `length` are the sizes it is meant for, used where the caller names none.
     """
@@ -44,14 +47,25 @@ class Program:
         given = {"token": Token(), "position": Position()}
         arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
         result = self.function(**arguments)
-        if not isinstance(result, Value):
+        single = not isinstance(result, (tuple, list))
+        found = [result] if single else list(cast("Sequence[object]", result))
+        if not found:
+            raise ProgramError(f"program {self.name} returned no value", _place(self.function), "return a value, or a tuple of values")
+        outputs = [self._returned(value, result, builder).index for value in found]
+        return builder.finish(outputs, single)
+
+    def _returned(self, value: object, result: object, builder: Builder) -> Value:
+        """A returned value, or one of a returned tuple, `result` being the whole. Raises ProgramError where it is none."""
+        if not isinstance(value, Value):
             hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
             hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
-            hint = hints.get(type(result), "return a value")
-            raise ProgramError(f"program {self.name} returned {result!r}", _place(self.function), hint)
-        if result.builder is not builder:
+            hints[Mean] = "a Mean is a pair of values: return mean.numerator, mean.denominator, or compare it"
+            hint = hints.get(type(value), "return a value, or a tuple of values")
+            inside = "" if value is result else " in a tuple"
+            raise ProgramError(f"program {self.name} returned {value!r}{inside}", _place(self.function), hint)
+        if value.builder is not builder:
             raise ProgramError(f"program {self.name} mixes values of two programs", _place(self.function), "return a value built here")
-        return builder.finish(result.index)
+        return value
 
     def bidirectional(self) -> Program:
         """The same source with every position visible to every other."""
@@ -59,28 +73,29 @@ class Program:
 
 
 @overload
-def program(function: Callable[..., Value], /) -> Program: ...
+def program(function: Callable[..., Returned], /) -> Program: ...
 @overload
 def program(
     *, name: str | None = None, causal: bool = True, alphabet: int | Sequence[Symbol] | None = None
-) -> Callable[[Callable[..., Value]], Program]: ...
+) -> Callable[[Callable[..., Returned]], Program]: ...
 
 
 def program(
-    function: Callable[..., Value] | None = None,
+    function: Callable[..., Returned] | None = None,
     /,
     *,
     name: str | None = None,
     causal: bool = True,
     alphabet: int | Sequence[Symbol] | None = None,
-) -> Program | Callable[[Callable[..., Value]], Program]:
+) -> Program | Callable[[Callable[..., Returned]], Program]:
     """Turn a function of `token` (and `position`) into a program; usable bare or with options.
 
+    It returns a value, or a tuple or list of values, which are then the results at every position, as a tuple.
     Parameters with a default are the function's own business.
     Raises ProgramError if the function asks for an input other than `token` and `position`.
     """
 
-    def make(f: Callable[..., Value]) -> Program:
+    def make(f: Callable[..., Returned]) -> Program:
         given = getattr(f, "__name__", "program")
         inputs = tuple(p.name for p in inspect.signature(f).parameters.values() if p.default is p.empty)
         for unknown in [i for i in inputs if i not in ("token", "position")]:

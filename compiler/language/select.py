@@ -11,7 +11,7 @@ from ..domain import Domain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
 from ..ops import Const, Lookup, Pick, Relation, Table
-from .aggregate import Mean, added_up, most_frequent
+from .aggregate import Mean, added_up, counted_by_value, most_frequent
 from .conditions import RELATION_WIDTH, Both, Compare, Condition, Either, Nodes, Term
 from .functions import MAX_TABLE, choose, maximum, minimum
 from .lookups import Hit
@@ -166,6 +166,15 @@ class Selector:
     def max(self, value: Value) -> Value:
         """The largest value among the selected; ⊥ where there is none."""
         return self._ranked("largest", value).fetch(value)
+
+    def counts(self, value: Value) -> tuple[Value, ...]:
+        """How often each value occurs among the selected, in the order of its domain: symbols in the order of the alphabet.
+
+        All counts are of one head, a cell for each. Raises DomainError for more than 256 values.
+        """
+        line = caller()
+        require_value("counts()", value, self.builder, line)
+        return tuple(count for count, _ in counted_by_value("counts()", self.builder, self._counted(line), value, line))
 
     def mode(self, value: Value) -> Value:
         """The most frequent value among the selected, the first in the order of its domain of equals; ⊥ where there is none."""

@@ -28,7 +28,7 @@ class Affine(Local):
         if len(args) != len(self.coefficients):
             return "there is no coefficient"
         negation = (self.coefficients, self.constant) == ((-1,), 1)
-        fit = negation and args[0].kind == "bool" if self.kind == "bool" else all(a.kind != "bool" for a in args) and self.kind != "token"
+        fit = negation and args[0].kind == "bool" if self.kind == "bool" else self.kind == "int" or _numbers(args, self.kind)
         return "" if fit else "a sum needs numbers"
 
     def domain(self, args: Sequence[Domain], sizes: Sizes) -> Domain:
@@ -62,6 +62,11 @@ class Affine(Local):
                 return arg.z * c
             return [Unit(arg.z, (c + k,)), Unit(arg.z - ONE, (-k,))]
         return gadgets.gate([(value, 1)], args)
+
+
+def _numbers(args: Sequence[Domain], kind: Kind) -> bool:
+    """Whether a position can be a sum of these: truths count as 0 and 1 in integers only."""
+    return kind == "position" and all(a.kind != "bool" for a in args)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..graph import Builder, Graph, Node, reachable
+from ..graph import Builder, Graph, Guard, Node, reachable
 from ..ops import Affine, Clip, Const, Fetch, Local, Lookup, Position
 
 Rule = Callable[[Builder, Node, tuple[int, ...]], int]
 
 
 def rebuild(graph: Graph, rule: Rule) -> Graph:
-    """The graph with every node replaced by what `rule` makes of it, given its rewritten arguments."""
+    """The graph with every node replaced by what `rule` makes of it, given its rewritten arguments; a guard keeps its value alone."""
     builder = Builder(graph.name, graph.sizes)
     new: list[int] = []
     for node in graph.nodes:
         new.append(rule(builder, node, tuple(new[a] for a in node.args)))
-    return builder.finish(new[graph.output])
+    guard = Guard(new[graph.guard.node]) if graph.guard else None
+    return builder.finish([new[o] for o in graph.outputs], graph.single, guard)
 
 
 def copy(builder: Builder, node: Node, args: tuple[int, ...]) -> int:

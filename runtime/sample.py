@@ -1,0 +1,85 @@
+"""Sampling: a model that counts, symbol by symbol, is a distribution; tokens are drawn from it, here or by samplers of logits."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from .model import Model
+from .module import Transformer
+from .tokens import encode
+
+
+def sample(model: Model, prompt: Sequence[Symbol], steps: int, seed: int = 0) -> list[Symbol]:
+    """What follows a prompt, at most `steps` symbols, each drawn with probability count / Σ counts at the end of the text so far.
+
+    Probabilities are exact: an integer below Σ counts is drawn, by `random.Random(seed)`. The text ends where all counts
+    are 0, or when it is N long. Raises InputError for a model that does not return a count for each symbol, in the order of
+    its alphabet, for one that is bidirectional, an empty prompt, an unknown symbol, and steps below 0.
+    """
+    _require_counts(model)
+    if not model.graph.sizes.causal:
+        raise InputError(f"{model.name} is bidirectional: its earlier answers change as the text grows", hint="compile it causal")
+    if steps < 0 or not len(prompt):
+        raise InputError(f"cannot draw {steps} symbols after {len(prompt)} tokens", hint="give at least one token, and steps of at least 0")
+    ids, rng = encode(model.graph.sizes, prompt), random.Random(seed)
+    start = len(ids)
+    while len(ids) < min(start + steps, model.length):
+        counts = [column[-1] or 0 for column in model.values([ids])[0]]
+        if not any(counts):
+            break
+        ids.append(draw(counts, rng))
+    return [model.alphabet.symbols[i] for i in ids[start:]]
+
+
+def draw(counts: Sequence[int], rng: random.Random) -> int:
+    """An index with probability exactly counts[index] / Σ counts: the one whose share of 0..Σ counts - 1 a drawn integer falls into."""
+    ends = list(itertools.accumulate(counts))
+    return bisect.bisect_right(ends, rng.randrange(ends[-1]))
+
+
+class LogCounts(nn.Module):
+    """A model that counts as a language model: logits are the natural logarithms of its counts, -inf for 0."""
+
+    offsets: Tensor
+
+    def __init__(self, inner: Transformer, offsets: Sequence[int]) -> None:
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("offsets", torch.tensor(offsets))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits in nats, V being the number of symbols. Shapes: token ids (B, n) -> (B, n, V), n <= length."""
+        blocks = self.inner.split(self.inner(ids))
+        classes = torch.stack([block.argmax(-1) for block in blocks], dim=-1)  # (B, n, V)
+        counts = torch.where(classes > 0, classes + self.offsets, 0)  # class 0 is ⊥, which counts as 0
+        return counts.to(blocks[0].dtype).log()
+
+
+def log_counts(model: Model) -> LogCounts:
+    """The model with logits log(count) for each symbol, so that ordinary samplers see its distribution: softmax gives count / Σ counts.
+
+    It computes in the model's dtype, to within rounding; gradients do not pass. Where all counts are 0 every logit is -inf and
+    softmax is not defined. Raises InputError for a model that does not return a count for each symbol.
+    """
+    _require_counts(model)
+    return LogCounts(model.module, [form.off for form in model.output_forms])
+
+
+def _require_counts(model: Model) -> None:
+    """One integer that is never negative for each symbol, and no guard."""
+    domains = [model.graph.nodes[output].domain for output in model.graph.outputs]
+    size = len(model.alphabet)
+    counts = all(domain.kind == "int" and domain.lo >= 0 for domain in domains)
+    if model.graph.single or model.graph.guard is not None or len(domains) != size or not counts:
+        found = f"{domains[0]}" if len(domains) == 1 else f"{len(domains)} values"
+        wanted = "an integer of at least 0 for each symbol of its alphabet"
+        hint = f"return {size} counts, for example hw.visible(token).counts(token); generate() takes programs that answer with a symbol"
+        raise InputError(f"{model.name} returns {found}, not {wanted}", hint=hint)
