@@ -74,8 +74,10 @@ def record(rows: list[list[str]], complete: bool) -> None:
     if not complete and title in old:
         known = [line for line in old.splitlines() if line.startswith("| ")][2:]
         lines = {tuple(line.strip("| ").split(" | ")[:3]): line for line in known} | lines
+    order = {name: place for place, name in enumerate([*programs.names(), *TARGETS])}
+    places = sorted(lines, key=lambda row: (order[row[0].split("(")[0]], row[0], order[row[1]], int(row[2].replace(",", ""))))
     head = ["| " + " | ".join(COLUMNS) + " |", "| --- | --- | " + " | ".join("---:" for _ in COLUMNS[2:]) + " |"]
-    DOCS.write_text(before + "\n".join([BEGIN, title, "", *head, *lines.values(), END]) + after, encoding="utf-8")
+    DOCS.write_text(before + "\n".join([BEGIN, title, "", *head, *(lines[place] for place in places), END]) + after, encoding="utf-8")
 
 
 def main() -> int:
