@@ -282,6 +282,37 @@ def test_a_narrower_range_is_not_taken_for_1_to_n() -> None:
     assert outputs(cut) != outputs(a) and not same_meaning(a, cut)
 
 
+def test_a_step_on_and_back_is_none_only_where_the_step_is_always_there() -> None:
+    """From an earlier match one can always step on and back; from a match that may be here, the step leads out of sight."""
+
+    def back(before: bool) -> Callable[..., hw.Value]:
+        return lambda token: hw.previous(token).at(hw.match(token, token, before=before).latest().position + 1)
+
+    def there(before: bool) -> Callable[..., hw.Value]:
+        return lambda token: hw.match(token, token, before=before).latest().fetch(token)
+
+    assert outputs(graph(back(True))) == outputs(graph(there(True))) and same_meaning(graph(back(True)), graph(there(True)))
+    assert outputs(graph(back(False))) != outputs(graph(there(False))) and not same_meaning(graph(back(False)), graph(there(False)))
+
+
+def test_a_pick_among_earlier_places_ranks_by_what_stands_there() -> None:
+    """Without strict masks the ranks are read one place back; ranks that are not, or another value's, mean something else."""
+
+    def strict(token: hw.Value) -> hw.Value:
+        return hw.match(True, token < 2, before=True).largest(by=hw.table(lambda t: 2 - t, token)).position + 1
+
+    def causal(by: Callable[[hw.Value], hw.Value]) -> Callable[..., hw.Value]:
+        return lambda token: hw.match(True, hw.previous(token < 2)).largest(by=by(hw.table(lambda t: 2 - t, token))).position
+
+    for by, same in (
+        (lambda rank: hw.previous(rank).or_else(1), True),
+        (lambda rank: rank, False),
+        (lambda rank: hw.previous(rank, by=2).or_else(1), False),
+    ):
+        a, b = graph(strict), graph(causal(by))
+        assert same_meaning(a, b) == same == (outputs(a) == outputs(b))
+
+
 def test_a_table_that_does_not_cover_its_argument_may_give_none() -> None:
     g = graph(lambda token, position: hw.table(lambda p: int(p), position))
     short = changed_op(g, Table, lambda op: replace(op, shape=(2,), entries=op.entries[:2]))

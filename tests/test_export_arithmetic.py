@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 import headwork as hw
 from headwork import programs
+from headwork.compiler.heads import apart
+from headwork.compiler.linear import ONE, Lin
 from headwork.compiler.numerics import dtype_named
 from headwork.compiler.pipeline import lower
 from headwork.compiler.rewrite import without_strict
@@ -128,6 +131,25 @@ def test_emptying_the_cells_of_totals_changes_no_answer_and_is_undone() -> None:
     wanted = lowered.module(ids)
     lowered.module.load_state_dict({name: torch.tensor(tensor) for name, tensor in moved.items()})
     assert (lowered.module(ids).round() == wanted.round()).all()
+
+
+def score(query: Sequence[Lin], key: Sequence[Lin], values: Sequence[dict[int, int]]) -> int:
+    """Σ q·k, with the cells' values on the query's side and on the key's."""
+    q, k = ([sum(c * at[f] for (f, _), c in lin.terms) for lin in part] for at, part in zip(values, (query, key), strict=True))
+    return sum(a * b for a, b in zip(q, k, strict=True))
+
+
+def test_constants_taken_apart_leave_the_same_scores() -> None:
+    """Random sums against a constant: each read is then a sum with weights ±1, and the score is what it was, term by term."""
+    rng = random.Random(8)
+    for _ in range(50):
+        cells = [Lin.cell(rng.randint(1, 4)) * rng.randint(-9, 9) for _ in range(6)]
+        query, key = (cells[0], cells[1], ONE * rng.choice((-2, 1, 4))), (cells[2], ONE, cells[3] + cells[4] + ONE * rng.randint(-9, 9))
+        apart_q, apart_k = apart(query, key)
+        values = [{f: 1 if f == 0 else rng.randint(-9, 9) for f in range(5)} for _ in range(2)]
+        assert score(apart_q, apart_k, values) == score(query, key, values)
+        for q, k in zip(apart_q[1:], apart_k[1:], strict=True):
+            assert {1} == {abs(c) for _, c in (k if q.features() == {0} else q).terms}
 
 
 def test_the_step_grows_with_what_can_go_wrong() -> None:
