@@ -35,10 +35,10 @@ def say_json(value: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Table:
-    """Rows under headings; the columns numbered in `right` are aligned to the right."""
+    """Rows under headings; the columns numbered in `right` are aligned to the right, the first is never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if index in right else "left", overflow="fold")
+        made.add_column(column, justify="right" if index in right else "left", overflow="fold", no_wrap=index == 0)
     for row in rows:
         made.add_row(*row)
     return made
