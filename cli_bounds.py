@@ -10,6 +10,7 @@ from .cli_input import parse_alphabet
 from .cli_programs import Source, parse_settings
 from .compiler.domain import Symbol
 from .compiler.errors import InputError
+from .mpc import Protocol
 
 if TYPE_CHECKING:
     from .runtime.model import Model
@@ -46,6 +47,9 @@ def one_model(model: Model, source: Source | Path, family: str | None, form: str
         member = stated(family, form, parse_settings(given))
     elif isinstance(source, Source) and source.entry is not None:
         member = of_entry(source.entry, source.parameters)
+    elif isinstance(source, Source) and isinstance(source.program, Protocol):
+        trace = source.program.trace(model.length, model.alphabet.symbols)
+        member = stated("mpc", None, {"R": trace.rounds, "s": trace.memory})
     else:
         member = recognised(model.graph)
     return hold(of_model(model), member, every)

@@ -38,7 +38,7 @@ class Source:
     @property
     def takes_any_alphabet(self) -> bool:
         """Whether the program makes sense over whatever symbols its input holds."""
-        return not self.entry.alphabet_fixed if self.entry else self.program.alphabet is None
+        return not self.entry.alphabet_fixed if self.entry else not self.program.names_symbols
 
     def compile(
         self, length: int, alphabet: int | Sequence[Symbol] | None, dtype: str = "float32", code: str = "auto", heads: int | None = None
@@ -46,7 +46,7 @@ class Source:
         """The program compiled; what the user's own file raises is reported at the user's line."""
         from .runtime.model import compile as compile_program
 
-        if alphabet is None and self.program.alphabet is None:
+        if alphabet is None and not self.program.names_symbols:
             raise InputError(f"program {self.program.name} names no alphabet", hint="give --alphabet: a size, symbols a,b,c or @file.json")
         with blame(self.file):
             return compile_program(self.program, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)

@@ -142,12 +142,12 @@ class _Expansion:
                 if reply is not None:
                     return self.answered(reply, None, node.line) if rank == 0 else self.nothing("position")
                 assert found is not None
-                return found.senders[rank]
+                return found.senders[rank] if rank < len(found.senders) else self.nothing("position")
             case Word(rank=rank, word=word):
                 if reply is not None:
                     return self.answered(reply, word, node.line) if rank == 0 else self.nothing(node.domain.kind)
                 assert found is not None
-                return found.words[rank][word]
+                return found.words[rank][word] if rank < len(found.words) else self.nothing(node.domain.kind)
             case Combine(how="count"):
                 return self.count_of(shuffle)
             case Combine(how=how, word=word) if reply is not None:
@@ -200,14 +200,13 @@ class _Expansion:
     def reduce(self, how: How, value: Value) -> int:
         """All machines' values together."""
         every = visible(value)
-        here = Value(self.builder, self.here())
         found: dict[How, Callable[[], Value]] = {
             "sum": lambda: every.sum(value),
             "count": lambda: every.count(),
             "any": lambda: every.any(value.or_else(False) if value.domain.none else value),
             "min": lambda: every.min(value),
             "max": lambda: every.max(value),
-            "first": lambda: value.at(here - here + 1),
+            "first": lambda: Value(self.builder, self.fetch(self.from_machine((1,) * self.trace.graph.sizes.length), value.index, None)),
         }
         return found[how]().index
 

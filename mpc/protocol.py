@@ -33,6 +33,11 @@ class Protocol(Program):
     memory: Memory = 2
     words: Words | Callable[[int], Words] | None = None
 
+    @property
+    def names_symbols(self) -> bool:
+        """Whether it has symbols of its own: an alphabet, or values for its words."""
+        return self.words is not None or self.alphabet is not None
+
     def memory_at(self, length: int) -> int:
         """s for so many machines. Raises InputError where it is no positive integer."""
         s = self.memory(length) if callable(self.memory) else self.memory

@@ -40,7 +40,8 @@ class Trace:
 
     def __str__(self) -> str:
         sizes = self.graph.sizes
-        lines = [f"protocol {self.graph.name}: {sizes.length} machines, memory {self.memory}, {self.rounds} round{'s' * (self.rounds != 1)}"]
+        rounds = f"{self.rounds} round{'s' * (self.rounds != 1)}"
+        lines = [f"protocol {self.graph.name}: {sizes.length} machines, memory {self.memory}, {rounds}"]
         for call in self.calls:
             rounds = f"round {call.round}" if call.rounds == 1 else f"rounds {call.round} to {call.round + call.rounds - 1}"
             lines.append(f"  {rounds}: {call.kind}{f' ({call.why})' if call.why else ''}{f'  {call.line}' if call.line else ''}")

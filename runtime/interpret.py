@@ -45,7 +45,7 @@ def interpret(
 
 
 def _alphabet(program: Program, tokens: Sequence[Symbol], alphabet: int | Sequence[Symbol] | None) -> int | Sequence[Symbol] | None:
-    if alphabet is not None or program.alphabet is not None:
+    if alphabet is not None or program.names_symbols:
         return alphabet
     if tokens and all(isinstance(t, int) and not isinstance(t, bool) and 0 <= t < MAX_INFERRED for t in tokens):
         return max(t for t in tokens if isinstance(t, int)) + 1

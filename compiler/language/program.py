@@ -33,6 +33,11 @@ class Program:
     alphabet: int | tuple[Symbol, ...] | None = None
     inputs: tuple[str, ...] = field(default=("token",))
 
+    @property
+    def names_symbols(self) -> bool:
+        """Whether it has symbols of its own."""
+        return self.alphabet is not None
+
     def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Graph:
         """The program's graph, as written, for a context length, an alphabet and an arithmetic.
 
