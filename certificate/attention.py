@@ -268,10 +268,11 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
         same = np.ones(max(0, len(t) - 1), bool)
     if pick == "only":
         raise Refused(f"{what}: several positions can match, and nothing says which to pick")
-    if ((t[1:] == t[:-1]) & (rank[1:] == rank[:-1]))[same].any():
-        raise Refused(f"{what}: the order of matches depends on more than their position")
-    lead = (r[1:] - r[:-1])[same] * (-1 if pick == "earliest" else 1)
-    return int(lead.min(initial=-LOW)) - spread
+    # Cases of one position exclude each other: of those that are alike in what they mean, rank and position, the best and worst count.
+    first = np.flatnonzero(np.concatenate([[True], ~same | (t[1:] != t[:-1]) | (rank[1:] != rank[:-1])])) if len(t) else np.zeros(0, int)
+    low, high, same = (np.minimum.reduceat(r, first), np.maximum.reduceat(r, first), same[first[1:] - 1]) if len(t) else (r, r, same)
+    lead = low[:-1] - high[1:] if pick == "earliest" else low[1:] - high[:-1]
+    return int(lead[same].min(initial=-LOW)) - spread
 
 
 def _lead_by_query(home: Block, r: Ints, rank: Ints, pick: Pick, what: str) -> int:
@@ -284,10 +285,12 @@ def _lead_by_query(home: Block, r: Ints, rank: Ints, pick: Pick, what: str) -> i
     matched = matches(home.query.values, home.key.values, home.relations)[:, order]
     lead = -LOW
     for score, match in zip(scores, matched, strict=True):
+        if not match.any():
+            continue
         place = np.stack([t[order][match], rank[order][match]], axis=1)
-        if (place[1:] == place[:-1]).all(axis=1).any():
-            raise Refused(f"{what}: the order of matches depends on more than their position")
-        lead = min(lead, int(np.diff(score[match]).min(initial=-LOW)))
+        first = np.flatnonzero(np.concatenate([[True], (place[1:] != place[:-1]).any(axis=1)]))
+        low, high = np.minimum.reduceat(score[match], first), np.maximum.reduceat(score[match], first)
+        lead = min(lead, int((low[1:] - high[:-1]).min(initial=-LOW)))
     if lead < -LOW and pick == "only":
         raise Refused(f"{what}: several positions can match, and nothing says which to pick")
     return lead

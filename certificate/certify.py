@@ -162,20 +162,23 @@ def _prove_embedding(stream: Stream, w_e: Reals, w_pos: Reals, claims: Sequence[
     for probe in claims:
         var = stream.meanings.var(probe.value)
         support = {var} if isinstance(var, str) else stream.meanings.support(var, set(), f"embedded value {probe.name}")
-        source = "token" if support == {"token"} else "position"
-        if not support <= {source} and support != {"one"}:
+        sources: list[Var] = ["token", "position"]
+        if not support <= {"token", "position", "one"}:
             raise Refused(f"embedded value {probe.name} depends on {sorted(map(str, support))}")
-        cases = stream.meanings.cases([source], probe.name)
+        joint = {"token", "position"} <= support  # it may depend on one of them in name only: each must find its table right
+        source = ("position" if w_pos[:, list(probe.dims)].any() else "token") if joint else "token" if support == {"token"} else "position"
+        cases = stream.meanings.cases(sources if joint else [source], probe.name)
         values = (
             cases.columns["one"] if var == "one" else stream.meanings.evaluate(var, cases) if isinstance(var, int) else cases.columns[var]
         )
         codes = Meanings.codes(probe.form, values)
         own, other = (w_e, w_pos) if source == "token" else (w_pos, w_e)
+        rows = cases.columns[source] + (source == "token")  # token ids count from 0, positions from 1; row 0 is BOS
         for d, dim in enumerate(probe.dims):
-            wrong = np.flatnonzero(own[1:, dim] != codes[:, d])
+            wrong = np.flatnonzero(own[rows, dim] != codes[:, d])
             if len(wrong):
-                table = "W_E" if source == "token" else "W_pos"
-                raise Refused(f"{table}[{wrong[0] + 1}, {dim}] is {own[wrong[0] + 1, dim]:g}, {probe.name} needs {codes[wrong[0], d]}")
+                table, row = "W_E" if source == "token" else "W_pos", rows[wrong[0]]
+                raise Refused(f"{table}[{row}, {dim}] is {own[row, dim]:g}, {probe.name} needs {codes[wrong[0], d]}")
             if other[:, dim].any():
                 raise Refused(f"dimension {dim} ({probe.name}) is written by both W_E and W_pos")
             stream.place(dim, Cell(var, probe.form, d, probe.name))

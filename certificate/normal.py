@@ -15,7 +15,7 @@ Rules, each with its condition:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from ..compiler.graph import Graph
@@ -163,7 +163,14 @@ class Normal:
 
     def affine(self, op: Affine, args: tuple[int, ...]) -> int:
         """A sum; a sum of one sum is merged, and one that changes nothing is what it sums."""
-        op = replace(op, kind="bool" if op.kind == "bool" else "int")  # a position and a number are the same number
+        factors: dict[int, int] = {}  # a term added up twice counts twice
+        for c, term in zip(op.coefficients, args, strict=True):
+            factors[term] = factors.get(term, 0) + c
+        factors = {term: c for term, c in factors.items() if c or not self.never_none(term)}
+        if not factors:
+            return self.pool.intern(("const", Const("bool" if op.kind == "bool" else "int", op.constant), HERE))
+        args = tuple(factors)
+        op = Affine("bool" if op.kind == "bool" else "int", tuple(factors.values()), op.constant)  # a position is a number like others
         if op.coefficients == (1,) and op.constant == 0:
             return args[0]
         if len(args) == 1:

@@ -12,11 +12,11 @@ from, so that a program of many choices between pointers keeps its size. Terms a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..compiler.graph import Graph
-from ..compiler.ops import Affine, Clip, Const, Exists, Fetch, Local, Lookup, OrElse, Position, Token, Total
+from ..compiler.ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, Local, Lookup, OrElse, Position, Token, Total, Where
 from .exact import Refused
 from .ranges import ranges
 
@@ -48,6 +48,26 @@ class Terms:
             self.numbers[key] = len(self.keys)
             self.keys.append(key)
         return self.numbers[key]
+
+    def whole(self, read: Read) -> bool:
+        """Whether a value is never ⊥: it is read here, and neither ⊥ itself nor computed from what may be."""
+        kind, *rest = self.keys[read.core]
+        if read.path or kind == "match":
+            return False
+        if kind in ("token", "position", "total"):
+            return True
+        args = [r for r in rest[1:] if isinstance(r, Read)]
+        match rest[0]:
+            case Const(value=value):
+                return value is not None
+            case Exists():
+                return True
+            case OrElse():
+                return any(map(self.whole, args))
+            case Affine() | Extreme() | AtLeast() | Equal() | Where():
+                return all(map(self.whole, args))
+            case _:
+                return False
 
 
 def same_reads(a: Graph, b: Graph) -> bool:
@@ -89,9 +109,11 @@ def _forms(graph: Graph, terms: Terms) -> list[Read | None] | None:
                 read = Read(HERE, terms.intern(("total", op, *(value(a) for a in node.args))))
             case Clip(lo=lo, hi=hi) if spans[node.args[0]].lo >= lo and spans[node.args[0]].hi <= hi:
                 read = value(node.args[0])
-            case OrElse() if not spans[node.args[0]].none:
+            case Clip(lo=lo, hi=hi) if value(node.args[0]).core == position and lo <= 1 and hi >= graph.sizes.length:
                 read = value(node.args[0])
-            case Exists() if not spans[node.args[0]].none:
+            case OrElse() if not spans[node.args[0]].none or terms.whole(value(node.args[0])):
+                read = value(node.args[0])
+            case Exists() if not spans[node.args[0]].none or terms.whole(value(node.args[0])):
                 read = Read(HERE, terms.intern(("const", Const("bool", 1))))
             case Local():
                 read = _local(op, [value(a) for a in node.args], terms)
@@ -123,7 +145,14 @@ def _at(pointer: Read, n: int, terms: Terms) -> Path:
 def _local(op: Local, args: list[Read], terms: Terms) -> Read:
     """A local operation: a strict one is computed at the end of what its arguments' paths have in common."""
     if isinstance(op, Affine):
-        op = replace(op, kind="bool" if op.kind == "bool" else "int")  # a position and a number are the same number
+        factors: dict[Read, int] = {}  # a value added up twice counts twice
+        for c, read in zip(op.coefficients, args, strict=True):
+            factors[read] = factors.get(read, 0) + c
+        factors = {read: c for read, c in factors.items() if c or not terms.whole(read)}
+        if not factors:
+            return Read(HERE, terms.intern(("const", Const("bool" if op.kind == "bool" else "int", op.constant))))
+        args = list(factors)
+        op = Affine("bool" if op.kind == "bool" else "int", tuple(factors.values()), op.constant)  # a position is a number like others
         if (op.coefficients, op.constant) == ((1,), 0):
             return args[0]
     if not op.strict:

@@ -81,6 +81,10 @@ class Meanings:
         columns["one"] = np.ones(count, np.int64)
         return Cases(order, columns, count, tuple(self.domain(v, cut) for v in order))
 
+    def never(self, node: int) -> bool:
+        """Whether a node is ⊥ whatever it is computed from."""
+        return self.ranges[node].lo > self.ranges[node].hi
+
     def node(self, var: Var) -> int:
         """The node a variable stands for."""
         assert isinstance(var, int), f"{var} has no node"
@@ -123,6 +127,8 @@ class Meanings:
             var, op = self.var(index), self.graph.nodes[index].op
             if var in ("token", "position") or var in placed:
                 found.add(var)
+            elif self.never(index):
+                continue
             elif isinstance(op, Local):
                 stack += (new := set(self.graph.nodes[index].args) - seen)
                 seen |= new
@@ -137,7 +143,9 @@ class Meanings:
             return cases.columns[var]
         if node not in known:
             op, args = self.graph.nodes[node].op, self.graph.nodes[node].args
-            if isinstance(op, Const):
+            if self.never(node):
+                known[node] = np.full(cases.count, NONE, np.int64)
+            elif isinstance(op, Const):
                 known[node] = np.full(cases.count, NONE if op.value is None else op.value, np.int64)
             else:
                 assert isinstance(op, Local)

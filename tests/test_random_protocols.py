@@ -14,8 +14,6 @@ import headwork as hw
 
 COUNT = int(os.environ.get("HEADWORK_PROTOCOLS", "40"))
 WORDS = 4  # values of an input word
-# What the checker says where it finds no proof. The second and third: a choice between a value and one that is always ⊥.
-LIMITS = ("combinations, more than", "not in the residual stream", "depends on ['position', 'token']")
 
 
 def random_protocol(seed: int) -> hw.Protocol:
@@ -102,7 +100,15 @@ def test_three_executions_agree(seed: int) -> None:
                 said.append(str(error))
         assert said[0] == said[1] == said[2], machines
     assert hw.check(model, samples=6, exhaustive=1).ok
-    try:
-        hw.certify(model)
-    except hw.Refused as refusal:
-        assert any(limit in str(refusal) for limit in LIMITS), refusal
+
+
+def test_nearly_all_are_certified() -> None:
+    """What the checker accepts is right (`test_certificate_attacks.py`); here, that it accepts nearly everything."""
+    refused: list[str] = []
+    for seed in range(COUNT):
+        model = hw.compile(random_protocol(seed), length=random.Random(seed).randrange(1, 8))
+        try:
+            hw.certify(model)
+        except hw.Refused as refusal:
+            refused.append(f"{seed}: {refusal}")
+    assert len(refused) <= COUNT / 10, refused

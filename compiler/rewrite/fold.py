@@ -9,7 +9,8 @@ from .maps import at_query, clip, copy, read_known, rebuild
 
 def fold(graph: Graph) -> Graph:
     """Apply, bottom up: `x.at(position) = x`; `f(position).at(g(position)) = f(g(position))` where g never points
-    ahead; `clip`, `or_else` and `exists` on values that cannot be cut or ⊥; sums of sums. Preserves every value.
+    ahead; `clip`, `or_else` and `exists` on values that cannot be cut or ⊥; sums of sums, and of one
+    value twice. Preserves every value.
     """
     return rebuild(graph, _fold)
 
@@ -36,6 +37,13 @@ def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
             if isinstance(inner, Affine) and (kind != "bool" or inner.kind == "bool"):
                 merged = Affine(kind, tuple(c * i for i in inner.coefficients), c * inner.constant + k)
                 return _fold(builder, Node(merged, first.args, node.domain, node.name, node.line), first.args)
+        case Affine(kind=kind, coefficients=cs, constant=k) if len(set(args)) < len(args):
+            factors = {a: sum(c for c, b in zip(cs, args, strict=True) if b == a) for a in args}
+            factors = {a: c for a, c in factors.items() if c or builder.nodes[a].domain.none}
+            if not factors:
+                return builder.add(Const(kind, k), (), str(k), node.line)
+            merged = Affine(kind, tuple(factors.values()), k)
+            return _fold(builder, Node(merged, tuple(factors), node.domain, node.name, node.line), tuple(factors))
         case _:
             pass
     return copy(builder, node, args)
