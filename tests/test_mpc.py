@@ -280,3 +280,24 @@ def test_memory_may_grow_with_the_machines() -> None:
     assert root.trace(16).memory == 4
     assert root.rounds(16) == 2
     assert root.rounds(1024) == 2
+
+
+@pytest.mark.parametrize("memory", [1, 2, 3])
+def test_a_question_and_its_answer_are_one_lookup(memory: int) -> None:
+    """Two shuffles are two rounds; where the second only sends a word back to who asked, they are one layer, and can overflow still."""
+
+    @hw.protocol(memory=memory, words=lambda n: {"a": range(n + 1), "x": range(4)})
+    def ask(me, a, x):
+        asked = hw.shuffle(to=a, payload=me)
+        answered = hw.shuffle(to=asked.senders, payload=[x] * memory)
+        return answered.messages[0], answered.senders[0], answered.count
+
+    model = hw.compile(ask, length=6)
+    assert (ask.rounds(6), model.cost.attention_layers) == (2, 1)
+    machines = [(2, 0), (3, 1), (0, 2), (3, 3), (1, 0)] if memory > 1 else [(2, 0), (3, 1), (0, 2), (1, 3), (0, 0)]
+    wanted = [(machines[a - 1][1], a, 1) if a else (None, None, 0) for a, _ in machines]
+    assert model.run(machines) == hw.run_protocol(ask.trace(6), machines) == wanted
+    crowd = [(3, x % 4) for x in range(memory + 1)] + [(0, 0)] * 3
+    with pytest.raises(hw.CapacityError) as caught:
+        model.run(crowd[:6])
+    assert f"machine 3 was sent {memory + 1} messages" in str(caught.value)
