@@ -36,22 +36,28 @@ class Entry:
 
     def settle(self, given: Mapping[str, object]) -> dict[str, object]:
         """The parameters given, checked for name and kind, over the defaults. Raises InputError naming what is accepted."""
-        takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
-        accepted = f"{self.name} takes {takes}" if takes else f"{self.name} takes no parameters"
-        settled = dict(self.parameters)
-        for parameter, value in given.items():
-            if parameter not in settled:
-                raise InputError(f"program {self.name} has no parameter {parameter!r}", hint=accepted)
-            value = tuple(value) if isinstance(value, list) else value
-            expected, kind = next(k for k in _KINDS if isinstance(settled[parameter], k[0]))
-            if not isinstance(value, expected) or isinstance(value, bool):
-                raise InputError(f"program {self.name} was given {parameter}={value!r}, which is not {kind}", hint=accepted)
-            settled[parameter] = value
-        return settled
+        return settled(f"program {self.name}", self.parameters, given)
 
     def program(self, **parameters: object) -> Program:
         """The program for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
+
+
+def settled(what: str, defaults: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Parameters over their defaults, checked for name and kind. Raises InputError naming what is accepted."""
+    takes = ", ".join(f"{k}={v!r}" for k, v in defaults.items())
+    name = what.split()[-1]
+    accepted = f"{name} takes {takes}" if takes else f"{name} takes no parameters"
+    found = dict(defaults)
+    for parameter, value in given.items():
+        if parameter not in found:
+            raise InputError(f"{what} has no parameter {parameter!r}", hint=accepted)
+        value = tuple(value) if isinstance(value, list) else value
+        expected, kind = next(k for k in _KINDS if isinstance(found[parameter], k[0]))
+        if not isinstance(value, expected) or isinstance(value, bool):
+            raise InputError(f"{what} was given {parameter}={value!r}, which is not {kind}", hint=accepted)
+        found[parameter] = value
+    return found
 
 
 def always(count: int) -> Callable[..., int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
+from ..programs.entry import settled
 
 Result = list[Symbol | None] | list[tuple[Symbol | None, ...]]
 
@@ -40,32 +41,13 @@ class ProtocolEntry:
     family: str = "mpc"
     parameters: Mapping[str, int | str] = field(default_factory=dict[str, int | str])
 
-    def settle(self, given: Mapping[str, object]) -> dict[str, int | str]:
+    def settle(self, given: Mapping[str, object]) -> dict[str, object]:
         """The parameters given, checked for name and kind, over the defaults. Raises InputError naming what is accepted."""
-        takes = ", ".join(f"{k}={v!r}" for k, v in self.parameters.items())
-        accepted = f"{self.name} takes {takes}" if takes else f"{self.name} takes no parameters"
-        settled = dict(self.parameters)
-        for parameter, value in given.items():
-            if parameter not in settled:
-                raise InputError(f"protocol {self.name} has no parameter {parameter!r}", hint=accepted)
-            kind = type(settled[parameter])
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise InputError(f"protocol {self.name} was given {parameter}={value!r}, which is not {kind.__name__}", hint=accepted)
-            settled[parameter] = value
-        return settled
+        return settled(f"protocol {self.name}", self.parameters, given)
 
     def protocol(self, **parameters: object) -> Protocol:
         """The protocol for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
-
-
-def always(count: int) -> Callable[..., int]:
-    """The number of layers of a protocol that takes the same number whatever its length and parameters are."""
-
-    def layers(length: int, **parameters: object) -> int:
-        return count
-
-    return layers
 
 
 def levels(length: int, base: int) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, table
 from ..mpc import Protocol, gather, protocol, scatter
+from ..programs.entry import always
 from . import matrix
-from .entry import Case, ProtocolEntry, always, at_least, pairs
+from .entry import Case, ProtocolEntry, at_least, pairs
 
 
 def make(values: int = 3) -> Protocol:

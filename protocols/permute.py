@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ..compiler.domain import Symbol
 from ..compiler.language import Value
 from ..mpc import Protocol, protocol, shuffle
-from .entry import Case, ProtocolEntry, always, at_least, pairs
+from ..programs.entry import always
+from .entry import Case, ProtocolEntry, at_least, pairs
 
 
 def make(values: int = 4) -> Protocol:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, table, where
 from ..mpc import Protocol, protocol, scatter, shuffle
-from .entry import Case, ProtocolEntry, always, at_least, numbers
+from ..programs.entry import always
+from .entry import Case, ProtocolEntry, at_least, numbers
 from .sort import sorting_cases
 
 

@@ -10,7 +10,8 @@ from ..compiler.language import Value, where
 from ..mpc import Protocol, protocol, scatter
 from ..mpc import all_reduce as reduced
 from ..mpc.ops import How
-from .entry import Case, ProtocolEntry, always, at_least, levels, numbers, one_of
+from ..programs.entry import always
+from .entry import Case, ProtocolEntry, at_least, levels, numbers, one_of
 
 HOW: dict[str, How] = {"sum": "sum", "min": "min", "max": "max"}
 

@@ -11,8 +11,9 @@ import networkx as nx
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, minimum, table, where
 from ..mpc import Protocol, all_reduce, protocol, scatter
+from ..programs.entry import always
 from . import matrix
-from .entry import Case, ProtocolEntry, always
+from .entry import Case, ProtocolEntry
 
 
 def make() -> Protocol:

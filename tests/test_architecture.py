@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
-    "protocols": {"compiler", "mpc", "protocols"},
+    "protocols": {"compiler", "mpc", "programs", "protocols"},
 }
 METHODS = {("runtime.model", "export.write")}  # a method's shorthand for a function above it, imported when called
 

@@ -245,7 +245,7 @@ def test_names_are_found_and_missed() -> None:
     [
         ("sum", {"width": 3}, "protocol sum has no parameter 'width'\n    hint: sum takes values=4, memory=2"),
         ("triangle_count", {"n": 3}, "protocol triangle_count has no parameter 'n'\n    hint: triangle_count takes no parameters"),
-        ("sum", {"memory": "2"}, "protocol sum was given memory='2', which is not int"),
+        ("sum", {"memory": "2"}, "protocol sum was given memory='2', which is not an integer"),
         ("broadcast", {"memory": 1}, "protocol broadcast was given memory=1\n    hint: give memory of at least 2"),
         ("broadcast", {"values": 0}, "protocol broadcast was given values=0"),
         ("all_reduce", {"how": "mean"}, "protocol all_reduce was given how='mean'\n    hint: give how as sum or min or max"),
