@@ -1,7 +1,7 @@
-"""Faults in random programs: compiled, certified, then damaged; the certificate's verdict against all inputs.
+"""Faults in random programs, or protocols: compiled, certified, then damaged; the certificate's verdict against all inputs.
 
 A damaged model that is accepted must be right on every input. Where `mutants.py` damages a few programs often, this damages many.
-Run: python benchmarks/faults.py [--programs 2000] [--faults 10] [--seed 0] [--write]
+Run: python benchmarks/faults.py [--protocols] [--programs 2000] [--faults 10] [--seed 0] [--write]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fuzz import CODES
 from record import record
 
 import headwork as hw
-from headwork.tests import generate, mutate
+from headwork.tests import generate, generate_protocols, mutate
 
 
 def program(rng: random.Random) -> hw.Model | None:
@@ -33,10 +33,21 @@ def program(rng: random.Random) -> hw.Model | None:
     return model if model.module.blocks else None
 
 
+def protocol(rng: random.Random) -> hw.Model | None:
+    """A random protocol of one or two machines, which have few enough inputs, compiled and certified; None where it is not."""
+    try:
+        model = hw.compile(generate_protocols.random_protocol(rng.randrange(1 << 30)), length=rng.randint(1, 2))
+        hw.certify(model)
+    except hw.HeadworkError:
+        return None
+    return model if model.module.blocks else None
+
+
 def main() -> int:
     """Run the campaign and print its counts; exit code 1 if a damaged model was accepted and wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--protocols", action="store_true", help="damage protocols instead")
     parser.add_argument("--faults", type=int, default=10, help="for each program")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
@@ -46,7 +57,7 @@ def main() -> int:
     verdicts: dict[str, Counter[str]] = {kind: Counter() for kind in mutate.KINDS}
     damaged = 0
     while damaged < options.programs:
-        model = program(rng)
+        model = protocol(rng) if options.protocols else program(rng)
         if model is None:
             continue
         damaged += 1
@@ -57,13 +68,14 @@ def main() -> int:
             verdicts[kind][verdict] += 1
             if verdict == "wrong":
                 print(f"wrong: {fault.what}\n{model.stage('graph')}", file=sys.stderr)
-    lines = [f"{damaged:,} certified programs, {options.faults} faults each, seed {options.seed}, {date.today()}, "]
+    what = "protocols" if options.protocols else "programs"
+    lines = [f"{damaged:,} certified {what}, {options.faults} faults each, seed {options.seed}, {date.today()}, "]
     lines[0] += f"{time.perf_counter() - start:.0f} s."
     lines += ["", "| fault | refused | accepted, equal on every input | accepted, wrong |", "| --- | ---: | ---: | ---: |"]
     lines += [f"| {kind} | {n['refused']:,} | {n['equal']:,} | {n['wrong']:,} |" for kind, n in verdicts.items()]
     print("\n".join(lines))
     if options.write:
-        record("faults", "\n".join(lines))
+        record("protocol-faults" if options.protocols else "faults", "\n".join(lines))
     return int(any(n["wrong"] for n in verdicts.values()))
 
 
