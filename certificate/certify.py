@@ -48,6 +48,7 @@ class Certificate:
     mantissa_bits: int
     logit_margin: float
     outputs: str = "the output"
+    logs: bool = False
 
     @property
     def statement(self) -> str:
@@ -74,7 +75,8 @@ class Certificate:
             what = f"sums are within {h.error:.3g} of their integer, 1/2 is allowed" if h.error else f"winners lead by {h.gap:g} nats"
             lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): {what}; sums to {h.steps:,} steps")
         lines.append(f"  MLPs enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used")
-        lines.append(f"  logits: the right class leads by at least {self.logit_margin:g}")
+        what = "each is the logarithm of its count, different ones are" if self.logs else "the right class leads by"
+        lines.append(f"  logits: {what} at least {self.logit_margin:g}{' apart' * self.logs}")
         return "\n".join(lines)
 
 
@@ -130,6 +132,7 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
         max(0, steps - 1).bit_length(),
         margin,
         _outputs(model.graph),
+        any(form.kind == "log" for form in model.output_forms),
     )
 
 
@@ -303,10 +306,10 @@ def _prove_output(stream: Stream, model: Model, w_u: Scaled) -> tuple[float, int
     """The right class has the greatest logit of its block, by a margin, for every value of every output, and logits are exact."""
     steps = add_up(stream.magnitude(w_u.ints), w_u.shift, model.dtype, "a logit")
     forms = model.output_forms
-    blocks = np.split(w_u.ints, np.cumsum([form.top + 1 for form in forms])[:-1], axis=1)
+    blocks = np.split(w_u.ints, np.cumsum([form.classes for form in forms])[:-1], axis=1)
     margins: list[int] = []
     for node, form, block, what in zip(model.optimised.roots, forms, blocks, model.graph.titles(), strict=True):
-        prove = partial(_margin, node=node, form=form, shift=w_u.shift, what=what)
+        prove = partial(_log if form.kind == "log" else _margin, node=node, form=form, shift=w_u.shift, what=what)
         margins.append(either_way(prove, stream, block, [node]))
     return min(margins) / 4 * 2.0**-w_u.shift, steps
 
@@ -326,6 +329,22 @@ def _as_code(x: Ints, w_u: Ints, unary: Ints, form: Form, shift: int) -> tuple[I
         if (w_u[live] == weights[live] @ codes.T).all() and (unary == codes @ constant - (squares << shift)).all():
             return x @ weights + constant, codes, -(squares << shift)
     return x, w_u.T, unary
+
+
+def _log(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: str) -> int:
+    """Four times the least difference between two counts' logits, after every one was shown to be exactly what its form says."""
+    meanings = stream.meanings
+    variables = stream.support(node, stream.reads(w_u), what) | stream.reads(w_u)
+    cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what)
+    values, own = meanings.evaluate(node, cases), form.logits()
+    if ((values == NONE) | (values - form.off < 1) | (values - form.off > form.top)).any():
+        raise Refused(f"{what} can take a value that has no logarithm")
+    if (stream.combine(w_u, cases)[:, 0] != raised(own[values - form.off - 1], shift, what)).any():
+        raise Refused(f"{what}: the logit is not the logarithm of {meanings.graph.nodes[node].name}")
+    apart = int(np.diff(own).min()) if len(own) > 1 else 1
+    if apart <= 0:
+        raise Refused(f"{what}: two counts have the same logit")
+    return 4 * apart << shift
 
 
 def _margin(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..compiler.forms import Form
+from ..compiler.forms import LOG_BITS, Form
 from ..runtime.module import Attention
 from .exact import Reals, Refused
 from .ranges import LARGEST
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..runtime.model import Model, Probe
 
 MAX_PARTS = 53
-KINDS = ("digits", "norm", "flag", "floor", "signs", "onehot", "fill")
+KINDS = ("digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log")
 
 
 def claims(model: Model) -> dict[int, list[Probe]]:
@@ -41,7 +41,7 @@ def claims(model: Model) -> dict[int, list[Probe]]:
 def _check_form(form: Form, what: str, width: int | None) -> None:
     """A form whose codes are numbers below 2**53, of the width that is claimed."""
     small = abs(form.off) <= LARGEST and 1 <= form.top <= LARGEST
-    small = small and 1 <= form.parts <= (LARGEST if form.kind == "floor" else MAX_PARTS)
+    small = small and 1 <= form.parts <= {"floor": LARGEST, "log": LOG_BITS}.get(form.kind, MAX_PARTS)
     if not small or form.kind not in KINDS:
         raise Refused(f"{what} is in a form that is none: {form.kind}, off {form.off}, top {form.top}, parts {form.parts}")
     if width is None:
@@ -60,7 +60,7 @@ def check_shapes(model: Model, tensors: Mapping[str, Reals]) -> None:
         raise Refused(f"there are {len(model.output_forms)} forms for {', '.join(titles)}")
     for what, form in zip(titles, model.output_forms, strict=True):
         _check_form(form, what, None)
-    classes = tuple(form.top + 1 for form in model.output_forms)
+    classes = tuple(form.classes for form in model.output_forms)
     if model.module.shape.classes != classes:  # what runs the model splits the logits so
         raise Refused(f"the logits are split into {model.module.shape.classes} where the outputs' forms have {classes} classes")
     wanted = {"W_E": (len(sizes.alphabet) + 1, d), "W_pos": (sizes.length + 1, d), "W_U": (d, sum(classes))}

@@ -13,6 +13,9 @@ and a head whose winner is BOS writes nothing.
 | signs     | n = bits of top | ±1 per bit                       | n            | 2                       |
 | onehot    | top             | e_z                              | 1            | 1                       |
 | fill      | 1               | top                              |              |                         |
+| log(k)    | 2               | round(2^k·ln v), v >= 1          |              |                         |
+
+The log of v = z + off is what a language model says of a count: its second dimension is 1 where v >= 1.
 
 Source: theory of exact lookups (position codes from one-hot to circle), arXiv 2402.09268 for m = O(1).
 """
@@ -28,13 +31,14 @@ import numpy.typing as npt
 from .domain import Domain
 
 Ints: TypeAlias = npt.NDArray[np.int64]
+LOG_BITS = 24  # of a log: with more, rounding 2**k·ln v would depend on the last bit of ln
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r."""
+    """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r (of log the bits k)."""
 
-    kind: Literal["digits", "norm", "flag", "floor", "signs", "onehot", "fill"]
+    kind: Literal["digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log"]
     off: int
     top: int
     parts: int = 1
@@ -59,6 +63,22 @@ class Form:
                 return max(1, self.top.bit_length())
             case "onehot":
                 return self.top
+            case "log":
+                return 2
+
+    @property
+    def classes(self) -> int:
+        """Logits of an output in this form: one a value and one for ⊥, or the logarithm itself."""
+        return 1 if self.kind == "log" else self.top + 1
+
+    def logits(self) -> Ints:
+        """The logit of every value in the form of a log, without ⊥. Shape (top,)."""
+        return self.encode(np.arange(1, self.top + 1)) @ np.array([1, self.lead])
+
+    @property
+    def lead(self) -> int:
+        """What the logit of a log has for v >= 1 beside the logarithm: 256 nats in units of 2**-k."""
+        return 1 << (self.parts + 8)
 
     def intervals(self) -> tuple[tuple[int, int], ...]:
         """The least and greatest number each dimension can hold."""
@@ -76,6 +96,8 @@ class Form:
                 return ((-1, 1),) * self.width
             case "onehot" | "flag":
                 return ((0, 1),) * self.width
+            case "log":
+                return ((0, int(self.encode(np.array([self.top]))[0, 0])), (0, 1))
 
     def _digits(self) -> Form:
         return Form("digits", self.off, self.top, self.parts)
@@ -99,6 +121,9 @@ class Form:
                 return np.where(z[:, None] > 0, 2 * bits - 1, 0)
             case "onehot":
                 return (z[:, None] == np.arange(1, self.top + 1)).astype(np.int64)
+            case "log":
+                v = np.where(z > 0, np.maximum(z + self.off, 0), 0)
+                return np.stack([np.rint(np.log(np.maximum(v, 1)) * 2**self.parts).astype(np.int64), np.minimum(v, 1)], axis=1)
 
     def also(self, kind: Literal["norm", "flag"]) -> Form:
         """The form that accompanies this one: the sum of squared digits, or presence."""
@@ -130,6 +155,8 @@ class Form:
                 return f"signs({self.width})"
             case "onehot":
                 return f"onehot({self.width})"
+            case "log":
+                return f"log({self.parts})"
 
 
 def offset(domain: Domain) -> int:

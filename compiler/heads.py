@@ -263,6 +263,12 @@ def _steps(parts: list[Part], a: int, bonus: int, visible: bool) -> tuple[str, i
     return f"{' + '.join(terms)} + bonus ({', '.join(facts)})", total
 
 
+def log_form(domain: Domain, bits: int) -> Form:
+    """The form in which an output is its own logit: 2**bits times the logarithm."""
+    off = offset(domain)
+    return Form("log", off, max(1, domain.hi - off), bits)
+
+
 def output_forms(domain: Domain) -> Iterator[Form]:
     """Forms the output may be read in, narrowest first."""
     off = offset(domain)

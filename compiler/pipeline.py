@@ -35,17 +35,25 @@ class Compiled:
         return str({s: getattr(self, s) for s in STAGES}[name])
 
 
-def lower(graph: Graph, dtype: str | Dtype = "float32", code: str = "auto", heads: int | None = None, reuse: bool = True) -> Compiled:
+def lower(
+    graph: Graph,
+    dtype: str | Dtype = "float32",
+    code: str = "auto",
+    heads: int | None = None,
+    reuse: bool = True,
+    logs: int | None = None,
+) -> Compiled:
     """Lower a program's graph to weights.
 
     `dtype` is the arithmetic the weights must be exact in, by name or with the bits a target leaves of it, `code` pins the
-    lookups' code, `heads` is the budget per layer, and without `reuse` no value takes the place of another. A graph whose
-    sizes say `strict=False` is lowered to causal masks. Raises ExactnessError where the program cannot be exact, InputError
+    lookups' code, `heads` is the budget per layer, and without `reuse` no value takes the place of another. With `logs` the
+    outputs are counts, and their logits are logarithms with that many bits behind the point. A graph whose sizes say
+    `strict=False` is lowered to causal masks. Raises ExactnessError where the program cannot be exact, InputError
     for an unknown dtype or code.
     """
     optimised = optimise(without_strict(graph) if not graph.sizes.strict else graph)
     arithmetic = dtype_named(dtype) if isinstance(dtype, str) else dtype
-    planned = plan(optimised, arithmetic, code, limited=heads is not None)
+    planned = plan(optimised, arithmetic, code, limited=heads is not None, logs=logs)
     scheduled = schedule(planned, heads)
     placed = layout(scheduled, reuse)
     return Compiled(graph, optimised, planned, scheduled, placed, emit(placed))

@@ -11,7 +11,7 @@ from .domain import Domain
 from .errors import ExactnessError
 from .forms import Form, Ints, scalar
 from .graph import Graph, Node
-from .heads import Candidate, apart, candidates, output_forms
+from .heads import Candidate, apart, candidates, log_form, output_forms
 from .linear import ONE, Cell, Lin, Unit
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
@@ -21,21 +21,22 @@ from .tally import exactness, fill
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
 
 
-def plan(graph: Graph, dtype: Dtype, code: str = "auto", limited: bool = False) -> Plan:
+def plan(graph: Graph, dtype: Dtype, code: str = "auto", limited: bool = False, logs: int | None = None) -> Plan:
     """Choose codes and build the plan of a graph.
 
     `code` pins the lookups' code: "auto" (the narrowest that is exact), "scalar", "digits:r", "binary" or "onehot".
-    `limited` says that layers may have too few heads for several to add to one cell.
+    `limited` says that layers may have too few heads for several to add to one cell. `logs` asks for the logarithms of the
+    outputs, with that many bits behind the point.
     Raises ExactnessError, naming the head or value, the inequality and the dtype that would do.
     """
-    return _Planner(graph, dtype, code, limited).finish()
+    return _Planner(graph, dtype, code, limited, logs).finish()
 
 
 class _Planner:
     """The plan under construction. `read` is the one entry: the cells that hold a node in a form."""
 
-    def __init__(self, graph: Graph, dtype: Dtype, code: str, limited: bool) -> None:
-        self.graph, self.dtype, self.code, self.limited = graph, dtype, code, limited
+    def __init__(self, graph: Graph, dtype: Dtype, code: str, limited: bool, logs: int | None) -> None:
+        self.graph, self.dtype, self.code, self.limited, self.logs = graph, dtype, code, limited, logs
         self.features: list[Feature] = []
         self.heads: list[Head] = []
         self._spans: list[tuple[tuple[int, int], ...]] = []
@@ -57,7 +58,7 @@ class _Planner:
 
     def finish(self) -> Plan:
         """The finished plan, every embedding column in it checked."""
-        outputs = tuple(self.output(root) for root in self.graph.roots)
+        outputs = tuple(self.output(root) if self.logs is None else self._logarithm(root, self.logs) for root in self.graph.roots)
         made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
@@ -349,6 +350,19 @@ class _Planner:
         assert refused is not None
         raise ExactnessError(refused.fact, node.line, refused.hint)
 
+    def _logarithm(self, root: int, bits: int) -> Output:
+        """An output's logarithm: a count's own logit, 256 nats above that of 0."""
+        node, form = self.graph.nodes[root], log_form(self.graph.nodes[root].domain, bits)
+        what = f"the logarithm of {node.name} to {bits} bits"
+        if node.domain.kind != "int" or node.domain.none or node.domain.lo < 0:
+            raise ExactnessError(f"{node.name} is {node.domain}, which has no logarithm", node.line, "return integers of at least 0")
+        logits = form.logits()
+        if not (np.diff(logits) > 0).all():
+            least = int(np.argmin(np.diff(logits))) + 1 + form.off
+            raise ExactnessError(f"{what} is the same for {least:,} and {least + 1:,}", node.line, "take more bits, or a shorter length")
+        Exactness(what, "2^k·(ln max + 256)", int(logits[-1])).require(self.dtype.reading)
+        return Output(form, self.read(root, form))
+
     def _digits_alone(self, root: int, form: Form, digits: tuple[Lin, ...]) -> tuple[Lin, ...]:
         """An output's digits; each in a cell of its own where logits on the cells they are sums of would not be exact.
 
@@ -373,5 +387,5 @@ def _label(name: str, form: Form) -> str:
             return f"{name}?"
         case "floor":
             return f"{name}//{form.parts}"
-        case "signs" | "onehot" | "fill":
+        case "signs" | "onehot" | "fill" | "log":
             return f"{name}:{form.kind}"

@@ -169,8 +169,11 @@ class _Emitter:
         return np.concatenate([self.logits(output) for output in self.plan.outputs], axis=1)
 
     def logits(self, output: Output) -> Matrix:
-        # Class z: 2·code(z)·stream - |code(z)|²·one, greatest at the stream's own code by at least 1; class 0 is ⊥.
+        """Class z: 2·code(z)·stream - |code(z)|²·one, greatest at the stream's own code by at least 1; class 0 is ⊥. Or the log."""
         form, one = output.form, self.dims[0][0]
+        if form.kind == "log":
+            log, counted = output.cells
+            return self.column(log)[:, None] + self.column(counted, form.lead)[:, None]
         codes = form.encode(np.arange(form.top + 1)).astype(self.real)  # (classes, width)
         w_u = self.zeros(self.layout.d_model, form.top + 1)
         for c, lin in enumerate(output.cells):

@@ -26,7 +26,7 @@ def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
         target.storage.how,
         "```",
         "",
-        f"The greatest logit at a position is the program's result there; {NONE} is no value. Words are separated by spaces. {BOS} stands",
+        f"{_said(built)} Words are separated by spaces. {BOS} stands",
         f"first, the tokenizer puts it there. Sequences have up to {model.length:,} words. Generation stops at what is no symbol.",
         "",
         f"Symbols ({words.symbols:,}): {symbols}",
@@ -50,6 +50,13 @@ def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
     return "\n".join(lines)
 
 
+def _said(built: Built) -> str:
+    """What the logits say."""
+    if built.words.drawn:
+        return f"Softmax of the logits at a position is the program's distribution there; {NONE} is left where nothing was counted."
+    return f"The greatest logit at a position is the program's result there; {NONE} is no value."
+
+
 def summary(source_layers: int, built: Built) -> list[str]:
     """What the target made of the program's layers, in sentences."""
     model = built.model
@@ -60,6 +67,9 @@ def summary(source_layers: int, built: Built) -> list[str]:
         grown = f"{layers} attention layers where headwork's own model has {source_layers}"
         lines.append(f"{strict} strict {'lookup' if strict == 1 else 'lookups'} written as causal ones over previous keys: {grown}")
     lines.append(f"{parameters(built.tensors):,} parameters")
+    if built.words.drawn:
+        bits = model.output_forms[0].parts
+        lines.append(f"logits are logarithms to {bits} bits: each probability is count / Σ counts to within a relative 2^-{bits}")
     return lines
 
 

@@ -12,11 +12,9 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 
-from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..runtime import cases
-from ..runtime.interpreter import interpret_graph
-from .words import Words
+from .expected import CERTAIN, NEVER, Expected
 
 BATCH_POSITIONS = 1 << 13
 PROMPTS, STEPS = 3, 6
@@ -24,7 +22,10 @@ PROMPTS, STEPS = 3, 6
 
 @dataclass(slots=True)
 class Checked:
-    """What the check saw; `ok` means that no word differed anywhere."""
+    """What the check saw; `ok` means that every word had its probability everywhere.
+
+    `deviation` is the largest of a logit, `error` the largest relative one of a probability that is not 0.
+    """
 
     by: str
     scale: float
@@ -32,6 +33,7 @@ class Checked:
     positions: int = 0
     wrong: int = 0
     deviation: float = 0.0
+    error: float = 0.0
     generations: int = 0
     first: str = ""
 
@@ -52,40 +54,9 @@ class Checked:
     def __str__(self) -> str:
         head = f"{'checked' if self.ok else 'WRONG'} in {self.by}: {self.sequences:,} sequences, {self.positions:,} positions"
         text = f"{head}, {self.wrong:,} wrong, logits off by at most {self.deviation:.1e} of a lead of {self.scale:g}"
+        text += f", probabilities by {self.error:.1e} of themselves" if self.error > CERTAIN else ""
         text += f"; {self.generations} texts generated" if self.generations else ""
         return text + (f"\n  first difference: {self.first}" if self.first else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a checkpoint must do: the program, its vocabulary, and the form its output is read in."""
-
-    graph: Graph
-    words: Words
-    form: Form
-    scale: float
-
-    def classes(self, ids: Sequence[int]) -> list[int]:
-        """The output class at every position, by the interpreter."""
-        values = interpret_graph(self.graph, ids)[self.graph.output]
-        return [0 if v is None else v - self.form.off for v in values]
-
-    def logits(self, classes: Sequence[int]) -> np.ndarray:
-        """The logits of every word, over `scale`: 2·code·code' - |code'|² for an output, -1 for any other. Shape (n, words)."""
-        codes = self.form.encode(np.arange(self.form.top + 1)).astype(np.float64)  # (classes, width)
-        table = np.full((len(codes), len(self.words.words)), -1.0)
-        table[:, list(self.words.classes)] = 2 * codes @ codes.T - (codes**2).sum(axis=1)
-        return table[list(classes)] * self.scale
-
-    def continued(self, ids: Sequence[int], steps: int) -> list[int]:
-        """The words after a prompt of token ids, one at a time, up to the first that is no symbol."""
-        known, said = list(ids), list[int]()
-        for _ in range(steps):
-            said.append(self.words.classes[self.classes(known)[-1]])
-            if said[-1] in self.words.ends:
-                break
-            known.append(said[-1] - 1)
-        return said
 
 
 class Logits(Protocol):
@@ -126,16 +97,24 @@ def compare(run: Runner, expected: Expected, tried: Sequence[Sequence[int]], rep
             batch = same[start : start + step]
             with torch.no_grad():
                 logits = run(torch.tensor([expected.words.ids(row) for row in batch]))[:, 1:].double().cpu().numpy()
-            wanted = [expected.classes(row) for row in batch]
-            exact = np.stack([expected.logits(classes) for classes in wanted])
-            off = np.abs(logits - exact)
+            wanted = [expected.row(row) for row in batch]
+            off = np.abs(logits - np.stack([row.logits for row in wanted]))
             report.deviation = max(report.deviation, float(np.where(np.isnan(off), np.inf, off).max()))
             report.sequences += len(batch)
             report.positions += len(batch) * length
-            for b, i in np.argwhere(logits.argmax(-1) != exact.argmax(-1)):
-                said, right = (expected.words.words[int(x[b, i].argmax())] for x in (logits, exact))
+            share = np.stack([row.share for row in wanted])
+            found = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            found /= found.sum(axis=-1, keepdims=True)
+            error = np.where(share > 0, np.abs(found - share) / np.where(share > 0, share, 1), np.where(found < NEVER, 0, np.inf))
+            error = np.where(np.isnan(error), np.inf, error)
+            report.error = max(report.error, float(error.max()))
+            for b, i in np.argwhere((error > expected.error).any(axis=-1)):
+                w = int(error[b, i].argmax()) if expected.words.drawn else int(found[b, i].argmax())
+                right = w if expected.words.drawn else int(share[b, i].argmax())
                 text = " ".join(expected.words.words[t + 1] for t in batch[b][: i + 1][-40:])
-                report.note(f"{text!r} at position {i + 1}: {said!r}, the program says {right!r}")
+                sides = ((found[b, i, w], w), (share[b, i, right], right))
+                said, wants = (f"{expected.words.words[word]!r} with {p:.6g}" for p, word in sides)
+                report.note(f"{text!r} at position {i + 1}: {said}, the program says {wants}")
 
 
 @contextmanager
@@ -175,25 +154,30 @@ def check_stock(
     if steps < 1:
         return report
     texts = [" ".join(expected.words.words[t + 1] for t in prompt) for prompt in prompts]
-    right = [expected.continued(prompt, steps) for prompt in prompts]
-    for text, prompt, words in zip(texts, prompts, right, strict=True):
+    for text, prompt in zip(texts, prompts, strict=True):
         given = tokenizer(text, return_tensors="pt")
         if given.input_ids[0].tolist() != expected.words.ids(prompt):
             report.note(f"the tokenizer reads {text!r} as {given.input_ids[0].tolist()}")
             continue
         for cached in (True, False):
             made = model.generate(**given, max_new_tokens=steps, do_sample=False, use_cache=cached)[0, len(prompt) + 1 :].tolist()
-            _judge(report, expected, text, made, words, f"use_cache={cached}")
+            _judge(report, expected, prompt, made, steps, f"use_cache={cached}")
     batch = tokenizer(texts, padding=True, return_tensors="pt")
-    made = model.generate(**batch, max_new_tokens=steps, do_sample=False)[:, batch.input_ids.shape[1] :].tolist()
-    for text, said, words in zip(texts, made, right, strict=True):
-        _judge(report, expected, text, said, words, "left-padded")
+    ways: list[tuple[str, dict[str, object]]] = [("left-padded", {"do_sample": False}), *([("drawn", {})] if expected.words.drawn else [])]
+    for how, options in ways:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            made = model.generate(**batch, max_new_tokens=steps, **options)[:, batch.input_ids.shape[1] :].tolist()
+        for prompt, said in zip(prompts, made, strict=True):
+            _judge(report, expected, prompt, said, steps, how)
     return report
 
 
-def _judge(report: Checked, expected: Expected, text: str, said: list[int], right: list[int], how: str) -> None:
+def _judge(report: Checked, expected: Expected, prompt: list[int], said: list[int], steps: int, how: str) -> None:
     report.generations += 1
-    known = said[: len(right)]
-    if known != right or any(w != expected.words.pad for w in said[len(right) :]):
-        shown, wanted = (" ".join(expected.words.words[w] for w in row) for row in (said, right))
-        report.note(f"{text!r} is continued ({how}) as {shown!r}, the program says {wanted!r}")
+    words, ends = expected.words, expected.words.ends
+    right, wanted = expected.follow(prompt, said, how == "drawn")
+    over = right > 0 and said[right - 1] in ends
+    if wanted or (not over and len(said) < steps) or any(w != words.pad for w in said[right:]):
+        text, shown = (" ".join(words.words[w] for w in row) for row in ([t + 1 for t in prompt], said))
+        report.note(f"{text!r} is continued ({how}) as {shown!r}, the program says {wanted or 'nothing'!r} after {right} words")

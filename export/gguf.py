@@ -24,7 +24,8 @@ from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
 from . import gpt2
-from .check import Checked, Expected
+from .check import Checked
+from .expected import Expected
 from .half import balanced, canonical, halved, plain, unfit
 from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals

@@ -12,8 +12,8 @@ Also stock: activation_function="relu", an untied head, learned positions. Posit
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
-from .native import BITS, Frame, Native, Reals, pairs, relower
+from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower
 from .rounding import exact, rounding, totals
 from .scales import frame_of
 from .stock import STOCK
-from .target import HEAD, Built, Target, head
+from .target import Built, Target, head, unit
 from .totals import emptied, norm_biases, one, refilled
 from .words import Words
 
@@ -43,21 +43,33 @@ def build(model: Model, code: str, dtype: str) -> Built:
     """
     refusals: dict[str, ExactnessError] = {}
     dtypes = ("float32", "float64") if dtype == "auto" else (dtype,)
-    for kind, kept_back in itertools.product(dtypes, KEPT_BACK):
+    for kind in dtypes:
         try:
-            lowered = relower(model, replace(dtype_named(kind), kept_back=kept_back), code, reuse=False)
+            built = most_bits(model, kind, partial(_built, model, code, kind))
+        except ExactnessError as error:
+            refusals[kind] = error
+            continue
+        more = [f"Not shown in {dtypes[0]}: {refusals[dtypes[0]].fact}."] if refusals else []
+        return replace(built, notes=(*built.notes, *more))
+    raise refusals[dtypes[-1]]
+
+
+def _built(model: Model, code: str, kind: str, logs: int | None) -> Built:
+    """The checkpoint in one arithmetic, with the fewest bits kept back. Raises the ExactnessError of the first try."""
+    refused: ExactnessError | None = None
+    for kept_back in KEPT_BACK:
+        try:
+            lowered = relower(model, replace(dtype_named(kind), kept_back=kept_back), code, reuse=False, logs=logs)
             if code == "auto" and (wide := _sizes(lowered.module.shape)[0]) > WIDEST:
                 raise ExactnessError(f"{lowered.name}: heads of {wide:,} dimensions would be needed", hint="pin a code to insist")
             words = Words.of(lowered)
             made, frame, said = _proved(lowered, words)
         except ExactnessError as error:
-            refusals.setdefault(kind, error)
+            refused = refused or error
             continue
-        notes = [said]
-        if kind != dtypes[0]:
-            notes.append(f"Not shown in {dtypes[0]}: {refusals[dtypes[0]].fact}.")
-        return Built(lowered, code, words, frame, config(lowered, words, frame), made, _blocks(lowered), tuple(notes))
-    raise refusals[dtypes[-1]]
+        return Built(lowered, code, words, frame, config(lowered, words, frame), made, _blocks(lowered), (said,))
+    assert refused is not None
+    raise refused
 
 
 def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
@@ -199,7 +211,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[: words.symbols + 1],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
-        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / HEAD,
+        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / unit(model),
     }
     for b, (attention, mlp) in enumerate(pairs(shape)):
         prefix = f"transformer.h.{b}"

@@ -32,9 +32,9 @@ from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
-from .native import Frame, Native, Reals, pairs, relower
+from .native import Frame, Native, Reals, most_bits, pairs, relower
 from .stock import STOCK, storage
-from .target import HEAD, Built, Storage, Target, head
+from .target import Built, Storage, Target, head, unit
 from .words import Words
 
 EPSILON, GAIN, STILL = 2.0**80, 2.0**40, 2.0**120
@@ -177,7 +177,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     made = {
         "W_E": frame.unwritten(found["model.embed_tokens.weight"])[: words.symbols + 1],
         "W_pos": np.concatenate([none, frame.unwritten(layer(0, "mlp.down_proj"))[: shape.length]]),
-        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / HEAD,
+        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / unit(model),
     }
     for number, (attention, mlp) in enumerate(_pairs(shape), 1):
         if attention:
@@ -227,7 +227,7 @@ def _build(
             raise ExactnessError(
                 f"{model.name}: N·(π·2**-22 + 2**-21) > 1/2 at length {model.length:,}", hint=f"N = {MAX_LENGTH:,} would do"
             )
-        lowered = relower(model, dtype_named("float32"), code)
+        lowered = most_bits(model, "float32", lambda logs: relower(model, dtype_named("float32"), code, logs=logs))
         words, frame = Words.of(lowered), _frame(lowered.module.shape)
         top = max(float(np.abs(t).max(initial=0)) for t in own_tensors(lowered, words, frame).values())
         assert top < 2.0**60, "a weight leaves the range in which epsilon swallows mean squares"

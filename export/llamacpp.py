@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from ..runtime.serial import Json
-from .check import PROMPTS, STEPS, Checked, Expected, compare
+from .check import PROMPTS, STEPS, Checked, compare
+from .expected import Expected
 
 FILE = "model.gguf"
 
@@ -91,14 +92,15 @@ def check_file(file: Path, unembedding: np.ndarray, runs: Sequence[Run], expecte
         served = LlamaCpp(file, run, limit + 1)
         compare(lambda ids, s=served: torch.from_numpy(s.streams(ids.tolist()) @ unembedding.T), expected, tried, report)
         for prompt in prompts if steps > 0 else []:
-            text, right = " ".join(words.words[t + 1] for t in prompt), expected.continued(prompt, steps)
+            text = " ".join(words.words[t + 1] for t in prompt)
             read = cast("dict[str, Json]", served.post("/tokenize", {"content": text, "add_special": True}))["tokens"]
             if read != words.ids(prompt):
                 report.note(f"the tokenizer reads {text!r} as {read}")
                 continue
             report.generations += 1
             said = served.continued(text, steps)
-            if said[: len(right)] != right or (right[-1] == words.ends[0] and len(said) > len(right)):
-                shown, wanted = (" ".join(words.words[w] for w in row) for row in (said, right))
-                report.note(f"{text!r} is continued ({run}) as {shown!r}, the program says {wanted!r}")
+            right, wanted = expected.follow(prompt, said)
+            if wanted or (right < steps and (not right or said[right - 1] not in words.ends)) or (0 in said[:-1]):
+                shown = " ".join(words.words[w] for w in said)
+                report.note(f"{text!r} is continued ({run}) as {shown!r}, the program says {wanted or 'more'!r} after {right} words")
     return report

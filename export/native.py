@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..compiler.errors import ExactnessError
+from ..compiler.forms import LOG_BITS
 from ..compiler.numerics import Dtype
 from ..compiler.ops import Lookup
 from ..compiler.pipeline import lower
 from ..runtime.model import Model, model_of
 from ..runtime.module import AttentionShape, MlpShape, Shape
+from ..runtime.sample import is_distribution
 
 Reals: TypeAlias = npt.NDArray[np.float64]
+T = TypeVar("T")
 BITS = {"float32": 24, "float64": 53}
+FEWEST_BITS = 10  # of logarithms: with k bits a probability is right to a relative 2**-k
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +58,34 @@ def pairs(shape: Shape) -> list[Pair]:
     return found or [(None, None)]
 
 
-def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True) -> Model:
+def precisions(model: Model, dtype: str) -> list[int | None]:
+    """The bits to try of a distribution's logarithms, most first; for a program of one value, which has none, only None."""
+    return list(range(min(LOG_BITS, BITS[dtype] - 9), FEWEST_BITS - 1, -1)) if is_distribution(model.graph) else [None]
+
+
+def most_bits(model: Model, dtype: str, build: Callable[[int | None], T]) -> T:
+    """What `build` makes with the most bits of logarithms with which it is exact.
+
+    The fewest are tried first: what is refused with them, for which its ExactnessError is raised, is with more.
+    """
+    *more, fewest = precisions(model, dtype)
+    least = build(fewest)
+    for bits in more:
+        with suppress(ExactnessError):
+            return build(bits)
+    return least
+
+
+def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True, logs: int | None = None) -> Model:
     """The model's program lowered again for a target: causal masks only, in the target's arithmetic.
 
-    Without `reuse` nothing takes the place of another value. Raises ExactnessError where the program is not causal, or does not
-    fit the arithmetic.
+    Without `reuse` nothing takes the place of another value; `logs` are the bits of a distribution's logarithms. Raises
+    ExactnessError where the program is not causal, or does not fit the arithmetic.
     """
     if not model.graph.sizes.causal:
         raise ExactnessError(f"{model.name} is bidirectional, and the target's attention is causal", hint="export it to onnx")
     graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
-    return model_of(lower(graph, dtype, code, reuse=reuse))
+    return model_of(lower(graph, dtype, code, reuse=reuse, logs=logs))
 
 
 def strict_lookups(model: Model) -> int:

@@ -15,14 +15,16 @@ import numpy as np
 import torch
 
 from ..compiler.errors import CheckpointError, InputError
+from ..compiler.pipeline import lower
 from ..runtime.files import write_json
-from ..runtime.model import Model
+from ..runtime.model import Model, model_of
 from ..runtime.module import AttentionShape, Shape
+from ..runtime.sample import is_distribution
 from ..runtime.serial import Json
 from .check import Checked, Expected, compare
-from .native import Frame, Native, Reals
+from .native import Frame, Native, Reals, most_bits
 from .stock import stored
-from .target import HEAD, Built, Storage, Target, head
+from .target import Built, Storage, Target, head, unit
 from .words import Words
 
 if TYPE_CHECKING:
@@ -37,9 +39,12 @@ def build(model: Model, code: str, dtype: str) -> Built:
     if model.dtype not in ("float32", "float64") or code != "auto" or dtype not in ("auto", model.dtype):
         asked = f"code {code} and dtype {dtype}" if model.dtype in ("float32", "float64") else f"a model in {model.dtype}"
         raise InputError(f"onnx holds the compiled weights as they are, and was asked for {asked}", hint="compile the program so")
+    note = "The weights are the compiled model's own, and so is their arithmetic."
+    if is_distribution(model.graph):
+        model = most_bits(model, model.dtype, lambda logs: model_of(lower(model.graph, model.dtype, logs=logs)))
+        note = f"The program was lowered again, for logarithms of its counts, in the compiled model's arithmetic, {model.dtype}."
     words, frame = Words.of(model), Frame((0,) * model.module.shape.d_model, model.module.shape.d_model)
     blocks = len(model.module.shape.blocks)
-    note = "The weights are the compiled model's own, and so is their arithmetic."
     return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), blocks, (note,))
 
 
@@ -60,7 +65,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors: `tensors` undone."""
-    w_e, w_u = found["W_E"][: words.symbols + 1], found["W_U"][:, list(words.classes)] / HEAD
+    w_e, w_u = found["W_E"][: words.symbols + 1], found["W_U"][:, list(words.classes)] / unit(model)
     return {**found, "W_E": w_e, "W_U": w_u}
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..runtime.model import Model
 from ..runtime.serial import Json
-from .check import Checked, Expected
+from .check import Checked
+from .expected import Expected
 from .native import Frame, Native, Reals
 from .words import Words
 
@@ -61,10 +62,22 @@ class Target:
     native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
 
 
+def unit(model: Model) -> float:
+    """What a native logit of 1 is in nats: HEAD, or 2**-k where logits are logarithms of k bits."""
+    form = model.output_forms[0]
+    return 2.0**-form.parts if form.kind == "log" else HEAD
+
+
 def head(model: Model, words: Words) -> Reals:
-    """HEAD·W_U by word: a class's column, and -1·one for words that are never the output. Shape (d_model, vocabulary)."""
+    """W_U by word, in nats: a class's column, and what words get that are never the output. Shape (d_model, vocabulary).
+
+    Logarithms lie 256 nats and more above the 0 of what was not counted; between them lies ⊥, which is left where nothing was.
+    """
     one = next(p.dims[0] for p in model.probes if p.value == "one")
     columns = np.zeros((model.module.shape.d_model, len(words.words)))
-    columns[one] = -1  # the right class has a logit of at least 0
+    if words.drawn:
+        columns[one, 0] = HEAD / unit(model)
+    else:
+        columns[one] = -1  # the right class has a logit of at least 0
     columns[:, list(words.classes)] = Native.of(model).tensors["W_U"]
-    return columns * HEAD
+    return columns * unit(model)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..compiler.errors import InputError
 from ..runtime.model import Model
+from ..runtime.sample import is_distribution
 from ..runtime.serial import Json
 from ..runtime.tokens import decode_value
 
@@ -19,11 +20,15 @@ NONE, BOS, PAD = "⊥", "<bos>", "<pad>"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The vocabulary by id; `symbols` says how many words are symbols, `classes` which word each output class is."""
+    """The vocabulary by id; `symbols` says how many words are symbols, `classes` which word each column of W_U is.
+
+    `drawn` says that the logits are a distribution to draw the next word from.
+    """
 
     words: tuple[str, ...]
     symbols: int
     classes: tuple[int, ...]
+    drawn: bool = False
 
     @classmethod
     def of(cls, model: Model) -> Words:
@@ -35,6 +40,8 @@ class Words:
             if symbols.count(text) > 1:
                 raise InputError(f"two symbols read {text!r}", hint="symbols must differ as text to be words")
         ids = {word: i for i, word in enumerate((NONE, *symbols))}
+        if is_distribution(model.graph):
+            return cls((*ids, BOS, PAD), len(symbols), tuple(range(1, len(symbols) + 1)), drawn=True)
         form, domain = model.output_form, model.output_domain
         values = (decode_value(model.graph.sizes, domain, c + form.off) for c in range(1, form.top + 1))
         classes = [0, *(ids.setdefault(str(value), len(ids)) for value in values)]
@@ -106,5 +113,6 @@ class Words:
         }
 
     def generation_config(self) -> Json:
-        """generation_config.json: the greatest logit, until an output that is no symbol."""
-        return {"do_sample": False, "bos_token_id": self.bos, "pad_token_id": self.pad, "eos_token_id": list[Json](self.ends)}
+        """generation_config.json: the greatest logit, or a draw from all words, until an output that is no symbol."""
+        how: dict[str, Json] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0} if self.drawn else {"do_sample": False}
+        return {**how, "bos_token_id": self.bos, "pad_token_id": self.pad, "eos_token_id": list[Json](self.ends)}

@@ -15,6 +15,7 @@ from ..compiler.errors import CheckpointError, InputError
 from ..runtime.files import appearing, config_json, program_json, read_json, rebuild, write_json
 from ..runtime.model import Model
 from ..runtime.module import Shape
+from ..runtime.sample import is_distribution
 from ..runtime.serial import Json, Reader
 from . import gguf, gpt2, llama, onnx
 from .card import card, parameters, proof, summary
@@ -66,10 +67,9 @@ def export(
     inequality where the target cannot be exact, InputError for unknown options and for symbols that are no words, or for several outputs.
     """
     spec = _target(target)
-    if len(model.output_forms) > 1:
-        raise InputError(
-            f"{model.name} gives {model.graph.gives()}, and a checkpoint has one vocabulary", hint="export a program of one value"
-        )
+    if len(model.output_forms) > 1 and not is_distribution(model.graph):
+        fact = f"{model.name} gives {model.graph.gives()}, and a checkpoint has one vocabulary"
+        raise InputError(fact, hint="export a program of one value, or of a count for each symbol of the alphabet")
     if dtype not in ("auto", "float32", "float64"):
         raise InputError(f"dtype {dtype!r} is none that a checkpoint is written in", hint="use auto, float32 or float64")
     store = spec.storage
@@ -109,7 +109,7 @@ def export(
 
 def expected(model: Model, built: Built) -> Expected:
     """What a checkpoint built from a model must do."""
-    return Expected(model.graph, built.words, built.model.output_form, HEAD)
+    return Expected(model.graph, built.words, built.model.output_forms, HEAD)
 
 
 def _target(name: str) -> Target:

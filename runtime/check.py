@@ -14,6 +14,7 @@ from ..compiler.domain import Domain, Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
 from . import cases
+from .classes import classes
 from .interpreter import Column, interpret_graph, interpret_roots
 from .model import Model, Probe
 from .module import Attention
@@ -195,19 +196,24 @@ def _check_probe(model: Model, probe: Probe, cells: np.ndarray, rows: list[list[
 
 
 def _check_output(model: Model, block: int, logits: torch.Tensor, rows: list[list[int]], wanted: list[Column], report: Report) -> None:
-    classes = logits.argmax(-1).cpu().numpy()  # (B, n)
-    off = model.output_forms[block].off
+    form = model.output_forms[block]
+    found, off = classes(form, logits).cpu().numpy(), form.off  # (B, n)
     right = np.array([[0 if v is None else v - off for v in column] for column in wanted])
     report.values += right.size
-    wrong = classes != right
+    wrong = found != right
     report.mismatches += int(wrong.sum())
-    if logits.shape[-1] > 1:
+    if form.kind == "log":
+        own = np.concatenate([[0], form.logits()])
+        deviation = np.abs(logits[..., 0].double().cpu().numpy() - own[np.clip(right, 0, form.top)])
+        report.inexact += int((deviation > 0).sum())
+        report.largest_deviation = max(report.largest_deviation, float(deviation.max()))
+    elif logits.shape[-1] > 1:
         top = logits.double().topk(2, dim=-1).values
         report.smallest_margin = min(report.smallest_margin, float((top[..., 0] - top[..., 1]).min()))
     if wrong.any():
         b, i = np.argwhere(wrong)[0]
         domain = model.graph.nodes[model.graph.roots[block]].domain
-        values = [int(c) + off if c else None for c in (right[b, i], classes[b, i])]
+        values = [int(c) + off if c else None for c in (right[b, i], found[b, i])]
         want, got = (_symbol(decode_value(model.graph.sizes, domain, v) if _inside(model, domain, v) else f"class {v}") for v in values)
         _first(report, model, rows[b], model.graph.titles()[block], None, i + 1, want, got)
 

@@ -22,7 +22,7 @@ from ..compiler.domain import Sizes
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
-from ..compiler.heads import output_forms
+from ..compiler.heads import log_form, output_forms
 from ..compiler.numerics import DTYPES
 from ..compiler.plan import Origin
 from .model import TORCH, HeadRecord, Model, Probe, assemble
@@ -189,12 +189,12 @@ def _output_forms(reader: Reader, shape: Shape, graph: Graph, optimised: Graph) 
     forms: list[Form] = []
     for i, (row, classes) in enumerate(zip(rows, shape.classes, strict=True)):
         form, field = read_form(row), f"output_forms[{i}]"
-        if form.top + 1 != classes:
-            raise reader.error(field, f"has {form.top + 1} classes where {CONFIG} says {classes}")
+        if form.classes != classes:
+            raise reader.error(field, f"has {form.classes} classes where {CONFIG} says {classes}")
         written, lowered = graph.nodes[graph.roots[i]].domain, optimised.nodes[optimised.roots[i]].domain
         if written.kind != lowered.kind:
             raise reader.error("graph.outputs", f"has {written} where optimised.outputs has {lowered}")
-        if form not in output_forms(lowered):
+        if form not in (*output_forms(lowered), log_form(lowered, form.parts)):
             raise reader.error(field, f"does not hold {lowered}")
         forms.append(form)
     return tuple(forms)

@@ -18,6 +18,7 @@ from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.plan import Origin, Tally
 from ..compiler.weights import AttentionWeights, Weights
+from .classes import classes
 from .cost import Cost, cost_of
 from .interpreter import Column
 from .module import AttentionShape, MlpShape, Shape, Transformer
@@ -150,7 +151,7 @@ class Model:
         parts: list[torch.Tensor] = []
         for start in range(0, x.shape[1], CHUNK):
             logits = self.module.split(self.module.unembed(x[:, start : start + CHUNK]))
-            parts.append(torch.stack([block.argmax(-1) for block in logits], dim=-1))
+            parts.append(torch.stack([classes(*pair) for pair in zip(self.output_forms, logits, strict=True)], dim=-1))
         found = torch.cat(parts, dim=1)
         return found[..., 0] if len(self.output_forms) == 1 else found
 
@@ -228,7 +229,7 @@ def to_module(weights: Weights, dtype: torch.dtype) -> Transformer:
     blocks = tuple(
         AttentionShape(b.W_Q.shape[2], b.masks) if isinstance(b, AttentionWeights) else MlpShape(b.W_in.shape[1]) for b in weights.blocks
     )
-    classes = tuple(output.form.top + 1 for output in weights.layout.schedule.plan.outputs)
+    classes = tuple(output.form.classes for output in weights.layout.schedule.plan.outputs)
     shape = Shape(weights.W_E.shape[0] - 1, weights.W_pos.shape[0] - 1, weights.W_E.shape[1], classes, blocks)
     tensors = {"W_E": weights.W_E, "W_pos": weights.W_pos, "W_U": weights.W_U}
     for i, block in enumerate(weights.blocks):

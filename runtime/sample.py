@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
+from ..compiler.forms import Form
+from ..compiler.graph import Graph
+from .classes import classes
 from .model import Model
 from .module import Transformer
 from .tokens import encode
@@ -50,16 +53,16 @@ class LogCounts(nn.Module):
 
     offsets: Tensor
 
-    def __init__(self, inner: Transformer, offsets: Sequence[int]) -> None:
+    def __init__(self, inner: Transformer, forms: Sequence[Form]) -> None:
         super().__init__()
-        self.inner = inner
-        self.register_buffer("offsets", torch.tensor(offsets))
+        self.inner, self.forms = inner, forms
+        self.register_buffer("offsets", torch.tensor([form.off for form in forms]))
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits in nats, V being the number of symbols. Shapes: token ids (B, n) -> (B, n, V), n <= length."""
         blocks = self.inner.split(self.inner(ids))
-        classes = torch.stack([block.argmax(-1) for block in blocks], dim=-1)  # (B, n, V)
-        counts = torch.where(classes > 0, classes + self.offsets, 0)  # class 0 is ⊥, which counts as 0
+        said = torch.stack([classes(*pair) for pair in zip(self.forms, blocks, strict=True)], dim=-1)  # (B, n, V)
+        counts = torch.where(said > 0, said + self.offsets, 0)  # class 0 is ⊥, which counts as 0
         return counts.to(blocks[0].dtype).log()
 
 
@@ -70,16 +73,20 @@ def log_counts(model: Model) -> LogCounts:
     softmax is not defined. Raises InputError for a model that does not return a count for each symbol.
     """
     _require_counts(model)
-    return LogCounts(model.module, [form.off for form in model.output_forms])
+    return LogCounts(model.module, model.output_forms)
+
+
+def is_distribution(graph: Graph) -> bool:
+    """Whether a program returns one integer that is never negative for each symbol of its alphabet, and has no guard."""
+    domains = [graph.nodes[output].domain for output in graph.outputs]
+    counts = all(domain.kind == "int" and domain.lo >= 0 for domain in domains)
+    return counts and not graph.single and graph.guard is None and len(domains) == len(graph.sizes.alphabet)
 
 
 def _require_counts(model: Model) -> None:
-    """One integer that is never negative for each symbol, and no guard."""
-    domains = [model.graph.nodes[output].domain for output in model.graph.outputs]
-    size = len(model.alphabet)
-    counts = all(domain.kind == "int" and domain.lo >= 0 for domain in domains)
-    if model.graph.single or model.graph.guard is not None or len(domains) != size or not counts:
-        found = f"{domains[0]}" if len(model.output_forms) == 1 else model.graph.gives()
+    if not is_distribution(model.graph):
+        size = len(model.alphabet)
+        found = f"{model.graph.nodes[model.graph.outputs[0]].domain}" if len(model.output_forms) == 1 else model.graph.gives()
         wanted = "an integer of at least 0 for each symbol of its alphabet"
         hint = f"return {size} counts, for example hw.visible(token).counts(token); generate() takes programs that answer with a symbol"
         raise InputError(f"{model.name} gives {found}, not {wanted}", hint=hint)

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 from ..compiler.domain import Alphabet, Sizes, Symbol
 from ..compiler.errors import CheckpointError, HeadworkError, InputError, Location
-from ..compiler.forms import Form
+from ..compiler.forms import LOG_BITS, Form
 from ..compiler.graph import Delivery, Graph, Guard, Node
 from ..compiler.ops import OPS, Fetch, Lookup, Op
 
@@ -251,7 +251,7 @@ def form_json(form: Form) -> Json:
 def read_form(reader: Reader) -> Form:
     """A form back from JSON."""
     reader.only("kind", "off", "top", "parts")
-    kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot", "fill"))
+    kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log"))
     top = reader.int("top", 1, 2**53)
-    parts = reader.int("parts", 1, top if kind == "floor" else 64)
+    parts = reader.int("parts", 1, {"floor": top, "log": LOG_BITS}.get(kind, 64))
     return Form(kind, reader.int("off", -(2**53), 2**53), top, parts)  # pyright: ignore[reportArgumentType]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
@@ -18,6 +19,7 @@ from ..compiler.linear import Lin
 from ..compiler.plan import Compute, Copy, Embed, Head, Tally
 from ..compiler.schedule import Schedule
 from ..compiler.weights import Matrix, MlpWeights, Weights
+from .classes import classes
 from .interpreter import Column, interpret_roots
 from .model import Model
 from .tokens import encode
@@ -101,6 +103,8 @@ def run_schedule(schedule: Schedule, ids: Sequence[int]) -> list[Column]:
 
 
 def _decode(cells: Ints, form: Form) -> Column:
+    if form.kind == "log":
+        return [int(np.searchsorted(form.logits(), logit)) + 1 + form.off for logit in cells @ np.array([1, form.lead])]
     z = (cells * form.base ** np.arange(form.parts)).sum(axis=1)
     return [int(c) + form.off if c else None for c in z]
 
@@ -116,8 +120,9 @@ def run_weights(weights: Weights, ids: Sequence[int]) -> list[Column]:
             heads = zip(block.W_Q, block.W_K, block.W_V, block.W_O, block.masks, strict=True)
             x = x + sum((_attend(x, *head) for head in heads), np.zeros_like(x))
     forms = [output.form for output in weights.layout.schedule.plan.outputs]
-    blocks = np.split(x[1:] @ weights.W_U, np.cumsum([form.top + 1 for form in forms])[:-1], axis=1)
-    return [[int(c) + form.off if c else None for c in block.argmax(axis=1)] for form, block in zip(forms, blocks, strict=True)]
+    blocks = np.split(x[1:] @ weights.W_U, np.cumsum([form.classes for form in forms])[:-1], axis=1)
+    found = [classes(form, torch.from_numpy(block)).tolist() for form, block in zip(forms, blocks, strict=True)]
+    return [[c + form.off if c else None for c in column] for form, column in zip(forms, found, strict=True)]
 
 
 def _attend(x: Matrix, w_q: Matrix, w_k: Matrix, w_v: Matrix, w_o: Matrix, mask: str) -> Matrix:

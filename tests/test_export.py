@@ -23,7 +23,8 @@ import headwork as hw
 from headwork import programs
 from headwork.cli import app
 from headwork.export import gpt2, llama, write
-from headwork.export.check import Checked, Expected, check_stock, compare, sequences
+from headwork.export.check import Checked, check_stock, compare, sequences
+from headwork.export.expected import Expected
 from headwork.export.native import Frame
 from headwork.export.stock import STOCK
 from headwork.export.target import HEAD
@@ -157,7 +158,7 @@ def change(directory: Path, name: str, index: tuple[int, ...], by: float) -> Non
 
 
 def expected(model: hw.Model) -> Expected:
-    return Expected(model.graph, Words.of(model), model.output_form, HEAD)
+    return Expected(model.graph, Words.of(model), model.output_forms, HEAD)
 
 
 def checked(directory: Path, model: hw.Model) -> Checked:
