@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -22,7 +21,7 @@ from ..runtime.sample import is_distribution
 Reals: TypeAlias = npt.NDArray[np.float64]
 T = TypeVar("T")
 BITS = {"float32": 24, "float64": 53}
-FEWEST_BITS = 10  # of logarithms: with k bits a probability is right to a relative 2**-k
+FEWEST_BITS = 12  # of logarithms: with k bits a probability is right to a relative 2**-k
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +57,23 @@ def pairs(shape: Shape) -> list[Pair]:
     return found or [(None, None)]
 
 
-def precisions(model: Model, dtype: str) -> list[int | None]:
-    """The bits to try of a distribution's logarithms, most first; for a program of one value, which has none, only None."""
-    return list(range(min(LOG_BITS, BITS[dtype] - 9), FEWEST_BITS - 1, -1)) if is_distribution(model.graph) else [None]
-
-
 def most_bits(model: Model, dtype: str, build: Callable[[int | None], T]) -> T:
-    """What `build` makes with the most bits of logarithms with which it is exact.
+    """What `build` makes with the most bits of logarithms with which it is exact; with None for a program of one value, which has none.
 
-    The fewest are tried first: what is refused with them, for which its ExactnessError is raised, is with more.
+    More bits take more of the mantissa, so the most are found by halving. There are as many at least as the greatest count has:
+    then logarithms of c and c + 1, more than 1/(c + 1) apart, differ. Raises the ExactnessError of the fewest.
     """
-    *more, fewest = precisions(model, dtype)
-    least = build(fewest)
-    for bits in more:
-        with suppress(ExactnessError):
-            return build(bits)
-    return least
+    if not is_distribution(model.graph):
+        return build(None)
+    fewest = max(FEWEST_BITS, *(model.graph.nodes[output].domain.hi.bit_length() for output in model.graph.outputs))
+    best, refused = build(fewest), min(LOG_BITS, BITS[dtype] - 8) + 1
+    while refused - fewest > 1:
+        bits = (fewest + refused) // 2
+        try:
+            best, fewest = build(bits), bits
+        except ExactnessError:
+            refused = bits
+    return best
 
 
 def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True, logs: int | None = None) -> Model:
