@@ -48,12 +48,12 @@ def test_the_stock_checkpoint_loads_and_says_what_is_printed(
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {}
     exec(compile(BLOCKS[0], "README.md", "exec"), scope)
-    for block in (b for b in BLOCKS if "induction-gpt2" in b):
-        exec(compile(block, "README.md", "exec"), scope)
-    printed = capsys.readouterr().out
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "0 wrong" in printed
-    assert f"```\n{printed.splitlines()[-1]}\n```" in readme
+    for about, said in (("induction-gpt2", "0 wrong"), ("counts-gpt2", "0.25")):
+        for block in (b for b in BLOCKS if about in b):
+            exec(compile(block, "README.md", "exec"), scope)
+        printed = capsys.readouterr().out
+        assert said in printed and f"```\n{printed.splitlines()[-1]}\n```" in readme
 
 
 def test_the_gguf_file_loads_and_says_what_is_printed(
