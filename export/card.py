@@ -11,7 +11,7 @@ from .words import BOS, NONE
 
 def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
     """README.md of a checkpoint."""
-    model, words = built.model, built.words
+    model, words, stock = built.model, built.words, target.storage.module == "transformers"
     symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
     lines = [
         "---",
@@ -29,6 +29,7 @@ def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
         f"{_said(built)} Words are separated by spaces. {BOS} stands",
         f"first, the tokenizer puts it there. Sequences have up to {model.length:,} words. Generation stops at what is no symbol.",
         "",
+        *([f"It is exact in {model.dtype}; loaded in fewer bits, in bfloat16 say, it gives NaN and no words.", ""] if stock else []),
         f"Symbols ({words.symbols:,}): {symbols}",
         "",
         "## Cost",

@@ -2,8 +2,9 @@
 
 LayerNorm. One dimension balances the others, so the mean is 0, and layer_norm_epsilon = 2**80 with gain 2**40. Beside it a
 variance vanishes: v + 2**80 = 2**80 where v is at most half a unit in the last place, 2**(80 - t - 1) with t mantissa bits. So
-1/std is 2**-40. What is left is the rounding of the mean, and the norm's own bias rounds that away: see `rounding.py`. The
-biases of the projections that read take the norm's bias off again, for the unembedding a dimension that is always zero does.
+1/std is 2**-40. In float64 it is 2**260 and 2**130, which float32 does not hold: read in float32, the checkpoint says NaN.
+What is left is the rounding of the mean, and the norm's own bias rounds that away: see `rounding.py`. The biases of the
+projections that read take the norm's bias off again, for the unembedding a dimension that is always zero does.
 Totals. Their cells are empty instead of filled, and the norm's bias is the filling: see `totals.py`.
 Scores. GPT-2 multiplies them by 1/sqrt(d_head), torch's plain attention both sides by the root of that: d_head is a power of 16
 and W_Q takes the inverse.
@@ -26,11 +27,11 @@ from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower
 from .rounding import exact, rounding, totals
 from .scales import frame_of
 from .stock import STOCK
-from .target import Built, Target, head, unit
+from .target import TRAP, Built, Target, head, unit
 from .totals import emptied, norm_biases, one, refilled
 from .words import Words
 
-EPSILON, GAIN = 2.0**80, 2.0**40
+EPSILON = {"float32": 2.0**80, "float64": 2.0**260}
 KEPT_BACK = (3, 5, 7, 9, 11)  # bits of a sum that LayerNorm's bias may take: with fewer, narrower codes are tried
 WIDEST = 256  # one-hot codes of positions take heads as wide as the sequence is long: float64 is tried first
 
@@ -77,7 +78,7 @@ def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
     blocks = emptied(model, Native.of(model).tensors)
     norms, frame = rounding(model, frame_of(model, blocks, _sizes(model.module.shape)[0]), blocks)
     made = tensors(model, words, frame)
-    spread, variance = float((norms.top**2).sum(axis=1).max()) / frame.width, EPSILON * 2.0 ** -(BITS[model.dtype] + 1)
+    spread, variance = float((norms.top**2).sum(axis=1).max()) / frame.width, EPSILON[model.dtype] * 2.0 ** -(BITS[model.dtype] + 1)
     if spread >= variance:
         raise ExactnessError(
             f"{model.name}: the stream's variance may reach {spread:.3g}, not below {variance:g}", hint="shorten the length"
@@ -107,11 +108,11 @@ def fit(made: dict[str, Reals], kind: str, program: str) -> None:
 
 
 def _sizes(shape: Shape) -> tuple[int, int]:
-    """d_head, a power of 16, and the hidden units of every block."""
+    """d_head, a power of 16, and the hidden units of every block, one of them for the trap."""
     d_head = 16
     while d_head < max((b.d_head for b in shape.blocks if isinstance(b, AttentionShape)), default=1):
         d_head *= 16
-    return d_head, max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=1)
+    return d_head, 1 + max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=0)
 
 
 def _blocks(model: Model) -> int:
@@ -131,7 +132,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "n_head": frame.width // d_head,
         "n_inner": inner,
         "activation_function": "relu",
-        "layer_norm_epsilon": EPSILON,
+        "layer_norm_epsilon": EPSILON[model.dtype],
         "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False,
         "reorder_and_upcast_attn": False,
@@ -158,7 +159,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 
     def norm(name: str, index: int | None) -> None:
         """Name the norm in front of a native block."""
-        made[f"{name}.weight"] = np.full(n, GAIN)
+        made[f"{name}.weight"] = np.full(n, EPSILON[model.dtype] ** 0.5)
         made[f"{name}.bias"] = np.zeros(n) if index is None else norms[index]
 
     def projection(name: str, weight: Reals, index: int | None = None, constant: Reals | float = 0.0) -> None:
@@ -190,6 +191,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
             reads[ones] = np.maximum(reads[ones], 0)
             w_in[:, : hidden.d_mlp] = frame.reads(reads)
             w_out[: hidden.d_mlp] = written(blocks[f"blocks.{index}.W_out"])
+        w_out[-1, zero] = TRAP if b == 0 else 0
         prefix = f"transformer.h.{b}"
         norm(f"{prefix}.ln_1", attention and attention[0])
         projection(f"{prefix}.attn.c_attn", fused.reshape(n, 3 * n), attention and attention[0])

@@ -34,7 +34,7 @@ from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .native import Frame, Native, Reals, most_bits, pairs, relower
 from .stock import STOCK, storage
-from .target import Built, Storage, Target, head, unit
+from .target import TRAP, Built, Storage, Target, head, unit
 from .words import Words
 
 EPSILON, GAIN, STILL = 2.0**80, 2.0**40, 2.0**120
@@ -47,19 +47,19 @@ def _bits(shape: Shape) -> int:
 
 
 def _sizes(shape: Shape) -> tuple[int, int, int]:
-    """Heads, d_head and hidden units of every block: a head for each bit, d_head a power of four."""
+    """Heads, d_head and hidden units of every block, one of them for the trap: a head for each bit, d_head a power of four."""
     attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
     d_head = 4
     while d_head < 2 * _bits(shape) + max((b.d_head for b in attention), default=0):
         d_head *= 4
-    inner = max(shape.length, *(b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), 0)
+    inner = 1 + max(shape.length, *(b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), 0)
     return max(_bits(shape), *(len(b.masks) for b in attention), 0), d_head, inner
 
 
 def _frame(shape: Shape) -> Frame:
-    """Native dimensions first, then <bos>, 'no <bos>' and the bits; a multiple of the heads."""
+    """Native dimensions first, then <bos>, 'no <bos>', the bits and one that nobody reads, for the trap; a multiple of the heads."""
     heads = _sizes(shape)[0]
-    return Frame((0,) * shape.d_model, heads * -(-(shape.d_model + 2 + _bits(shape)) // heads))
+    return Frame((0,) * shape.d_model, heads * -(-(shape.d_model + 3 + _bits(shape)) // heads))
 
 
 def _still(shape: Shape, count: int) -> list[int]:
@@ -128,6 +128,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
         gate, up, down = np.zeros((inner, width)), np.zeros((inner, width)), np.zeros((width, inner))
         m = w_in.shape[1]
         gate[:m], up[:m, word], down[:, :m] = SHARP * w_in.T, 1 / SHARP, w_out.T
+        down[bits.stop, -1] = TRAP if index == 0 else 0
         flat = {n: w.reshape(width, -1).T for n, w in (("q", q * d_head**0.5), ("k", k), ("v", v))}
         parts = {f"self_attn.{n}_proj": w for n, w in flat.items()} | {"self_attn.o_proj": o.reshape(-1, width).T}
         parts |= {"mlp.gate_proj": gate, "mlp.up_proj": up, "mlp.down_proj": down}
@@ -229,7 +230,7 @@ def _build(
             )
         lowered = most_bits(model, "float32", lambda logs: relower(model, dtype_named("float32"), code, logs=logs))
         words, frame = Words.of(lowered), _frame(lowered.module.shape)
-        top = max(float(np.abs(t).max(initial=0)) for t in own_tensors(lowered, words, frame).values())
+        top = max(float(np.abs(t[t != TRAP]).max(initial=0)) for t in own_tensors(lowered, words, frame).values())
         assert top < 2.0**60, "a weight leaves the range in which epsilon swallows mean squares"
         notes = (
             f"The first block computes positions 1..{model.length:,} from RoPE.",

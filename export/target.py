@@ -18,6 +18,10 @@ from .words import Words
 # The right word leads by HEAD nats at least, so that sampling, the default of some pipelines, gives it too: exp(-128) is 0.
 HEAD = 128.0
 
+# A number that float32 holds and bfloat16 does not: what is 2**128 - 2**119 or more is infinite there. It multiplies a hidden unit
+# that is 0, so it changes nothing, and loaded in too few bits a checkpoint says NaN instead of wrong words, as 0 times infinity is.
+TRAP = 2.0**128 - 2.0**104
+
 
 @dataclass(frozen=True, slots=True)
 class Built:

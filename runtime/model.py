@@ -144,9 +144,12 @@ class Model:
     def classes(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """The greatest logit's class at every position, 0 for ⊥, for each output where there are several, the guard's last.
 
-        Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs).
+        Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs). Raises InputError where the module was brought to fewer bits.
         """
-        device = self.module.W_E.device
+        device, real = self.module.W_E.device, self.module.W_E.dtype
+        if torch.finfo(real).eps > torch.finfo(TORCH[self.dtype]).eps:
+            fact = f"{self.name} is exact in {self.dtype}, and its module was brought to {str(real).removeprefix('torch.')}"
+            raise InputError(fact, hint="compile it again for that dtype")
         x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=device))
         parts: list[torch.Tensor] = []
         for start in range(0, x.shape[1], CHUNK):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,15 +68,17 @@ class Shape:
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Keep float32 matrix products in float32: TF32 and bfloat16 shortcuts would break exactness."""
+def full_precision(device: str) -> Iterator[None]:
+    """Keep products in the module's own precision: TF32, bfloat16 shortcuts and autocast would break exactness."""
     before = torch.get_float32_matmul_precision()
-    if before == "highest":
+    cast = torch.is_autocast_enabled(device)
+    if before == "highest" and not cast:
         yield
         return
     torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with torch.autocast(device, enabled=False) if cast else nullcontext():
+            yield
     finally:
         torch.set_float32_matmul_precision(before)
 
@@ -167,13 +169,13 @@ class Transformer(nn.Module):
         x = self.embed(ids)
         yield x
         for block in self.blocks:
-            with full_precision():  # around each step, not around the yield: the caller's setting is the caller's
+            with full_precision(ids.device.type):  # around each step, not around the yield: the caller's setting is the caller's
                 x = x + block(x)
             yield x
 
     def hidden(self, ids: Tensor) -> Tensor:
         """The residual stream after the last block, BOS cut off. Shapes: (B, n) -> (B, n, d_model)."""
-        with full_precision():
+        with full_precision(ids.device.type):
             x = self.embed(ids)
             for block in self.blocks:
                 x = x + block(x)
@@ -181,7 +183,7 @@ class Transformer(nn.Module):
 
     def unembed(self, x: Tensor) -> Tensor:
         """Logits over ⊥ (class 0) and the values of each output, side by side. Shapes: (..., d_model) -> (..., Σ classes)."""
-        with full_precision():
+        with full_precision(x.device.type):
             return x @ self.W_U
 
     def split(self, logits: Tensor) -> tuple[Tensor, ...]:

@@ -283,6 +283,46 @@ def test_an_unknown_word_is_refused_by_the_tokenizer(exported: Any) -> None:
         tokenizer("a b z")
 
 
+def spoken(directory: Path, **how: Any) -> torch.Tensor:
+    """Logits of a text of symbols, the first position of which is <bos>."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(directory, **how).eval()
+    symbols = model.config.vocab_size - 3
+    text = torch.tensor([[symbols + 1, *(1 + i % symbols for i in range(LENGTH))]])
+    with torch.no_grad():
+        return model(text).logits
+
+
+@pytest.mark.parametrize("target", ["gpt2", "llama", "mistral", "qwen2"])
+@pytest.mark.parametrize("name", ["induction", "majority"])
+def test_too_few_bits_give_no_words_at_all(name: str, target: str, exported: Any) -> None:
+    """Half precision, however a user comes by it, gives NaN and never a wrong word; more bits are as good."""
+    directory = exported(name, target)
+    right = spoken(directory, dtype="auto")
+    assert right.dtype == torch.float32 and right.isfinite().all()
+    for dtype in (torch.bfloat16, torch.float16):
+        assert spoken(directory, dtype=dtype)[:, 1:].isnan().all()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert spoken(directory, dtype=torch.float32)[:, 1:].isnan().all()
+    assert torch.equal(spoken(directory, dtype=torch.float64).argmax(-1), right.argmax(-1))
+
+
+def test_a_checkpoint_in_float64_gives_no_words_in_float32(tmp_path: Path) -> None:
+    compiled("induction").export(tmp_path / "out", dtype="float64", check=False)
+    assert spoken(tmp_path / "out", dtype="auto").isfinite().all()
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        assert spoken(tmp_path / "out", dtype=dtype)[:, 1:].isnan().all()
+
+
+@pytest.mark.parametrize("target", ["gpt2", "llama", "mistral", "qwen2"])
+def test_the_trap_does_not_reach_gradients(target: str, exported: Any) -> None:
+    """What a weight or a word contributes can be asked for: gradients are finite."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(exported("induction", target), dtype="auto")
+    embedded = model.get_input_embeddings()(torch.tensor([[5, 1, 2, 3, 1, 2]])).detach().requires_grad_()
+    model(inputs_embeds=embedded).logits[0, -1, 3].backward()
+    assert embedded.grad is not None and embedded.grad.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
 @pytest.mark.parametrize(("name", "target"), [(n, t) for n in ("khop", "recall", "dyck_k") for t in ("gpt2", "llama")])
 def test_logits_are_the_exact_integers(name: str, target: str, exported: Any) -> None:
     """Nothing that is read was rounded anywhere before: the deviation is 0, not small."""

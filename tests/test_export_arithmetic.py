@@ -64,8 +64,8 @@ def welford(x: np.ndarray, divide: bool) -> np.float32:
 def test_no_way_to_sum_a_mean_is_off_by_more_than_the_bound(width: int) -> None:
     """Inequality (1) of rounding.py, on rows of zero sum: running means, NumPy's pairwise sum, and torch's LayerNorm."""
     rng = np.random.default_rng(width)
-    norm = torch.nn.LayerNorm(width, eps=gpt2.EPSILON)
-    torch.nn.init.constant_(norm.weight, gpt2.GAIN)
+    norm = torch.nn.LayerNorm(width, eps=gpt2.EPSILON["float32"])
+    torch.nn.init.constant_(norm.weight, gpt2.EPSILON["float32"] ** 0.5)
     largest = 0.0
     for _ in range(100):
         x = np.zeros(width, np.float32)
@@ -93,8 +93,8 @@ def test_the_bias_of_a_norm_rounds_the_error_of_its_mean_away(width: int) -> Non
         mean = 4 * 2.0**-24 * float(np.abs(x).sum())
         step = 2.0 ** (math.floor(math.log2(2 * (mean + 4 * 2.0**-24 * (np.abs(x).max() + mean)) + 1e-30)) + 1)
         bias = np.float32(2**23 * step + 2.0 ** math.ceil(math.log2(np.abs(x).max() + step)))
-        norm = torch.nn.LayerNorm(width, eps=gpt2.EPSILON)
-        torch.nn.init.constant_(norm.weight, gpt2.GAIN)
+        norm = torch.nn.LayerNorm(width, eps=gpt2.EPSILON["float32"])
+        torch.nn.init.constant_(norm.weight, gpt2.EPSILON["float32"] ** 0.5)
         torch.nn.init.constant_(norm.bias, float(bias))
         means = (welford(x, True), welford(x[::-1], False), x.mean())
         with torch.no_grad():
@@ -107,8 +107,8 @@ def test_the_bias_of_a_norm_rounds_the_error_of_its_mean_away(width: int) -> Non
 def test_a_total_is_read_off_its_cell_without_its_error() -> None:
     """A cell that holds y, closer than 1/2 to the total, beside the errors of the mean: what LayerNorm gives is filling + total."""
     base, rng = fill(-1024, dtype_named("float32")), random.Random(6)
-    norm = torch.nn.LayerNorm(16, eps=gpt2.EPSILON)
-    torch.nn.init.constant_(norm.weight, gpt2.GAIN)
+    norm = torch.nn.LayerNorm(16, eps=gpt2.EPSILON["float32"])
+    torch.nn.init.constant_(norm.weight, gpt2.EPSILON["float32"] ** 0.5)
     torch.nn.init.constant_(norm.bias, float(base))
     for total in (-1024, -1, 0, 1, 1023, *(rng.randint(-1024, 1024) for _ in range(50))):
         for error in (-0.45, -0.2, 0.2, 0.45):

@@ -220,10 +220,27 @@ def test_matmul_precision_changes_nothing_and_is_restored(setting: str) -> None:
     assert torch.get_float32_matmul_precision() == setting
 
 
+def test_autocast_changes_nothing() -> None:
+    model = hw.compile(programs.induction.make(), length=512)
+    rng = random.Random(5)
+    tokens = [rng.choice("abcd") for _ in range(512)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.run(tokens) == programs.induction.reference(tokens)
+        assert torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_module_brought_to_fewer_bits_is_not_run(dtype: torch.dtype) -> None:
+    model = hw.compile(programs.induction.make(), length=12)
+    model.module.to(dtype)
+    with pytest.raises(hw.InputError, match=r"is exact in float32, and its module was brought to b?float16"):
+        model.run(list("abab"))
+
+
 @pytest.mark.usefixtures("precision")
 def test_full_precision_holds_inside_and_is_restored_after_an_error() -> None:
     torch.set_float32_matmul_precision("medium")
-    with pytest.raises(ZeroDivisionError), full_precision():
+    with pytest.raises(ZeroDivisionError), full_precision("cpu"):
         assert torch.get_float32_matmul_precision() == "highest"
         raise ZeroDivisionError
     assert torch.get_float32_matmul_precision() == "medium"
