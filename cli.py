@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Stage: TypeAlias = Literal["program", "graph", "optimised", "plan", "schedule", "layout", "weights"]
 Dtype: TypeAlias = Literal["float64", "float32", "float16", "bfloat16"]
 
-FORMS = "A library program, a checkpoint directory, or your own: path/to/file.py:name."
+FORMS = "A library program, the directory of a checkpoint or an export, or your own: path/to/file.py:name."
 Wanted = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMS, show_default=False)]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the program; repeatable.")]
 Length = Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence.")]
@@ -374,12 +374,13 @@ def _model(
     if isinstance(source, Source):
         with status(f"compiling {source.program.name}"):
             return source.compile(length or default_length, alphabet, dtype or "float32", code or "auto", heads)
-    from .runtime.files import load
+    from .export.write import read_export
+    from .runtime.files import EXPORT, load
 
     options = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
     for name in [name for name, value in options.items() if value is not None]:
         raise InputError(f"--{name} does not apply to the checkpoint {source}", hint="it was settled when the program was compiled")
-    return load(source)
+    return read_export(source) if (source / EXPORT).is_file() else load(source)
 
 
 def _default(parameter: tuple[str, object]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .programs import Entry
     from .runtime.model import Model
 
-CHECKPOINT_FILE = "config.json"
+CHECKPOINT_FILES = ("config.json", "headwork.json")  # of checkpoints, and of exports
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,9 @@ def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
     if path.is_dir():
         if given:
             raise InputError(f"{text} is a checkpoint, which takes no --set", hint="compile the program again with other parameters")
-        if not (path / CHECKPOINT_FILE).is_file():
-            raise InputError(
-                f"{text} is a directory without {CHECKPOINT_FILE}", hint="give a directory that `headwork compile --out` wrote"
-            )
+        if not any((path / name).is_file() for name in CHECKPOINT_FILES):
+            fact = f"{text} is a directory without {' or '.join(CHECKPOINT_FILES)}"
+            raise InputError(fact, hint="give a directory that `headwork compile` or `headwork export` wrote")
         return path
     if path.exists():
         raise InputError(f"{text} is neither a program nor a checkpoint directory", hint="your own program is path/to/file.py:name")

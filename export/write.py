@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..compiler.errors import CheckpointError, InputError
-from ..runtime.files import appearing, config_json, program_json, read_json, rebuild, write_json
+from ..runtime.files import EXPORT, appearing, config_json, program_json, read_json, rebuild, write_json
 from ..runtime.model import Model
 from ..runtime.module import Shape
 from ..runtime.sample import is_distribution
@@ -25,7 +25,7 @@ from .target import HEAD, Built, Target
 from .words import Words
 
 FORMAT, VERSION, MAX_SHIFT = "headwork-export", 2, 64
-SIDECAR, CARD = "headwork.json", "README.md"
+CARD = "README.md"
 TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET)}
 
 
@@ -121,13 +121,13 @@ def _target(name: str) -> Target:
 def is_export(directory: Path) -> bool:
     """Whether a directory holds an export and nothing else."""
     try:
-        sidecar = json.loads((directory / SIDECAR).read_text(encoding="utf-8"))
+        sidecar = json.loads((directory / EXPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
     return (
         isinstance(sidecar, dict)
         and sidecar.get("format") == FORMAT
-        and {p.name for p in directory.iterdir()} <= set().union({SIDECAR, CARD}, *(t.storage.files for t in TARGETS.values()))
+        and {p.name for p in directory.iterdir()} <= set().union({EXPORT, CARD}, *(t.storage.files for t in TARGETS.values()))
     )
 
 
@@ -143,7 +143,7 @@ def _write(work: Path, spec: Target, built: Built, text: str) -> None:
         "config": config_json(model),
         "program": program_json(model),
     }
-    write_json(work / SIDECAR, sidecar)
+    write_json(work / EXPORT, sidecar)
     (work / CARD).write_text(text, encoding="utf-8")
 
 
@@ -154,7 +154,7 @@ def read_export(directory: str | Path) -> Model:
     the model does not say, and what is proved of the model holds of the file's numbers. Raises CheckpointError otherwise.
     """
     path = Path(directory)
-    sidecar = Reader(read_json(path / SIDECAR), SIDECAR)
+    sidecar = Reader(read_json(path / EXPORT), EXPORT)
     sidecar.only("format", "version", "target", "code", "frame", "config", "program")
     sidecar.str("format", (FORMAT,))
     sidecar.int("version", VERSION, VERSION)

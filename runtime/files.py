@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "headwork", 2
 CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
+EXPORT = "headwork.json"  # what an export says of itself, beside the files of its target
 
 
 def save(model: Model, directory: Path) -> Path:
@@ -153,6 +154,8 @@ def load(directory: str | Path) -> Model:
     path = Path(directory)
     if not path.is_dir():
         raise CheckpointError(f"{path} is not a directory", hint="give the directory that save() or `headwork compile --out` wrote")
+    if not (path / PROGRAM).exists() and (path / EXPORT).exists():
+        raise CheckpointError(f"{path} was exported for other tools", hint="hw.read_export(directory) reads it back")
     config, program = (Reader(read_json(path / name), name) for name in (CONFIG, PROGRAM))
     return rebuild(config, program, lambda shape, dtype: _tensors(path / TENSORS, shape, TORCH[dtype]))
 

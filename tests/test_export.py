@@ -441,7 +441,7 @@ def test_the_command_exports_and_reports(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["checked"]["ok"] and report["checked"]["wrong"] == 0
     assert any("4 attention layers where headwork's own model has 3" in note for note in report["notes"])
-    assert {write.SIDECAR, write.CARD} | STOCK.files == {p.name for p in (tmp_path / "out").iterdir()}
+    assert {write.EXPORT, write.CARD} | STOCK.files == {p.name for p in (tmp_path / "out").iterdir()}
     failed = command("-o", "/dev/null/x")
     assert failed.exit_code == 2 and "is not a directory" in failed.stderr
 
@@ -457,3 +457,19 @@ assert report.checked is None
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", ["gpt2", "llama", "onnx"])
+def test_commands_read_an_export_as_a_checkpoint(target: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    compiled("induction").export(out, target, check=False)
+    text = tmp_path / "text"
+    text.write_text("a b c a b\n")
+    for command in (["certify", out], ["check", out, "--samples", "4"], ["show", out], ["bounds", out], ["run", out, "--input", str(text)]):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, (command, done.output)
+    assert done.output.split() == ["⊥", "⊥", "⊥", "b", "c"]
+    refused = CliRunner().invoke(app, ["certify", out, "--length", "9"])
+    assert refused.exit_code == 2 and "--length does not apply to the checkpoint" in refused.output
+    with pytest.raises(hw.CheckpointError, match=r"was exported for other tools\n.*hw.read_export"):
+        hw.load(out)

@@ -67,7 +67,7 @@ def test_the_check_after_writing_passes_and_says_what_it_saw(tmp_path: Path) -> 
     assert report.checked is not None and report.checked.ok and report.checked.deviation == 0
     assert report.checked.positions > 3000 and report.checked.generations == 9
     assert "cache float16; cache float16, no flash attention; cache float32, no flash attention" in str(report)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {FILE, write.SIDECAR, write.CARD}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {FILE, write.EXPORT, write.CARD}
 
 
 def test_what_is_split_for_float16_is_wrong_there_unsplit(tmp_path: Path) -> None:
