@@ -336,15 +336,16 @@ def _log(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: str
     meanings = stream.meanings
     variables = stream.support(node, stream.reads(w_u), what) | stream.reads(w_u)
     cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what)
-    values, own = meanings.evaluate(node, cases), form.logits()
+    values = meanings.evaluate(node, cases)
     if ((values == NONE) | (values - form.off < 1) | (values - form.off > form.top)).any():
         raise Refused(f"{what} can take a value that has no logarithm")
-    if (stream.combine(w_u, cases)[:, 0] != raised(own[values - form.off - 1], shift, what)).any():
+    weights = np.array([1, form.lead])
+    if (stream.combine(w_u, cases)[:, 0] != raised(Meanings.codes(form, values) @ weights, shift, what)).any():
         raise Refused(f"{what}: the logit is not the logarithm of {meanings.graph.nodes[node].name}")
-    apart = int(np.diff(own).min()) if len(own) > 1 else 1
-    if apart <= 0:
+    apart = np.diff(Meanings.codes(form, np.unique(values)) @ weights)
+    if (apart <= 0).any():
         raise Refused(f"{what}: two counts have the same logit")
-    return 4 * apart << shift
+    return 4 * int(apart.min(initial=form.lead)) << shift
 
 
 def _margin(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: str) -> int:
