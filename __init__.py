@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
     from .certificate.exact import Refused
     from .certificate.precision import Precision, precision
-    from .export.write import Exported, read_export
+    from .export.write import Exported, certify_export, read_export
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
@@ -71,6 +71,7 @@ _LATE = {
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
+    "certify_export": "export.write",
     "read_export": "export.write",
     "Refused": "certificate.exact",
     "sample": "runtime.sample",
@@ -118,6 +119,7 @@ __all__ = [
     "bounds_over",
     "broadcast",
     "certify",
+    "certify_export",
     "check",
     "compile",
     "diagnose",

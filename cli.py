@@ -13,7 +13,7 @@ from .cli_input import parse_alphabet, parse_lengths, read_sequences
 from .cli_mpc import mpc
 from .cli_programs import Source, blame, find
 from .compiler.domain import Symbol
-from .compiler.errors import HeadworkError, InputError
+from .compiler.errors import ExactnessError, HeadworkError, InputError
 
 if TYPE_CHECKING:
     from .runtime.model import Model
@@ -225,12 +225,13 @@ def certify(
     from .certificate.exact import Refused
     from .certificate.precision import precision as precision_of
     from .display import say, say_json
+    from .export.write import certify_export
 
     source = find(program, settings or ())
     model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
     try:
-        proof = certify_model(model)
-    except Refused as refusal:
+        proof = certify_export(source) if isinstance(source, Path) and _exported(source) else certify_model(model)
+    except (Refused, ExactnessError) as refusal:
         if as_json:
             say_json({"certified": False, "program": model.name, "reason": refusal.fact})
         else:
@@ -375,12 +376,18 @@ def _model(
         with status(f"compiling {source.program.name}"):
             return source.compile(length or default_length, alphabet, dtype or "float32", code or "auto", heads)
     from .export.write import read_export
-    from .runtime.files import EXPORT, load
+    from .runtime.files import load
 
     options = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
     for name in [name for name, value in options.items() if value is not None]:
         raise InputError(f"--{name} does not apply to the checkpoint {source}", hint="it was settled when the program was compiled")
-    return read_export(source) if (source / EXPORT).is_file() else load(source)
+    return read_export(source) if _exported(source) else load(source)
+
+
+def _exported(directory: Path) -> bool:
+    from .runtime.files import EXPORT
+
+    return (directory / EXPORT).is_file()
 
 
 def _default(parameter: tuple[str, object]) -> str:

@@ -33,8 +33,8 @@ ALONE = Cases((), {"one": np.ones(1, np.int64)}, 1)
 class HeadProof:
     """What was shown of a head: the gap in nats, and the largest sum of a score in grid steps.
 
-    For totals, `error` is how far a sum may be from its integer before it is rounded, below 1/2, and `cell` the largest
-    number in the cells that round them.
+    For totals, `depth` is how far a match scores below BOS, in nats, `error` how far a sum may be from its integer before it
+    is rounded, below 1/2, and `cell` the largest number in the cells that round them.
     """
 
     block: int
@@ -44,6 +44,7 @@ class HeadProof:
     steps: int
     error: float = 0.0
     cell: int = 0
+    depth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was proved. For every sequence of 1..length tokens every value and `outputs` equal the interpreter's."""
+    """What was proved. For every sequence of 1..length tokens every value and `outputs` equal the interpreter's.
+
+    `sums` has for each cell that rounds a sum the block, the dimension, and how far off all that its heads add may be.
+    """
 
     program: str
     dtype: str
@@ -49,6 +52,7 @@ class Certificate:
     logit_margin: float
     outputs: str = "the output"
     logs: bool = False
+    sums: tuple[tuple[int, int, float], ...] = ()
 
     @property
     def statement(self) -> str:
@@ -104,13 +108,15 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     _prove_embedding(stream, tensors["W_E"], tensors["W_pos"], claimed[0])
     stream.require(model.dtype)
     heads: list[HeadProof] = []
+    sums: list[tuple[int, int, float]] = []
     cases, steps = 0, 0
     for number, block in enumerate(model.module.blocks, 1):
         part, due = {name: tensors[f"blocks.{number - 1}.{name}"] for name, _ in block.named_parameters()}, claimed[number]
         paths = _set_aside(stream, part, due) if isinstance(block, Attention) else []
         part = {name: _scaled(tensor, f"blocks.{number - 1}.{name}") for name, tensor in part.items()}
         if isinstance(block, Attention):
-            heads += _prove_attention(stream, part, paths, block.masks, due, model.dtype, number)
+            proofs, errors = _prove_attention(stream, part, paths, block.masks, due, model.dtype, number)
+            heads, sums = heads + proofs, sums + [(number, dim, error) for dim, error in errors]
         else:
             cells = [(Cell(_written(meanings, p), p.form, d, p.name), dim) for p in due for d, dim in enumerate(p.dims)]
             seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
@@ -133,6 +139,7 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
         margin,
         _outputs(model.graph),
         any(form.kind == "log" for form in model.output_forms),
+        tuple(sums),
     )
 
 
@@ -198,14 +205,15 @@ def _prove_attention(
     due: Sequence[Probe],
     dtype: str,
     number: int,
-) -> list[HeadProof]:
+) -> tuple[list[HeadProof], list[tuple[int, float]]]:
     """Every head attends as the lookup of the values it writes, and writes exactly those, into zero dimensions.
 
-    Or it adds up the totals it is said to write, and nothing else.
+    Or it adds up the totals it is said to write, and nothing else: then also each dimension of a sum, and how far off it may be.
     """
     before = Stream(stream.meanings, list(stream.cells))
     graph, proofs = stream.meanings.graph, []
     added: list[tuple[int, int, int, float]] = []
+    errors: list[tuple[int, float]] = []
     pending = {dim: (probe, d) for probe in due for d, dim in enumerate(probe.dims)}
     live = np.array([c is not None for c in before.cells])
     _prove_projection(before, part["W_V"], part["W_O"], dtype, f"block {number}")
@@ -248,7 +256,8 @@ def _prove_attention(
             name, cell = f"block {number}, {probe.name}", Cell(stream.meanings.var(probe.value), probe.form, d, probe.name)
             if sorted(totals) != sorted((c, total) for at, c, total, _ in added if at == dim):
                 raise Refused(f"{name}: its heads do not add up each of its {len(totals)} totals once")
-            largest = prove_rounding(before, dim, cell, sum(error for at, *_, error in added if at == dim), dtype, name)
+            errors.append((dim, sum(error for at, *_, error in added if at == dim)))
+            largest = prove_rounding(before, dim, cell, errors[-1][1], dtype, name)
             proofs = [replace(p, cell=max(p.cell, largest)) if p.error else p for p in proofs]
             stream.cells[dim] = cell
             del pending[dim]
@@ -257,7 +266,7 @@ def _prove_attention(
         if stream.meanings.largest(var, probe.form, d):
             raise Refused(f"block {number}: no head writes {probe.name} into dimension {dim}")
         stream.place(dim, Cell(var, probe.form, d, probe.name))  # its code is zero there whatever the value
-    return proofs
+    return proofs, errors
 
 
 def _set_aside(stream: Stream, part: dict[str, Reals], due: Sequence[Probe]) -> list[list[Path]]:

@@ -101,7 +101,7 @@ def _prove(
         if x > 0.18:
             raise Refused(f"{what}: W_O multiplies a sum by {path.scale:g}, not by about {c * math.exp(depth):g}")
         found.append((path.dim, c, total, 1.1 * x * abs(c) * most * largest))
-    return HeadProof(block, head, first.name, clear, steps, max(error for *_, error in found)), found
+    return HeadProof(block, head, first.name, clear, steps, max(error for *_, error in found), depth=depth), found
 
 
 def _which(stream: Stream, path: Path, first: Node, depth: float | None, what: str) -> tuple[int, int]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..certificate.certify import certify
-from ..certificate.exact import Refused
+from collections.abc import Sequence
+
 from .native import Reals, strict_lookups
 from .target import Built, Target
 from .words import BOS, NONE
 
 
-def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
-    """README.md of a checkpoint."""
+def card(source_layers: int, target: Target, built: Built, proof: Sequence[str]) -> str:
+    """README.md of a checkpoint; `proof` says what is proved of it, and notes."""
     model, words, stock = built.model, built.words, target.storage.module == "transformers"
     symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
     lines = [
@@ -38,8 +38,7 @@ def card(source_layers: int, target: Target, built: Built, proof: str) -> str:
         "",
         "## Proof",
         "",
-        proof,
-        *built.notes,
+        *proof,
         "",
         "## Program",
         "",
@@ -77,11 +76,3 @@ def summary(source_layers: int, built: Built) -> list[str]:
 def parameters(tensors: dict[str, Reals]) -> int:
     """The entries of all tensors."""
     return sum(t.size for t in tensors.values())
-
-
-def proof(built: Built) -> str:
-    """The certificate's statement for the lowered model in exact arithmetic, or why there is none."""
-    try:
-        return certify(built.model).statement
-    except Refused as refusal:
-        return f"Not certified: {refusal.fact}."

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ..certificate.certify import Certificate
 from ..compiler.errors import CheckpointError, ExactnessError, InputError
 from ..compiler.ops import Total
 from ..runtime.model import Model
@@ -31,6 +32,7 @@ from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals
 from .stock import stored
 from .target import Built, Storage, Target
+from .totals import NOTHING, Sums
 from .words import Words
 
 if TYPE_CHECKING:
@@ -99,13 +101,23 @@ def _built(built: Built, code: str, half: bool) -> Built:
     d_head = int(_root(model) ** 2)
     heads = max(-(-built.frame.width // d_head), *(len(b.masks) for b in model.module.shape.blocks if isinstance(b, AttentionShape)), 1)
     frame = replace(built.frame, width=heads * d_head)
-    cache = (
-        "Queries, keys and values are float16 numbers, so llama.cpp's default cache keeps them."
-        if half
-        else "Run it with a float32 cache and no flash attention (-ctk f32 -ctv f32 -fa off): llama.cpp rounds to float16 else."
-    )
-    notes = (*built.notes, cache, "llama.cpp reads an unknown word as <pad>, and of what is no symbol it stops at ⊥ alone.")
-    return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), built.blocks, notes)
+    note = "llama.cpp reads an unknown word as <pad>, and of what is no symbol it stops at ⊥ alone."
+    claim = _claim(model, words, frame, NOTHING)
+    return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), built.blocks, claim, (note,))
+
+
+def _claim(model: Model, words: Words, frame: Frame, sums: Sums) -> str:
+    """What holds in llama.cpp's arithmetic: GPT-2's, and of the cache. Raises ExactnessError where an inequality fails."""
+    theirs = balanced(model, _root(model))
+    said = gpt2.holds(theirs, frame, gpt2.tensors(theirs, words, frame), sums)
+    if unfit(theirs, _root(model)):
+        return f"{said} Run it with a float32 cache and no flash attention (-ctk f32 -ctv f32 -fa off): llama.cpp rounds to float16 else."
+    return f"{said} Queries, keys and values are float16 numbers, so llama.cpp's default cache keeps them."
+
+
+def proof(model: Model, words: Words, frame: Frame, certificate: Certificate) -> str:
+    """What holds of a file in llama.cpp's arithmetic, by its numbers and a certificate of its model. Raises ExactnessError."""
+    return _claim(model, words, frame, Sums.certified(certificate))
 
 
 _HINT = "shorten the length, or dtype float32 writes it for llama.cpp's -ctk f32 -ctv f32 -fa off"
@@ -234,4 +246,4 @@ server = Server(params)
 answer = server.handle_completions({"prompt": "WORDS", "temperature": 0, "max_tokens": 8})["choices"][0]["text"]"""
 
 GGUF = Storage(frozenset({FILE}), FILE, "xllamacpp", "gguf", LOAD, write, read, settings, check)
-TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, native)
+TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, native, proof)

@@ -18,17 +18,18 @@ from functools import partial
 
 import numpy as np
 
+from ..certificate.certify import Certificate
 from ..compiler.errors import CheckpointError, ExactnessError
 from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower
-from .rounding import exact, rounding, totals
+from .rounding import biased, exact, rounding, totals
 from .scales import frame_of
 from .stock import STOCK
 from .target import TRAP, Built, Target, head, unit
-from .totals import emptied, norm_biases, one, refilled
+from .totals import Sums, emptied, norm_biases, one, refilled
 from .words import Words
 
 EPSILON = {"float32": 2.0**80, "float64": 2.0**260}
@@ -64,20 +65,26 @@ def _built(model: Model, code: str, kind: str, logs: int | None) -> Built:
             if code == "auto" and (wide := _sizes(lowered.module.shape)[0]) > WIDEST:
                 raise ExactnessError(f"{lowered.name}: heads of {wide:,} dimensions would be needed", hint="pin a code to insist")
             words = Words.of(lowered)
-            made, frame, said = _proved(lowered, words)
+            blocks, sums = emptied(lowered, Native.of(lowered).tensors), Sums.planned(lowered)
+            frame = biased(lowered, frame_of(lowered, blocks, sums, _sizes(lowered.module.shape)[0]), blocks, sums)
+            made = tensors(lowered, words, frame)
+            said = holds(lowered, frame, made, sums)
         except ExactnessError as error:
             refused = refused or error
             continue
-        return Built(lowered, code, words, frame, config(lowered, words, frame), made, _blocks(lowered), (said,))
+        return Built(lowered, code, words, frame, config(lowered, words, frame), made, _blocks(lowered), said, ())
     assert refused is not None
     raise refused
 
 
-def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
-    """The tensors, their frame, and what holds of them. Raises ExactnessError with the inequality where one fails."""
-    blocks = emptied(model, Native.of(model).tensors)
-    norms, frame = rounding(model, frame_of(model, blocks, _sizes(model.module.shape)[0]), blocks)
-    made = tensors(model, words, frame)
+def proof(model: Model, words: Words, frame: Frame, certificate: Certificate) -> str:
+    """What holds of a checkpoint in GPT-2's arithmetic, by its numbers and a certificate of its model. Raises ExactnessError."""
+    return holds(model, frame, tensors(model, words, frame), Sums.certified(certificate))
+
+
+def holds(model: Model, frame: Frame, made: dict[str, Reals], sums: Sums) -> str:
+    """The inequalities of `rounding.py` for the tensors of a checkpoint, in words. Raises ExactnessError where one fails."""
+    norms = rounding(model, frame, emptied(model, Native.of(model).tensors), sums)
     spread, variance = float((norms.top**2).sum(axis=1).max()) / frame.width, EPSILON[model.dtype] * 2.0 ** -(BITS[model.dtype] + 1)
     if spread >= variance:
         raise ExactnessError(
@@ -91,13 +98,13 @@ def _proved(model: Model, words: Words) -> tuple[dict[str, Reals], Frame, str]:
                 reads.append((f"{name} of block {b + 1}", part[0], made[f"{prefix}.weight"], made[f"{prefix}.bias"]))
     last = made["lm_head.weight"].T
     reads.append(("the unembedding", len(model.module.shape.blocks), last, np.zeros(last.shape[1])))
-    share, off = exact(model, norms, reads), totals(model, norms)
+    share, off = exact(model, norms, reads), totals(model, norms, sums)
     fit(made, model.dtype, model.name)
     said = (
         f"In GPT-2's arithmetic, in {model.dtype}, every number that is read is headwork's own: LayerNorm's mean is off by at most "
         f"{norms.mean:.1e}, its bias rounds to steps of {norms.step:.1e}, and sums use {share:.2g} of 2^{BITS[model.dtype]} steps"
     )
-    return made, frame, said + (f"; totals are within {off:.3g} of their integer, 1/2 is allowed." if off else ".")
+    return said + (f"; totals are within {off:.3g} of their integer, 1/2 is allowed." if off else ".")
 
 
 def fit(made: dict[str, Reals], kind: str, program: str) -> None:
@@ -236,4 +243,4 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     return refilled(model, made)
 
 
-TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, native)
+TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, native, proof)

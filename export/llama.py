@@ -214,7 +214,24 @@ def _member(name: str, loads: str, settings: dict[str, Json], storage: Storage =
             made |= {f"model.layers.{i}.self_attn.{part}_proj.bias": np.zeros(size) for i in layers for part in "qkv"}
         return made
 
-    return Target(name, loads, storage, _build(own_config, own_tensors), own_config, own_tensors, native)
+    return Target(name, loads, storage, _build(own_config, own_tensors), own_config, own_tensors, native, lambda model, *_: _claim(model))
+
+
+def _claim(model: Model) -> str:
+    """What holds of any model of this family. Raises ExactnessError where inequality (1) does not, or a mean square may be seen.
+
+    The greatest number a certified stream holds is a total's cell, below 2**24, so mean squares stay below 2**48.
+    """
+    if model.length > MAX_LENGTH:
+        fact = f"{model.name}: N·(π·2**-22 + 2**-21) > 1/2 at length {model.length:,}"
+        raise ExactnessError(fact, hint=f"N = {MAX_LENGTH:,} would do")
+    top = max((abs(end) for probe in model.probes for span in probe.form.intervals() for end in span), default=0)
+    if top > 2**27:
+        raise ExactnessError(f"{model.name}: a mean square may reach {top**2:,}, and epsilon swallows 2**55", hint="use another code")
+    return (
+        f"The first block computes positions 1..{model.length:,} from RoPE. RMSNorm, SwiGLU and the still pairs of RoPE are exact: "
+        "every number after the first block is headwork's own."
+    )
 
 
 def _build(
@@ -224,18 +241,9 @@ def _build(
         """A model's program in float32, the only arithmetic of RMSNorm. Raises ExactnessError where it is not exact."""
         if dtype == "float64":
             raise InputError("RMSNorm of this family computes in float32", hint="leave out dtype, or export to gpt2")
-        if model.length > MAX_LENGTH:
-            raise ExactnessError(
-                f"{model.name}: N·(π·2**-22 + 2**-21) > 1/2 at length {model.length:,}", hint=f"N = {MAX_LENGTH:,} would do"
-            )
+        _claim(model)
         lowered = most_bits(model, "float32", lambda logs: relower(model, dtype_named("float32"), code, logs=logs))
         words, frame = Words.of(lowered), _frame(lowered.module.shape)
-        top = max(float(np.abs(t[t != TRAP]).max(initial=0)) for t in own_tensors(lowered, words, frame).values())
-        assert top < 2.0**60, "a weight leaves the range in which epsilon swallows mean squares"
-        notes = (
-            f"The first block computes positions 1..{model.length:,} from RoPE.",
-            "RMSNorm, SwiGLU and the still pairs of RoPE are exact: every number after the first block is headwork's own.",
-        )
         return Built(
             lowered,
             code,
@@ -244,7 +252,8 @@ def _build(
             own_config(lowered, words, frame),
             own_tensors(lowered, words, frame),
             1 + len(_pairs(lowered.module.shape)),
-            notes,
+            _claim(lowered),
+            (),
         )
 
     return build

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 FILE, OPSET, IR = "model.onnx", 17, 9
+OWN = "The weights are headwork's own, and so is their arithmetic."
 _WEIGHTS = ("W_", "blocks.")
 
 
@@ -39,13 +40,13 @@ def build(model: Model, code: str, dtype: str) -> Built:
     if model.dtype not in ("float32", "float64") or code != "auto" or dtype not in ("auto", model.dtype):
         asked = f"code {code} and dtype {dtype}" if model.dtype in ("float32", "float64") else f"a model in {model.dtype}"
         raise InputError(f"onnx holds the compiled weights as they are, and was asked for {asked}", hint="compile the program so")
-    note = "The weights are the compiled model's own, and so is their arithmetic."
+    notes: tuple[str, ...] = ()
     if is_distribution(model.graph):
         model = most_bits(model, model.dtype, lambda logs: model_of(lower(model.graph, model.dtype, logs=logs)))
-        note = f"The program was lowered again, for logarithms of its counts, in the compiled model's arithmetic, {model.dtype}."
+        notes = ("The program was lowered again, for logarithms of its counts.",)
     words, frame = Words.of(model), Frame((0,) * model.module.shape.d_model, model.module.shape.d_model)
     blocks = len(model.module.shape.blocks)
-    return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), blocks, (note,))
+    return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), blocks, OWN, notes)
 
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
@@ -220,4 +221,4 @@ session = InferenceSession("DIR/model.onnx")
 ONNX = Storage(
     frozenset({FILE, "tokenizer.json", "tokenizer_config.json"}), FILE, "onnxruntime", "onnx", LOAD, write, read, settings, check
 )
-TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, native)
+TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, native, lambda *_: OWN)

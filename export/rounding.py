@@ -38,11 +38,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..compiler.errors import ExactnessError
-from ..compiler.plan import Tally
 from ..runtime.model import Model
 from .native import BITS, Frame, Reals
 from .scales import lowest, off, stream
-from .totals import norm_biases
+from .totals import Sums, cells, norm_biases
 
 HINT = "shorten the length, or export to llama or onnx, which have no mean to round"
 
@@ -62,13 +61,39 @@ class Rounding:
     unit: Reals
 
 
-def rounding(model: Model, frame: Frame, native: dict[str, Reals]) -> tuple[Rounding, Frame]:
-    """The step and the biases for a model just lowered, and the frame with the bias; `native` are its tensors without fillings.
+def rounding(model: Model, frame: Frame, native: dict[str, Reals], sums: Sums) -> Rounding:
+    """What the norms of a model do in a frame with its bias; `native` are the model's tensors without fillings.
 
-    Raises ExactnessError where a step of the stream is finer than s.
+    Raises ExactnessError where (2) does not hold, where a step of the stream is finer than s, or where B + x_d may leave B's binade.
     """
-    found, t, d = stream(model, native), BITS[model.dtype], len(frame.shift)
-    u, unit = 2.0**-t, np.full(frame.width, np.inf)  # other dimensions are zero, or not read
+    mean, top, unit, plain = _spread(model, frame, native, sums)
+    t, d = BITS[model.dtype], len(frame.shift)
+    step = 2.0 ** (np.floor(np.log2(max(frame.bias, 1))) - t + 1)
+    if not step > _needed(mean, top[:, :d], t) or step > unit.min():
+        fact = f"LayerNorm's mean may be off by {mean:.3g}, its bias rounds to {step:g} and the stream's step is {unit.min():g}"
+        raise ExactnessError(f"{model.name}: {fact}", hint=HINT)
+    if not 2.0 ** (t - 1) * step <= frame.bias - plain - step <= frame.bias + plain + step <= 2.0**t * step:
+        raise ExactnessError(f"{model.name}: numbers up to {plain:g} leave the binade of LayerNorm's bias {frame.bias:,}", hint=HINT)
+    return Rounding(mean, step, norm_biases(model, frame), top, unit)
+
+
+def biased(model: Model, frame: Frame, native: dict[str, Reals], sums: Sums) -> Frame:
+    """The frame with the bias that has the least step for which (2) holds."""
+    mean, top, _, plain = _spread(model, frame, native, sums)
+    t = BITS[model.dtype]
+    step = 2.0 ** (np.floor(np.log2(_needed(mean, top[:, : len(frame.shift)], t))) + 1)
+    return replace(frame, bias=int(2.0 ** (t - 1) * step + 2.0 ** np.ceil(np.log2(plain + step))))
+
+
+def _needed(mean: float, top: Reals, t: int) -> float:
+    """What s must be greater than, by (2)."""
+    return 2 * (mean + 4 * 2.0**-t * (float(top.max(initial=0)) + mean))
+
+
+def _spread(model: Model, frame: Frame, native: dict[str, Reals], sums: Sums) -> tuple[float, Reals, Reals, float]:
+    """By (1) the greatest |m|, then bounds of the stream, the step of each dimension, and the greatest number but for totals."""
+    found, t, d = stream(model, native, sums), BITS[model.dtype], len(frame.shift)
+    unit = np.full(frame.width, np.inf)  # other dimensions are zero, or not read
     unit[:d] = 1 / frame.scale
     groups = [[dim for dim, b in enumerate(frame.balance) if b == balance] for balance in range(frame.balances)]
     drift = sum(off(model, found, unit, group) for group in groups)
@@ -76,15 +101,9 @@ def rounding(model: Model, frame: Frame, native: dict[str, Reals]) -> tuple[Roun
     top[:, :d] = found.top * unit[:d]
     for b, group in enumerate(groups):
         top[:, d + b] = top[:, group].sum(axis=1) + drift
-    mean = float(4 * u * top.sum(axis=1).max() + drift / frame.width)
-    step = 2.0 ** (np.floor(np.log2(2 * (mean + 4 * u * (float(top[:, :d].max(initial=0)) + mean)))) + 1)
-    if step > unit.min():
-        raise ExactnessError(f"{model.name}: LayerNorm's mean may be off by {mean:.3g}, the stream's step is {unit.min():g}", hint=HINT)
     plain = top[:, :d].copy()
     plain[:, [cell.dim for cell in found.totals]] = 0
-    assert 2 * (plain.max() + step) < 2.0 ** (t - 1) * step, "the norm's bias and what is read are in one binade"
-    frame = replace(frame, bias=int(2.0 ** (t - 1) * step + 2.0 ** np.ceil(np.log2(float(plain.max()) + step))))
-    return Rounding(mean, step, norm_biases(model, frame), top, unit), frame
+    return float(4 * 2.0**-t * top.sum(axis=1).max() + drift / frame.width), top, unit, float(plain.max())
 
 
 def exact(model: Model, made: Rounding, reads: Iterable[tuple[str, int, Reals, Reals]]) -> float:
@@ -105,20 +124,18 @@ def exact(model: Model, made: Rounding, reads: Iterable[tuple[str, int, Reals, R
     return worst / limit
 
 
-def totals(model: Model, made: Rounding) -> float:
+def totals(model: Model, made: Rounding, sums: Sums) -> float:
     """The greatest error of a total as its cell is read, in its steps, of which less than 1/2 is allowed; 0 without totals.
 
-    Raises ExactnessError where it is more. The model must be one just lowered: a total's own error stands in its plan.
+    Raises ExactnessError where it is more.
     """
-    assert model.compiled is not None
-    plan, u, worst = model.compiled.plan, 2.0 ** -BITS[model.dtype], 0.0
-    for place in model.compiled.layout.places:
-        feature = plan.features[place.feature]
-        if isinstance(feature.recipe, Tally):
-            unit, top = made.unit[place.dims[0]], made.top[:, place.dims[0]].max()
-            own, read = feature.recipe.exact.steps * u / 2, (made.mean + 4 * u * (top + made.mean)) / unit
-            worst = max(worst, own + read)
-            if worst >= 0.5:
-                fact = f"{model.name}: {feature.name} may be off by {own:.3g}, and by {read:.2g} as it is read, together 1/2 or more"
-                raise ExactnessError(fact, hint=HINT)
+    u, worst = 2.0 ** -BITS[model.dtype], 0.0
+    for cell in cells(model):
+        unit, top = made.unit[cell.dim], made.top[:, cell.dim].max()
+        own, read = sums.error[cell.block, cell.dim], (made.mean + 4 * u * (top + made.mean)) / unit
+        worst = max(worst, own + read)
+        if worst >= 0.5:
+            name = next(p.name for p in model.probes if (p.block, p.dims[0]) == (cell.block + 1, cell.dim))
+            fact = f"{model.name}: {name} may be off by {own:.3g}, and by {read:.2g} as it is read, together 1/2 or more"
+            raise ExactnessError(fact, hint=HINT)
     return worst

@@ -7,7 +7,6 @@ holds minus their sum, as long as its sums are exact: of integers times a power 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,15 +14,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..compiler.numerics import DTYPES
-from ..compiler.plan import Compute
-from ..compiler.schedule import Mlp
-from ..runtime.model import Model
+from ..compiler.plan import Origin
+from ..runtime.model import Model, Probe
 from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals
-from .totals import Cell, cells, one
+from .totals import Cell, Sums, cells, one
 
 Rows: TypeAlias = npt.NDArray[np.bool_]
+MOST_VALUES = 1 << 16  # of a value whose codes are bounded together
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,9 @@ class Stream:
         return np.maximum(-self.low, self.high)
 
 
-def stream(model: Model, native: dict[str, Reals]) -> Stream:
-    """The stream of a model just lowered, `native` being its tensors without fillings."""
-    found, peaks = cells(model), _peaks(model, native)
+def stream(model: Model, native: dict[str, Reals], sums: Sums) -> Stream:
+    """The stream of a model, `native` being its tensors without fillings."""
+    found = cells(model)
     low = np.zeros((len(model.module.shape.blocks) + 1, model.module.shape.d_model))
     high = low.copy()
     for probe in sorted(model.probes, key=lambda p: p.block):  # a later value takes the place of an earlier one
@@ -63,39 +61,56 @@ def stream(model: Model, native: dict[str, Reals]) -> Stream:
             out = native[f"blocks.{i}.W_O"].reshape(-1, low.shape[1])
             size = np.concatenate([np.maximum(-low[i], high[i]) @ np.abs(v) for v in native[f"blocks.{i}.W_V"]])
             rows = (out[:, adding] != 0).any(axis=1)
-            size[rows] *= 1.01 * model.length * math.exp(-DTYPES[model.dtype].tally)  # up to N weights of about e^-D
+            weights = np.repeat([sums.weight.get((i, head), 1.0) for head in range(len(block.masks))], block.d_head)
+            size[rows] *= 1.01 * model.length * weights[rows]  # up to N matches
         else:
-            out, w_in = native[f"blocks.{i}.W_out"], native[f"blocks.{i}.W_in"]
-            size = np.minimum(np.maximum(0, high[i] @ np.maximum(w_in, 0) - low[i] @ np.maximum(-w_in, 0)), peaks[i])
+            out = native[f"blocks.{i}.W_out"]
+            size = _peaks(model, i, native[f"blocks.{i}.W_in"], low[i], high[i])
             rows = np.zeros(len(out), np.bool_)
         writes.append((out, size, rows))
     return Stream(found, low, high, tuple(writes))
 
 
-def _peaks(model: Model, native: dict[str, Reals]) -> dict[int, Reals]:
-    """The greatest value of each hidden unit of each MLP where its gadget knows it, else infinite."""
-    assert model.compiled is not None
-    layout, plan = model.compiled.layout, model.compiled.plan
-    dims = {place.feature: place.dims for place in layout.places}
-    found: dict[int, Reals] = {}
-    for number, sublayer in zip(layout.blocks()[1:], layout.schedule.sublayers, strict=True):
-        w_in = native.get(f"blocks.{number - 1}.W_in")
-        if not isinstance(sublayer, Mlp) or w_in is None:
+def _peaks(model: Model, block: int, w_in: Reals, low: Reals, high: Reals) -> Reals:
+    """A bound on each hidden unit of an MLP. Dimensions that hold codes of one value are bounded together, value by value.
+
+    Shapes: W_in (d_model, d_mlp), low and high (d_model,) -> (d_mlp,).
+    """
+    earlier = sorted((p for p in model.probes if p.block <= block), key=lambda p: p.block)
+    holder = {dim: (probe, d) for probe in earlier for d, dim in enumerate(probe.dims)}
+    together: dict[int | Origin, list[int]] = {}
+    for dim, (probe, _) in holder.items():
+        if w_in[dim].any() and probe.form.kind != "fill" and probe.form.top <= MOST_VALUES:
+            together.setdefault(probe.value, []).append(dim)
+    total, apart = np.zeros(w_in.shape[1]), w_in.copy()
+    for value, dims in together.items():
+        if len(dims) == 1 and value != "one":
             continue
-        columns, peaks = {column.tobytes(): u for u, column in enumerate(np.ascontiguousarray(w_in.T))}, np.full(w_in.shape[1], np.inf)
-        for unit in (u for f in sublayer.writes if isinstance(r := plan.features[f].recipe, Compute) for u in r.units):
-            column = np.zeros(len(w_in))
-            for (feature, d), k in unit.pre.terms:
-                column[dims[feature][d]] = k
-            if unit.peak is not None and column.tobytes() in columns:
-                peaks[columns[column.tobytes()]] = unit.peak
-        found[number - 1] = peaks
-    return found
+        codes = np.stack([_codes(model, *holder[dim]) for dim in dims], axis=1)  # (values, dims)
+        total += (codes @ w_in[dims]).max(axis=0)
+        apart[dims] = 0
+    return np.maximum(0, total + high @ np.maximum(apart, 0) - low @ np.maximum(-apart, 0))
 
 
-def frame_of(model: Model, native: dict[str, Reals], d_head: int) -> Frame:
+def _codes(model: Model, probe: Probe, d: int) -> Reals:
+    """Dimension d of a probe's code for every value it can have, ⊥ included: the same values for all probes of one value."""
+    match probe.value:
+        case "one":
+            values = np.ones(1, np.int64)
+        case "token":
+            values = np.arange(len(model.alphabet))
+        case "position":
+            values = np.arange(1, model.length + 1)
+        case int() as node:
+            domain = model.optimised.nodes[node].domain
+            values = np.arange(domain.lo - 1, domain.hi + 1)  # the first stands for ⊥
+            return np.where(values < domain.lo, 0, probe.form.encode(values - probe.form.off)[:, d]).astype(np.float64)
+    return probe.form.encode(values - probe.form.off)[:, d].astype(np.float64)
+
+
+def frame_of(model: Model, native: dict[str, Reals], sums: Sums, d_head: int) -> Frame:
     """The frame for a model whose heads become `d_head` wide; its width leaves one dimension that is always zero."""
-    found, ones = stream(model, native), one(model)
+    found, ones = stream(model, native, sums), one(model)
     weight = np.ones(model.module.shape.d_model)
     for name, matrix in native.items():
         if name.endswith(("W_Q", "W_K", "W_V", "W_in", "W_U")):

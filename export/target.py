@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..certificate.certify import Certificate
 from ..runtime.model import Model
 from ..runtime.serial import Json
 from .check import Checked
@@ -25,7 +26,7 @@ TRAP = 2.0**128 - 2.0**104
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A program for a target: the model it was lowered to, config.json, the tensors, and what holds in its arithmetic."""
+    """A program for a target: the model it was lowered to, config.json, the tensors, what holds in its arithmetic, and notes."""
 
     model: Model
     code: str
@@ -34,6 +35,7 @@ class Built:
     config: dict[str, Json]
     tensors: dict[str, Reals]
     blocks: int
+    claim: str
     notes: tuple[str, ...]
 
 
@@ -55,7 +57,8 @@ class Storage:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An architecture: `build` lowers a program for it in a code and a dtype, `tensors` maps the lowered model to its
-    weights, and `native` maps these back."""
+    weights, and `native` maps these back. `proof` says what holds in its arithmetic of a model that has a certificate, by
+    the model, its mapping and the certificate alone; it raises ExactnessError where an inequality fails."""
 
     name: str
     loads: str
@@ -64,6 +67,7 @@ class Target:
     config: Callable[[Model, Words, Frame], dict[str, Json]]
     tensors: Callable[[Model, Words, Frame], dict[str, Reals]]
     native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
+    proof: Callable[[Model, Words, Frame, Certificate], str]
 
 
 def unit(model: Model) -> float:

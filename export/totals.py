@@ -7,10 +7,15 @@ is read. So the stream is the native one less F·one in that cell: what read the
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..certificate.certify import Certificate
+from ..compiler.numerics import DTYPES
+from ..compiler.plan import Tally
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals
@@ -25,6 +30,40 @@ class Cell:
     fill: int
     least: int
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What is known of heads that add up: the weight of a match by (block, head), and how far off a cell's sum may be, in its steps.
+
+    Blocks count from 0, as they do for cells.
+    """
+
+    weight: Mapping[tuple[int, int], float]
+    error: Mapping[tuple[int, int], float]
+
+    @classmethod
+    def planned(cls, model: Model) -> Sums:
+        """By the plan of a model just lowered."""
+        assert model.compiled is not None
+        plan, layout = model.compiled.plan, model.compiled.layout
+        error: dict[tuple[int, int], float] = {}
+        for place in layout.places:
+            recipe = plan.features[place.feature].recipe
+            if isinstance(recipe, Tally):
+                error[layout.blocks()[place.born] - 1, place.dims[0]] = recipe.exact.steps * 2.0 ** -(BITS[model.dtype] + 1)
+        blocks = enumerate(model.module.shape.blocks)
+        heads = [(i, head) for i, block in blocks if isinstance(block, AttentionShape) for head in range(len(block.masks))]
+        return cls(dict.fromkeys(heads, math.exp(-DTYPES[model.dtype].tally)), error)
+
+    @classmethod
+    def certified(cls, certificate: Certificate) -> Sums:
+        """By a certificate. A head that no key can match adds nothing."""
+        weight = {(h.block - 1, h.head): math.exp(-h.depth) if h.depth else 0.0 for h in certificate.heads}
+        return cls(weight, {(block - 1, dim): error for block, dim, error in certificate.sums})
+
+
+NOTHING = Sums({}, {})
 
 
 def cells(model: Model) -> tuple[Cell, ...]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..certificate.certify import Certificate, certify
+from ..certificate.exact import Refused
 from ..compiler.errors import CheckpointError, InputError
 from ..runtime.files import EXPORT, appearing, config_json, program_json, read_json, rebuild, write_json
 from ..runtime.model import Model
@@ -18,7 +20,7 @@ from ..runtime.module import Shape
 from ..runtime.sample import is_distribution
 from ..runtime.serial import Json, Reader
 from . import gguf, gpt2, llama, onnx
-from .card import card, parameters, proof, summary
+from .card import card, parameters, summary
 from .check import Checked, Expected, sequences
 from .native import Frame
 from .target import HEAD, Built, Target
@@ -77,7 +79,7 @@ def export(
     if check and not installed:
         raise InputError(f"{store.module} is not installed, so the export cannot be checked", hint=f"pip install 'headwork[{store.extra}]'")
     built = spec.build(model, code, dtype)
-    said = proof(built)
+    said = (*_proof(spec, built), *built.notes)
     source_layers = model.cost.attention_layers
     checked: Checked | None = None
     with appearing(Path(directory), is_export) as work:
@@ -88,7 +90,7 @@ def export(
                 raise CheckpointError(
                     f"the export is wrong and was not kept; {checked}", hint="this is a fault of headwork: please report it"
                 )
-    notes = (*summary(source_layers, built), said, *built.notes)
+    notes = (*summary(source_layers, built), *said)
     if checked is None and check is None:
         notes = (*notes, f"{store.module} is not installed: the files were not run")
     lowered = built.model
@@ -105,6 +107,42 @@ def export(
         notes,
         checked,
     )
+
+
+def _proof(spec: Target, built: Built) -> tuple[str, str]:
+    """The certificate's statement for the lowered model, or why there is none, and what holds in the target's arithmetic."""
+    try:
+        certificate = certify(built.model)
+    except Refused as refusal:
+        return f"Not certified: {refusal.fact}.", built.claim
+    return certificate.statement, spec.proof(built.model, built.words, built.frame, certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is proved of an export by its files alone: the certificate of the model they say, and what the target's arithmetic keeps."""
+
+    target: str
+    certificate: Certificate
+    arithmetic: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The proof as JSON-ready values."""
+        return {**self.certificate.as_dict(), "target": self.target, "arithmetic": self.arithmetic}
+
+    def __str__(self) -> str:
+        return f"{self.certificate}\n  as {self.target}: {self.arithmetic}"
+
+
+def certify_export(directory: str | Path) -> Proof:
+    """Prove an export right from its files: the model they say is certified, then the inequalities of the target's arithmetic are shown.
+
+    Nothing is taken from how the files were made. Raises CheckpointError where they say no model, Refused where the certificate
+    is not found, and ExactnessError with the inequality where the target's arithmetic is not shown to keep its numbers.
+    """
+    spec, model, words, frame = _read(Path(directory))
+    certificate = certify(model)
+    return Proof(spec.name, certificate, spec.proof(model, words, frame, certificate))
 
 
 def expected(model: Model, built: Built) -> Expected:
@@ -153,7 +191,11 @@ def read_export(directory: str | Path) -> Model:
     The stock tensors are mapped back, then forth again, and must be the file's bit for bit: so nothing is in the file that
     the model does not say, and what is proved of the model holds of the file's numbers. Raises CheckpointError otherwise.
     """
-    path = Path(directory)
+    return _read(Path(directory))[1]
+
+
+def _read(path: Path) -> tuple[Target, Model, Words, Frame]:
+    """The target, the model, and how it is mapped."""
     sidecar = Reader(read_json(path / EXPORT), EXPORT)
     sidecar.only("format", "version", "target", "code", "frame", "config", "program")
     sidecar.str("format", (FORMAT,))
@@ -189,7 +231,7 @@ def read_export(directory: str | Path) -> Model:
     for field, value in spec.config(model, words, frame).items():
         if said.get(field) != value:
             raise CheckpointError(f"{path}: field {field!r} is not {value!r}", hint="export the model again")
-    return model
+    return spec, model, words, frame
 
 
 def _same(path: Path, wanted: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:

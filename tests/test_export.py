@@ -7,6 +7,7 @@ import math
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from headwork.export.native import Frame
 from headwork.export.stock import STOCK
 from headwork.export.target import HEAD
 from headwork.export.words import Words
+from headwork.export.write import TARGETS
 
 from . import generate
 
@@ -473,3 +475,40 @@ def test_commands_read_an_export_as_a_checkpoint(target: str, tmp_path: Path) ->
     assert refused.exit_code == 2 and "--length does not apply to the checkpoint" in refused.output
     with pytest.raises(hw.CheckpointError, match=r"was exported for other tools\n.*hw.read_export"):
         hw.load(out)
+
+
+@pytest.mark.parametrize("target", ["gpt2", "llama", "onnx"])
+@pytest.mark.parametrize("name", ["khop", "ngram"])
+def test_an_export_is_proved_right_from_its_files(name: str, target: str, exported: Any, tmp_path: Path) -> None:
+    """By the certificate alone: what was said when it was written, by the plan of the lowering, comes out again."""
+    report = compiled(name).export(tmp_path / "out", target, check=False)
+    proof = hw.certify_export(tmp_path / "out")
+    assert proof.arithmetic in report.notes and proof.certificate.statement in report.notes
+    done = CliRunner().invoke(app, ["certify", str(tmp_path / "out"), "--json"])
+    assert json.loads(done.output)["arithmetic"] == proof.arithmetic and json.loads(done.output)["target"] == target
+
+
+FRAMES: list[tuple[str, Any, str]] = [
+    ("induction", lambda f: replace(f, bias=f.bias >> 9), "LayerNorm's mean may be off by"),
+    ("bigram", lambda f: replace(f, bias=f.bias >> 9), "LayerNorm's mean may be off by"),
+    ("bigram", lambda f: replace(f, bias=0), "LayerNorm's mean may be off by"),
+    ("induction", lambda f: replace(f, bias=1 << f.bias.bit_length() - 1), "leave the binade of LayerNorm's bias"),
+    ("bigram", lambda f: replace(f, bias=1 << f.bias.bit_length() - 1), "leave the binade of LayerNorm's bias"),
+    ("induction", lambda f: replace(f, bias=f.bias << 20), "and the stream's step is"),
+    ("induction", lambda f: replace(f, shift=tuple(s + 12 for s in f.shift)), "and the stream's step is"),
+    ("induction", lambda f: replace(f, shift=tuple(s - 28 for s in f.shift), bias=f.bias << 28), "the stream's variance may reach"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "text"), FRAMES)
+def test_a_consistent_export_in_a_frame_that_rounds_wrongly_is_refused(name: str, change: Any, text: str, tmp_path: Path) -> None:
+    """The files say one model, bit for bit, and it has a certificate; what GPT-2's norms would do to it is not shown, or wrong."""
+    built = gpt2.build(hw.compile(programs.get(name), length=LENGTH, alphabet=programs.entry(name).alphabet), "auto", "float32")
+    frame = change(built.frame)
+    config, tensors = gpt2.config(built.model, built.words, frame), gpt2.tensors(built.model, built.words, frame)
+    write._write(tmp_path, TARGETS["gpt2"], replace(built, frame=frame, config=config, tensors=tensors), "card")
+    assert hw.certify(hw.read_export(tmp_path))
+    with pytest.raises(hw.ExactnessError, match=text):
+        hw.certify_export(tmp_path)
+    done = CliRunner().invoke(app, ["certify", str(tmp_path)])
+    assert done.exit_code == 1 and "not certified" in done.output
