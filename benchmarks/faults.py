@@ -1,7 +1,7 @@
-"""Faults in random programs, or protocols: compiled, certified, then damaged; the certificate's verdict against all inputs.
+"""Faults in random programs, protocols, or logarithms of counts: certified, then damaged; the verdict against all inputs.
 
 A damaged model that is accepted must be right on every input. Where `mutants.py` damages a few programs often, this damages many.
-Run: python benchmarks/faults.py [--protocols] [--programs 2000] [--faults 10] [--seed 0] [--write]
+Run: python benchmarks/faults.py [--kind programs|protocols|logarithms] [--programs 2000] [--faults 10] [--seed 0] [--write]
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from fuzz import CODES
 from record import record
 
 import headwork as hw
+from headwork.compiler.pipeline import lower
+from headwork.runtime.model import model_of
 from headwork.tests import generate, generate_protocols, mutate
 
 
@@ -43,11 +45,23 @@ def protocol(rng: random.Random) -> hw.Model | None:
     return model if model.module.blocks else None
 
 
+def logarithms(rng: random.Random) -> hw.Model | None:
+    """Counts of what followed, their logits logarithms of 10 to 13 bits, certified."""
+    options = {"length": rng.randint(2, 5), "alphabet": 2, "dtype": rng.choice(("float32", "float64"))}
+    counts = hw.compile(hw.programs.get("ngram_counts", n=rng.randint(1, 2)), **options)
+    model = model_of(lower(counts.graph, counts.dtype, logs=rng.randint(10, 13)))
+    assert hw.certify(model).logs
+    return model
+
+
+KINDS = {"programs": program, "protocols": protocol, "logarithms": logarithms}
+
+
 def main() -> int:
     """Run the campaign and print its counts; exit code 1 if a damaged model was accepted and wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--programs", type=int, default=2000)
-    parser.add_argument("--protocols", action="store_true", help="damage protocols instead")
+    parser.add_argument("--kind", choices=KINDS, default="programs", help="what is damaged")
     parser.add_argument("--faults", type=int, default=10, help="for each program")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
@@ -57,7 +71,7 @@ def main() -> int:
     verdicts: dict[str, Counter[str]] = {kind: Counter() for kind in mutate.KINDS}
     damaged = 0
     while damaged < options.programs:
-        model = protocol(rng) if options.protocols else program(rng)
+        model = KINDS[options.kind](rng)
         if model is None:
             continue
         damaged += 1
@@ -68,14 +82,13 @@ def main() -> int:
             verdicts[kind][verdict] += 1
             if verdict == "wrong":
                 print(f"wrong: {fault.what}\n{model.stage('graph')}", file=sys.stderr)
-    what = "protocols" if options.protocols else "programs"
-    lines = [f"{damaged:,} certified {what}, {options.faults} faults each, seed {options.seed}, {date.today()}, "]
+    lines = [f"{damaged:,} certified {options.kind}, {options.faults} faults each, seed {options.seed}, {date.today()}, "]
     lines[0] += f"{time.perf_counter() - start:.0f} s."
     lines += ["", "| fault | refused | accepted, equal on every input | accepted, wrong |", "| --- | ---: | ---: | ---: |"]
     lines += [f"| {kind} | {n['refused']:,} | {n['equal']:,} | {n['wrong']:,} |" for kind, n in verdicts.items()]
     print("\n".join(lines))
     if options.write:
-        record("protocol-faults" if options.protocols else "faults", "\n".join(lines))
+        record({"protocols": "protocol-faults", "logarithms": "log-faults"}.get(options.kind, "faults"), "\n".join(lines))
     return int(any(n["wrong"] for n in verdicts.values()))
 
 
