@@ -87,7 +87,7 @@ def sequences(graph: Graph, samples: int = 16, seed: int = 0) -> list[list[int]]
 
 
 def compare(run: Runner, expected: Expected, tried: Sequence[Sequence[int]], report: Checked) -> None:
-    """Every position of every sequence: the greatest logit's word, and how far any logit is from the exact one."""
+    """Every position of every sequence: each word's probability, and how far any logit is from the exact one."""
     by_length: dict[int, list[list[int]]] = {}
     for row in tried:
         by_length.setdefault(len(row), []).append(list(row))
@@ -103,8 +103,9 @@ def compare(run: Runner, expected: Expected, tried: Sequence[Sequence[int]], rep
             report.sequences += len(batch)
             report.positions += len(batch) * length
             share = np.stack([row.share for row in wanted])
-            found = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            found /= found.sum(axis=-1, keepdims=True)
+            with np.errstate(invalid="ignore"):  # a damaged file may say NaN or infinity
+                found = np.exp(logits - logits.max(axis=-1, keepdims=True))
+                found /= found.sum(axis=-1, keepdims=True)
             error = np.where(share > 0, np.abs(found - share) / np.where(share > 0, share, 1), np.where(found < NEVER, 0, np.inf))
             error = np.where(np.isnan(error), np.inf, error)
             report.error = max(report.error, float(error.max()))

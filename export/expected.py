@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,13 +46,13 @@ class Expected:
         return self._drawn(values) if self.words.drawn else self._said(values)
 
     def _said(self, values: list[Column]) -> Wanted:
-        """One word: 2·code·code' - |code'|² for an output, -1 for any other word, over `scale`."""
+        """One word, and its lead over each other one."""
         (form,) = self.forms
-        classes = [0 if v is None else v - form.off for v in values[self.graph.output]]
-        codes = form.encode(np.arange(form.top + 1)).astype(np.float64)  # (classes, width)
-        table = np.full((len(codes), len(self.words.words)), -1.0)
-        table[:, list(self.words.classes)] = 2 * codes @ codes.T - (codes**2).sum(axis=1)
-        return Wanted(table[classes] * self.scale, np.eye(table.shape[1])[[self.words.classes[c] for c in classes]])
+        classes = np.array([0 if v is None else v - form.off for v in values[self.graph.output]])
+        logits = _table(form, self.words)[classes] * self.scale
+        share = np.zeros_like(logits)
+        share[np.arange(len(classes)), np.array(self.words.classes)[classes]] = 1
+        return Wanted(logits, share)
 
     def _drawn(self, values: list[Column]) -> Wanted:
         """Counts: 256 + ln(count), rounded to k bits, and 0 for a count of 0; ⊥, at 128, is left where all are 0."""
@@ -78,3 +79,12 @@ class Expected:
                 return n + 1, ""
             known.append(word - 1)
         return len(said), ""
+
+
+@lru_cache(maxsize=4)
+def _table(form: Form, words: Words) -> np.ndarray:
+    """The logits of every class: 2·code·code' - |code'|² of the words that are outputs, -1 of others. Shape (classes, words)."""
+    codes = form.encode(np.arange(form.top + 1)).astype(np.float64)  # (classes, width)
+    table = np.full((len(codes), len(words.words)), -1.0)
+    table[:, list(words.classes)] = 2 * codes @ codes.T - (codes**2).sum(axis=1)
+    return table
