@@ -10,11 +10,12 @@ result is a number of the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 
 import numpy as np
 
+from ..compiler.forms import Form
 from .exact import Ints, Scaled, add_up
 from .question import Answer, Question, answer
 from .stream import Cell, Stream
@@ -99,29 +100,30 @@ class _Layer:
     ) -> Answer:
         """What units leave in some dimensions, asked as a question without names. `support` are the variables of what is claimed."""
         rows, out = rows[:, list(units)], self.w_out.ints[list(units)][:, list(dims)]
-        read = [d for d in np.flatnonzero(rows.any(axis=1)) if stream.cells[d] is not None]
-        held = [d for d in dims if stream.cells[d] is not None and d not in read]
-        cells = [cell for d in read + held if (cell := stream.cells[d]) is not None]
-        names = stream.unify({cell.var for cell in cells} | support - {"one"})
-        axes = sorted(set(names.values()) - {"one"}, key=lambda v: (isinstance(v, str), v))
+        held = [(d, c) for d in sorted({*np.flatnonzero(rows.any(axis=1)), *dims}) if (c := stream.cells[d]) is not None]
+        variables = set(stream.unify({cell.var for _, cell in held} | support - {"one"}).values()) - {"one"}
         wanted = [] if claim is None else [claim[0]]
-        steps, numbers = stream.meanings.steps([*(cell.var for cell in cells), *wanted], axes)
-        place = {d: number for number, d in enumerate(read + held)}
+        steps, numbers, met = stream.meanings.steps([*wanted, *(cell.var for _, cell in held)], variables)
+        # Cells, units and variables in an order that does not depend on where they are, so that questions alike are equal.
+        cells = sorted((n, astuple(c.form), c.dim, d) for n, (d, c) in zip(numbers[len(wanted) :], held, strict=True))
+        weights = rows[[d for *_, d in cells]]
+        order = np.lexsort(np.concatenate([out.T, weights])) if len(units) else []
+        place = {d: number for number, (*_, d) in enumerate(cells)}
         question = Question(
-            tuple(stream.meanings.span(v) for v in axes),
+            tuple(stream.meanings.span(v) for v in met),
             steps,
-            tuple((number, cell.form, cell.dim) for number, cell in zip(numbers, cells, strict=False)),
+            tuple((n, Form(*form), dim) for n, form, dim, _ in cells),
             len(units),
-            rows[read + held].tobytes(),
-            out.tobytes(),
+            weights[:, order].tobytes(),
+            out[order].tobytes(),
             tuple(place.get(d) for d in dims),
-            numbers[-1] if claim else None,
+            numbers[0] if claim else None,
             tuple((cell.form, cell.dim) for cell in claim[1]) if claim else (),
             self.w_in.shift + self.w_out.shift,
             self.dtype,
         )
         found = self.answers.get(question)
         if found is None:
-            found = self.answers[question] = answer(question, stream.most, axes, dims, what)
+            found = self.answers[question] = answer(question, stream.most, met, dims, what)
         self.cases, self.steps = self.cases + found.cases, max(self.steps, found.steps)
         return found

@@ -67,7 +67,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some cases of a part: what the steps are worth, the units' sum and sum of absolute values (..., dims), and each dim's old content."""
+    """Some cases of a part: what the steps are worth, and for each dim the units' sum, sum of absolute values, and its old content."""
 
     cases: Cases
     values: dict[int, Ints]
@@ -87,31 +87,30 @@ def answer(question: Question, most: int, names: Sequence[Var], dims: Sequence[i
     `names` are those of the axes, `dims` the dimensions' numbers.
     """
     asked, (main, *others) = question, _parts(question)
-    base, size, steps = np.zeros(len(dims), np.int64), np.zeros(len(dims)), 0
+    base, size, steps = [0] * len(dims), [0.0] * len(dims), 0
     for part in others:
-        start: Ints | None = None
-        largest = np.zeros(len(dims))
+        start: dict[int, int] = {}
+        largest = [0.0] * len(dims)
         for block in _blocks(asked, part, most, names, what):
-            got = np.stack(np.broadcast_arrays(*(block.added[..., d] + old for d, old in enumerate(block.old))), axis=-1)
-            start = got.reshape(-1, len(dims))[0] if start is None else start
-            if (got != start).any():
-                raise Refused(f"{what}: something else shows through", hint=block.example((got != start).any(axis=-1)))
-            largest = np.maximum(largest, block.largest.reshape(-1, len(dims)).max(axis=0))
-        assert start is not None
-        base, size = base + start, size + largest
+            for d, old in enumerate(block.old):
+                got = block.added[d] + old
+                if (got != start.setdefault(d, int(got.flat[0]))).any():
+                    raise Refused(f"{what}: something else shows through", hint=block.example(got != start[d]))
+                largest[d] = max(largest[d], float(block.largest[d].max()))
+        base, size = [base[d] + start[d] for d in start], [size[d] + largest[d] for d in start]
     cleared = kept = asked.wanted is None
     for block in _blocks(asked, main, most, names, what):
-        steps = max(steps, add_up(int((size + block.largest).max()), asked.shift, asked.dtype, what))  # what the block adds
-        for d, dim in enumerate(dims):
-            after = base[d] + block.added[..., d] + block.old[d]
-            steps = max(steps, add_up(int(np.abs(after).max()), asked.shift, asked.dtype, what))  # the stream after that one addition
+        for d, (dim, old) in enumerate(zip(dims, block.old, strict=True)):
+            after = base[d] + block.added[d] + old
+            for sum_ in (size[d] + float(block.largest[d].max()), np.abs(after).max()):  # what is added, and the stream after that
+                steps = max(steps, add_up(int(sum_), asked.shift, asked.dtype, what))
             if asked.wanted is not None:
                 form, number = asked.codes[d]
                 wrong = after != raised(coded(form, number, block.values[asked.wanted]), asked.shift, what)
                 if wrong.any():
                     raise Refused(f"{what}: dimension {dim} is not the code of the value", hint=block.example(wrong))
                 continue
-            wrong = after != block.old[d]
+            wrong = after != old
             cleared, kept = cleared and not after.any(), kept and not wrong.any()
             if not (cleared or kept):
                 raise Refused(f"{what} is neither cleared nor kept nor a value", hint=block.example(wrong))
@@ -149,36 +148,32 @@ def _parts(question: Question) -> list[_Part]:
 
 def _blocks(question: Question, part: _Part, most: int, names: Sequence[Var], what: str) -> Iterator[_Block]:
     """A part's cases, block by block. Every number is shown to be below 2**53."""
-    axes = {axis: question.axes[axis].values() for axis in part.axes}
-    count, units = math.prod(map(len, axes.values())), sum(map(len, part.units))
+    axes = sorted(((axis, question.axes[axis].values()) for axis in part.axes), key=lambda a: len(a[1]))  # long rows are fast
+    count, units = math.prod(len(values) for _, values in axes), sum(map(len, part.units))
     require_few(count, len(axes), most, what)
     if count * max(1, units) > MAX_WORK:
         raise TooMany(f"{what} has {count:,} cases of {units:,} units, too many to enumerate")
     dims = len(question.old)
     w_in, w_out = _matrix(question.w_in, len(question.cells), question.units), _matrix(question.w_out, question.units, dims)
-    for some in _pieces(list(axes.values()), max(1024, BLOCK // max(1, units))):
-        cases = Cases(tuple(names[axis] for axis in axes), tuple(some))
-        values = run(question.steps, dict(zip(axes, cases.grids(), strict=True)))
-        both = np.zeros((*(1,) * max(1, len(axes)), 2 * dims))
+    for some in _pieces([values for _, values in axes], max(1024, BLOCK // max(1, units))):
+        cases = Cases(tuple(names[axis] for axis, _ in axes), tuple(some))
+        rank = cases.rank
+        values = run(question.steps, dict(zip((axis for axis, _ in axes), cases.grids(cases.variables).values(), strict=True)), rank)
+        both = np.zeros((2 * dims, *(1,) * rank))
         for group in part.units:
-            rows = w_in[:, group]
+            rows, out = w_in[:, group], w_out[group].T.astype(np.float64)
             read = np.flatnonzero(rows.any(axis=1))
             cells = [(values[step], form, dim) for step, form, dim in (question.cells[c] for c in read)]
-            hidden = np.maximum(weighted(cells, rows[read]), 0)  # (..., units)
-            out = w_out[group].astype(np.float64)
-            both = both + _times(hidden.astype(np.float64), np.concatenate([out, np.abs(out)], axis=1))
+            hidden = np.maximum(weighted(cells, rows[read], rank), 0)  # (units, axes)
+            flat = hidden.reshape(len(group), -1).astype(np.float64)
+            both = both + (np.concatenate([out, np.abs(out)]) @ flat).reshape(2 * dims, *hidden.shape[1:])
         # Products and partial sums are whole numbers, exact in float64 if the absolute values add up to less than 2**53.
-        add_up(int(both[..., dims:].max()), question.shift, question.dtype, what)
-        old = [np.zeros((1,) * max(1, len(axes)), np.int64)] * dims
+        add_up(int(both[dims:].max()), question.shift, question.dtype, what)
+        old = [np.zeros((1,) * rank, np.int64)] * dims
         for d in part.old:
             step, form, dim = question.cells[question.old[d] or 0]
             old[d] = raised(coded(form, dim, values[step]), question.shift, what)
-        yield _Block(cases, values, both[..., :dims].astype(np.int64), both[..., dims:], old)
-
-
-def _times(hidden: Reals, out: Reals) -> Reals:
-    """One product of matrices whatever the shape. Shapes: (..., units), (units, dims) -> (..., dims)."""
-    return (hidden.reshape(-1, len(out)) @ out).reshape(*hidden.shape[:-1], out.shape[1])
+        yield _Block(cases, values, both[:dims].astype(np.int64), both[dims:], old)
 
 
 def _matrix(data: bytes, rows: int, columns: int) -> Ints:

@@ -81,11 +81,10 @@ class Stream:
     def combine(self, rows: Ints, cases: Cases) -> Ints:
         """Σ_d stream_d · rows[d] in every case. Shapes: rows (d_model, e) -> (cases, e)."""
         held = [(d, cell) for d in np.flatnonzero(rows.any(axis=1)) if (cell := self.cells[d]) is not None]
-        steps, numbers = self.meanings.steps([cell.var for _, cell in held], cases.variables)
-        values = run(steps, dict(enumerate(cases.grids())))
+        steps, numbers, met = self.meanings.steps([cell.var for _, cell in held], cases.variables)
+        values = run(steps, cases.grids(met), cases.rank)
         read = [(values[number], cell.form, cell.dim) for number, (_, cell) in zip(numbers, held, strict=True)]
-        found = weighted(read, rows[[d for d, _ in held]])
-        return cases.flat(found if read else found.reshape(*(1,) * max(1, len(cases.axes)), -1))
+        return cases.flat(weighted(read, rows[[d for d, _ in held]], cases.rank)).T
 
     def magnitude(self, rows: Ints) -> int:
         """A bound over e that no partial sum of Σ_d stream_d · rows[d, e] exceeds. Shape: rows (d_model, e).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Literal, TypeAlias
@@ -34,20 +34,24 @@ class Cases:
         """How many there are."""
         return math.prod(map(len, self.axes))
 
-    def grids(self) -> list[Ints]:
-        """The axes, each along a dimension of its own, to be broadcast."""
-        rank = len(self.axes)
-        return [axis.reshape(*(-1 if i == j else 1 for j in range(rank))) for i, axis in enumerate(self.axes)]
+    def grids(self, met: Sequence[Var]) -> dict[int, Ints]:
+        """The values of variables by their number in `met`, each along the dimension of its axis, to be broadcast."""
+        shapes = {v: [-1 if v == other else 1 for other in self.variables] for v in met}
+        return {number: self.axes[self.variables.index(v)].reshape(shapes[v]) for number, v in enumerate(met)}
+
+    @property
+    def rank(self) -> int:
+        """The dimensions of arrays over the cases; one where there are no variables."""
+        return max(1, len(self.axes))
 
     def flat(self, grid: Ints) -> Ints:
-        """One row for each case. Shapes: (axes or 1, ...) -> (cases, ...)."""
-        rank = max(1, len(self.axes))
-        shape = tuple(map(len, self.axes)) or (1,)
-        return np.broadcast_to(grid, shape + grid.shape[rank:]).reshape(self.count, *grid.shape[rank:])
+        """The cases in a row. Shapes: (..., axes or 1) -> (..., cases)."""
+        first = grid.shape[: grid.ndim - self.rank]
+        return np.broadcast_to(grid, (*first, *(tuple(map(len, self.axes)) or (1,)))).reshape(*first, self.count)
 
     def column(self, var: Var) -> Ints:
         """A variable's value in every case."""
-        return self.flat(self.grids()[self.variables.index(var)])
+        return self.flat(self.grids([var])[0])
 
 
 class Meanings:
@@ -148,16 +152,21 @@ class Meanings:
                 raise Refused(f"{what} needs {self.graph.nodes[index].name}, which is not in the residual stream")
         return found
 
-    def steps(self, wanted: Sequence[Var], variables: Sequence[Var]) -> tuple[tuple[Step, ...], list[int]]:
-        """How values are computed from variables, step by step and nameless, and which step each wanted one is."""
+    def steps(self, wanted: Sequence[Var], variables: Collection[Var]) -> tuple[tuple[Step, ...], list[int], list[Var]]:
+        """How values are computed from variables, step by step and nameless.
+
+        Returns the steps, which of them each wanted value is, and the variables in the order in which they are met.
+        """
         found: dict[Var, int] = {}
         steps: dict[Step, int] = {}
+        met: list[Var] = []
 
         def visit(var: Var) -> int:
             if var not in found:
                 step: Step
                 if var in variables:
-                    step = variables.index(var), ()
+                    step = len(met), ()
+                    met.append(var)
                 elif var == "one":
                     step = Const("int", 1), ()
                 elif self.never(self.node(var)):
@@ -170,12 +179,12 @@ class Meanings:
             return found[var]
 
         numbers = [visit(self.var(var)) for var in wanted]
-        return tuple(steps), numbers
+        return tuple(steps), numbers, met
 
     def evaluate(self, var: Var, cases: Cases) -> Ints:
         """A value in every case, ⊥ as NONE."""
-        steps, (number,) = self.steps([var], cases.variables)
-        return cases.flat(run(steps, dict(enumerate(cases.grids())))[number])
+        steps, (number,), met = self.steps([var], cases.variables)
+        return cases.flat(run(steps, cases.grids(met), cases.rank)[number])
 
     def ends(self, var: Var, form: Form, dim: int) -> tuple[int, int]:
         """The least and greatest number that dimension `dim` of a variable's code can hold."""
@@ -201,10 +210,9 @@ def require_few(count: int, variables: int, most: int, what: str) -> None:
         raise TooMany(f"{what} depends on {variables} values with {count:,} combinations, more than {most:,}")
 
 
-def run(steps: Sequence[Step], grids: Mapping[int, Ints]) -> dict[int, Ints]:
-    """What the steps are worth that the given variables determine: arrays that broadcast, ⊥ as NONE."""
+def run(steps: Sequence[Step], grids: Mapping[int, Ints], rank: int) -> dict[int, Ints]:
+    """What the steps are worth that the given variables determine: arrays of `rank` dimensions that broadcast, ⊥ as NONE."""
     found: dict[int, Ints] = {}
-    rank = max((grid.ndim for grid in grids.values()), default=1)
     for number, (op, args) in enumerate(steps):
         if isinstance(op, int):
             if op in grids:
@@ -216,13 +224,13 @@ def run(steps: Sequence[Step], grids: Mapping[int, Ints]) -> dict[int, Ints]:
     return found
 
 
-def weighted(values: Iterable[tuple[Ints, Form, int]], rows: Ints) -> Ints:
-    """Σ_d code_d · rows[d] of dimensions (values, form, dim). Shapes: values that broadcast, rows (d, e) -> (axes or 1, e)."""
+def weighted(values: Iterable[tuple[Ints, Form, int]], rows: Ints, rank: int) -> Ints:
+    """Σ_d rows[d] · code_d of dimensions (values, form, dim). Shapes: values that broadcast, rows (d, e) -> (e, axes or 1)."""
     parts: dict[tuple[int, ...], Ints] = {}  # what values over the same axes contribute
     for (grid, form, dim), row in zip(values, rows, strict=True):
-        part = coded(form, dim, grid)[..., None] * row
+        part = row.reshape(-1, *(1,) * rank) * coded(form, dim, grid)
         parts[grid.shape] = parts[grid.shape] + part if grid.shape in parts else part
-    return reduce(np.add, sorted(parts.values(), key=np.size)) if parts else np.zeros((1, rows.shape[1]), np.int64)
+    return reduce(np.add, sorted(parts.values(), key=np.size), np.zeros((rows.shape[1], *(1,) * rank), np.int64))
 
 
 def coded(form: Form, dim: int, values: Ints) -> Ints:
