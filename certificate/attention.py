@@ -119,19 +119,14 @@ def _largest(stream: Stream, rows: Ints) -> Ints:
     """The largest |entry| of a query or key vector, each variable at its worst. Shape: (d_model, e) -> (e,)."""
     low = high = constant(stream, rows)
     for var in stream.reads(rows) - {"one"}:
-        part = _variable_part(stream, rows, {var}, stream.meanings.cases([var], "a variable"))
+        part = stream.combine(rows, stream.meanings.cases([var], "a variable"), {var})
         low, high = low + part.min(axis=0), high + part.max(axis=0)
     return np.maximum(np.abs(low), np.abs(high))
 
 
 def constant(stream: Stream, rows: Ints) -> Ints:
     """What the constant 1 contributes to a query or key vector. Shape: (d_model, e) -> (e,)."""
-    return _variable_part(stream, rows, {"one"}, ALONE)[0]
-
-
-def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases) -> Ints:
-    keep = np.array([c is not None and c.var in variables for c in stream.cells])
-    return stream.combine(np.where(keep[:, None], rows, 0), cases)
+    return stream.combine(rows, ALONE, {"one"})[0]
 
 
 def compare(stream: Stream, op: Lookup | Total, args: Sequence[int], w_q: Ints, w_k: Ints, what: str) -> list[Block]:
@@ -176,7 +171,7 @@ def _side(stream: Stream, variables: set[Var], names: dict[Var, Var], nodes: lis
     values = [stream.meanings.evaluate(n, cases) for n in nodes]
     stacked = np.stack(values, axis=1) if values else np.zeros((cases.count, 0), np.int64)
     members: set[Var] = {v for v, name in names.items() if name in variables}
-    return Side(cases, _variable_part(stream, rows, members, cases), stacked)
+    return Side(cases, stream.combine(rows, cases, members), stacked)
 
 
 def _name(stream: Stream, var: Var) -> str:

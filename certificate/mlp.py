@@ -10,12 +10,11 @@ result is a number of the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from ..compiler.forms import Form
 from .exact import Ints, Scaled, add_up
 from .question import Answer, Question, answer
 from .stream import Cell, Stream
@@ -81,7 +80,9 @@ class _Layer:
     def compare(self, var: Var, units: Sequence[int], cells: Sequence[tuple[Cell, int]], stream: Stream, rows: Ints) -> None:
         """Show that units on a stream, by the weights `rows`, leave a value's code in its cells."""
         name = f"{self.what}, value {cells[0][0].name}"
-        support = stream.support(var, stream.reads(rows[:, list(units)]), name) if isinstance(var, int) else {var}
+        support: set[Var] = {var}
+        if isinstance(var, int):
+            support = stream.support(var, stream.reads(rows[:, list(units)]), name)
         self.ask(units, [dim for _, dim in cells], support, name, (var, [cell for cell, _ in cells]), stream, rows)
 
     def writers(self, dim: int) -> tuple[int, ...]:
@@ -100,19 +101,21 @@ class _Layer:
     ) -> Answer:
         """What units leave in some dimensions, asked as a question without names. `support` are the variables of what is claimed."""
         rows, out = rows[:, list(units)], self.w_out.ints[list(units)][:, list(dims)]
-        held = [(d, c) for d in sorted({*np.flatnonzero(rows.any(axis=1)), *dims}) if (c := stream.cells[d]) is not None]
-        variables = set(stream.unify({cell.var for _, cell in held} | support - {"one"}).values()) - {"one"}
-        wanted = [] if claim is None else [claim[0]]
+        held = [(d, c) for d in sorted({*np.flatnonzero(rows.any(axis=1)).tolist(), *dims}) if (c := stream.cells[d]) is not None]
+        read: set[Var] = {cell.var for _, cell in held}
+        variables = set(stream.unify((read | support) - {"one"}).values())
+        wanted: list[Var] = [] if claim is None else [claim[0]]
         steps, numbers, met = stream.meanings.steps([*wanted, *(cell.var for _, cell in held)], variables)
         # Cells, units and variables in an order that does not depend on where they are, so that questions alike are equal.
-        cells = sorted((n, astuple(c.form), c.dim, d) for n, (d, c) in zip(numbers[len(wanted) :], held, strict=True))
+        cells = [(n, c.form, c.dim, d) for n, (d, c) in zip(numbers[len(wanted) :], held, strict=True)]
+        cells.sort(key=lambda cell: (cell[0], str(cell[1]), *cell[2:]))
         weights = rows[[d for *_, d in cells]]
         order = np.lexsort(np.concatenate([out.T, weights])) if len(units) else []
         place = {d: number for number, (*_, d) in enumerate(cells)}
         question = Question(
             tuple(stream.meanings.span(v) for v in met),
             steps,
-            tuple((n, Form(*form), dim) for n, form, dim, _ in cells),
+            tuple(cell[:3] for cell in cells),
             len(units),
             weights[:, order].tobytes(),
             out[order].tobytes(),

@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 
 from ..compiler.forms import Form
@@ -124,26 +123,25 @@ def _parts(question: Question) -> list[_Part]:
         behind.append(frozenset([op]) if isinstance(op, int) else frozenset[int]().union(*(behind[a] for a in args)))
     of_cell = [behind[step] for step, _, _ in question.cells]
     w_in = _matrix(question.w_in, len(question.cells), question.units)
-    units = [frozenset[int]().union(*(of_cell[c] for c in np.flatnonzero(column))) for column in w_in.T]
+    units: dict[frozenset[int], list[int]] = {}  # by the variables they read
+    for unit, column in enumerate(w_in.T):
+        units.setdefault(frozenset[int]().union(*(of_cell[c] for c in np.flatnonzero(column))), []).append(unit)
     old = {d: of_cell[cell] for d, cell in enumerate(question.old) if cell is not None}
     main = frozenset[int]().union(*old.values()) if question.wanted is None else behind[question.wanted]
-    links: nx.Graph[tuple[str, int]] = nx.Graph()
-    home = ("main", 0)  # with what is constant
-    links.add_edges_from((home, ("axis", axis)) for axis in main)
-    for kind, terms in (("unit", dict(enumerate(units))), ("old", old)):
-        for number, axes in terms.items():
-            links.add_edges_from(((kind, number), ("axis", axis)) for axis in axes)
-            if not axes:
-                links.add_edge((kind, number), home)
-    links.add_node(home)
-    found: list[_Part] = []
-    for group in nx.connected_components(links):
-        part = {kind: sorted(number for k, number in group if k == kind) for kind in ("axis", "unit", "old")}
-        alike: dict[frozenset[int], list[int]] = {}
-        for unit in part["unit"]:
-            alike.setdefault(units[unit], []).append(unit)
-        found.insert(0 if home in group else len(found), _Part(part["axis"], list(alike.values()), part["old"]))
-    return found
+    groups = [main]
+    for axes in {*units, *old.values()} - {frozenset()}:
+        touching = [group for group in groups if group & axes]
+        groups = [group for group in groups if not group & axes] + [axes.union(*touching)]
+    home = next(group for group in groups if group >= main)  # with what is constant
+    groups.sort(key=lambda group: group != home)
+    return [
+        _Part(
+            sorted(group),
+            [some for axes, some in units.items() if (axes <= group if axes else group == home)],
+            [d for d, axes in old.items() if (axes <= group if axes else group == home)],
+        )
+        for group in groups
+    ]
 
 
 def _blocks(question: Question, part: _Part, most: int, names: Sequence[Var], what: str) -> Iterator[_Block]:

@@ -78,9 +78,9 @@ class Stream:
         used = np.flatnonzero(rows.reshape(len(rows), -1).any(axis=1))
         return {cell.var for d in used if (cell := self.cells[d]) is not None}
 
-    def combine(self, rows: Ints, cases: Cases) -> Ints:
-        """Σ_d stream_d · rows[d] in every case. Shapes: rows (d_model, e) -> (cases, e)."""
-        held = [(d, cell) for d in np.flatnonzero(rows.any(axis=1)) if (cell := self.cells[d]) is not None]
+    def combine(self, rows: Ints, cases: Cases, only: set[Var] | None = None) -> Ints:
+        """Σ_d stream_d · rows[d] in every case, over the dimensions of `only` these variables. Shapes: rows (d_model, e) -> (cases, e)."""
+        held = [(d, cell) for d in np.flatnonzero(rows.any(axis=1)) if (cell := self.cells[d]) and (only is None or cell.var in only)]
         steps, numbers, met = self.meanings.steps([cell.var for _, cell in held], cases.variables)
         values = run(steps, cases.grids(met), cases.rank)
         read = [(values[number], cell.form, cell.dim) for number, (_, cell) in zip(numbers, held, strict=True)]

@@ -19,6 +19,7 @@ from .ranges import Range, ranges
 Var: TypeAlias = int | Literal["one", "token", "position"]
 Step: TypeAlias = tuple[Local | Const | int, tuple[int, ...]]  # an operation on earlier steps, or the number of a variable
 MAX_CASES = 1 << 24
+FEW = 64  # values that are coded one by one
 MAX_AXES = 48  # arrays have no more than 64 dimensions
 
 
@@ -61,7 +62,7 @@ class Meanings:
         self.graph = graph
         self.ranges: list[Range] = ranges(graph)
         self._domains: dict[Var, Ints] = {}
-        self._spans: dict[tuple[Var, Form], Ints] = {}
+        self._ends: dict[tuple[Var, Form], list[tuple[int, int]]] = {}
         self._sources: dict[int, Var | None] = {}
 
     def var(self, value: int | str) -> Var:
@@ -188,11 +189,10 @@ class Meanings:
 
     def ends(self, var: Var, form: Form, dim: int) -> tuple[int, int]:
         """The least and greatest number that dimension `dim` of a variable's code can hold."""
-        if (var, form) not in self._spans:
+        if (var, form) not in self._ends:
             codes = self.codes(form, self.domain(var))
-            self._spans[var, form] = np.stack([codes.min(axis=0, initial=0), codes.max(axis=0, initial=0)], axis=1)
-        lo, hi = self._spans[var, form][dim]
-        return int(lo), int(hi)
+            self._ends[var, form] = list(zip(codes.min(axis=0, initial=0).tolist(), codes.max(axis=0, initial=0).tolist(), strict=True))
+        return self._ends[var, form][dim]
 
     def largest(self, var: Var, form: Form, dim: int) -> int:
         """The largest absolute number that dimension `dim` of a variable's code can hold."""
@@ -236,9 +236,9 @@ def weighted(values: Iterable[tuple[Ints, Form, int]], rows: Ints, rank: int) ->
 def coded(form: Form, dim: int, values: Ints) -> Ints:
     """Dimension `dim` of the codes of values, by a table where values repeat. Same shape."""
     flat = values.reshape(-1)
-    given = flat[flat != NONE]
+    given = flat[flat != NONE] if len(flat) > FEW else flat[:0]
     lo, hi = (int(given.min()), int(given.max())) if len(given) else (0, 0)
-    if hi - lo + 2 >= len(flat):
+    if not len(given) or hi - lo + 2 >= len(flat):
         return Meanings.codes(form, flat)[:, dim].reshape(values.shape)
     table = Meanings.codes(form, np.append(np.arange(lo, hi + 1), NONE))[:, dim]
     return table[np.where(values == NONE, hi + 1, values) - lo]
