@@ -153,7 +153,7 @@ def _blocks(question: Question, part: _Part, most: int, names: Sequence[Var], wh
         raise TooMany(f"{what} has {count:,} cases of {units:,} units, too many to enumerate")
     dims = len(question.old)
     w_in, w_out = _matrix(question.w_in, len(question.cells), question.units), _matrix(question.w_out, question.units, dims)
-    for some in _pieces([values for _, values in axes], max(1024, BLOCK // max(1, units))):
+    for some in pieces([values for _, values in axes], max(1024, BLOCK // max(1, units))):
         cases = Cases(tuple(names[axis] for axis, _ in axes), tuple(some))
         rank = cases.rank
         values = run(question.steps, dict(zip((axis for axis, _ in axes), cases.grids(cases.variables).values(), strict=True)), rank)
@@ -178,7 +178,7 @@ def _matrix(data: bytes, rows: int, columns: int) -> Ints:
     return np.frombuffer(data, np.int64).reshape(rows, columns)
 
 
-def _pieces(axes: list[Ints], most: int) -> Iterator[list[Ints]]:
+def pieces(axes: list[Ints], most: int) -> Iterator[list[Ints]]:
     """Axes cut so that each piece has at most `most` cases."""
     if not axes:
         yield []
@@ -186,5 +186,5 @@ def _pieces(axes: list[Ints], most: int) -> Iterator[list[Ints]]:
     step = max(1, most // math.prod(map(len, axes[1:])))
     for start in range(0, len(axes[0]), step):
         head = axes[0][start : start + step]
-        for rest in _pieces(axes[1:], most // len(head)):
+        for rest in pieces(axes[1:], most // len(head)):
             yield [head, *rest]
