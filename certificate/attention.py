@@ -26,7 +26,7 @@ from .stream import Stream
 from .sums import either_way
 from .values import Cases, Meanings, Var
 
-ALONE = Cases((), {"one": np.ones(1, np.int64)}, 1)
+ALONE = Cases((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,7 @@ def prove_head(stream: Stream, lookup: int, mask: str, w_q: Scaled, w_k: Scaled,
         if op.pick == "closest":
             every, args = all_parts(op, node.args)
             return closest_margin(compare(stream, every, args, q, k, what), op, q_const, k_const, what)
-        try:
-            blocks = compare(stream, op, node.args, q, k, what)
-        except Refused as refusal:  # too many cases, perhaps: with what the token says taken apart, which only adds cases, there are fewer
-            try:
-                blocks = compare(stream, op, node.args, q, k, what, ("position",))
-            except Refused:
-                raise refusal from None
+        blocks = compare(stream, op, node.args, q, k, what)
         found = _always_found(stream.meanings, op, node.args)
         return min(_winner_margin(blocks, 2 * int(q_const @ k_const), found, what), _order_margin(blocks, q_const, op.pick, what))
 
@@ -126,33 +120,18 @@ def _largest(stream: Stream, rows: Ints) -> Ints:
     """The largest |entry| of a query or key vector, each variable at its worst. Shape: (d_model, e) -> (e,)."""
     low = high = constant(stream, rows)
     for var in stream.reads(rows) - {"one"}:
-        part = _variable_part(stream, rows, {var}, stream.meanings.cases([var], "a variable"))
+        part = stream.combine(rows, stream.meanings.cases([var], "a variable"), {var})
         low, high = low + part.min(axis=0), high + part.max(axis=0)
     return np.maximum(np.abs(low), np.abs(high))
 
 
 def constant(stream: Stream, rows: Ints) -> Ints:
     """What the constant 1 contributes to a query or key vector. Shape: (d_model, e) -> (e,)."""
-    return _variable_part(stream, rows, {"one"}, ALONE)[0]
+    return stream.combine(rows, ALONE, {"one"})[0]
 
 
-def _variable_part(stream: Stream, rows: Ints, variables: set[Var], cases: Cases) -> Ints:
-    keep = np.array([c is not None and c.var in variables for c in stream.cells])
-    return stream.combine(np.where(keep[:, None], rows, 0), cases)
-
-
-def compare(
-    stream: Stream,
-    op: Lookup | Total,
-    args: Sequence[int],
-    w_q: Ints,
-    w_k: Ints,
-    what: str,
-    sources: Sequence[Var] = ("token", "position"),
-) -> list[Block]:
+def compare(stream: Stream, op: Lookup | Total, args: Sequence[int], w_q: Ints, w_k: Ints, what: str) -> list[Block]:
     """The components of a lookup or total, grouped so that no variable is in two groups, and their scores.
-
-    Variables that depend on one of `sources` alone are cases of it together; others are taken as independent.
 
     The bonus, what the key's position (and what ranks) adds, is a group of its own if no component reads it too.
     """
@@ -165,7 +144,7 @@ def compare(
     for side, nodes, rows in (("q", args[: op.parts], w_q), ("k", [*args[op.parts : 2 * op.parts], *ranks], w_k)):
         read = stream.reads(rows) - {"one"}
         supports = [stream.support(node, read, what) for node in nodes]
-        names[side] = stream.unify(read.union(*supports, {"position"} if side == "k" else set()), sources)
+        names[side] = stream.unify(read.union(*supports, {"position"} if side == "k" else set()))
         links.add_edges_from((("part", c), (side, names[side][v])) for c, support in enumerate(supports[: op.parts]) for v in support)
         links.add_edges_from((("k", "position"), (side, names[side][v])) for support in supports[op.parts :] for v in support)
         for var in read:
@@ -189,11 +168,11 @@ def compare(
 
 
 def _side(stream: Stream, variables: set[Var], names: dict[Var, Var], nodes: list[int], rows: Ints, cut: int, what: str) -> Side:
-    cases = stream.meanings.cases(sorted(variables, key=str), what, cut)
+    cases = stream.meanings.cases(list(variables), what, cut, stream.most)
     values = [stream.meanings.evaluate(n, cases) for n in nodes]
     stacked = np.stack(values, axis=1) if values else np.zeros((cases.count, 0), np.int64)
     members: set[Var] = {v for v, name in names.items() if name in variables}
-    return Side(cases, _variable_part(stream, rows, members, cases), stacked)
+    return Side(cases, stream.combine(rows, cases, members), stacked)
 
 
 def _name(stream: Stream, var: Var) -> str:
@@ -246,7 +225,7 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
         if b is not home and b.parts:
             known = b.scores.least != -LOW
             spread += int((b.scores.greatest - b.scores.least)[known].max(initial=0))
-    t, r = home.key.cases.columns["position"], 2 * (home.key.vectors @ q_const)
+    t, r = home.key.cases.column("position"), 2 * (home.key.vectors @ q_const)
     rank = np.zeros_like(t) if home.rank is None else home.rank * (1 if pick == "largest" else -1)
     if any(home.relations):  # a query may match keys of several meanings: each query's keys are put in order
         return _lead_by_query(home, r, rank, pick, what) - spread
@@ -278,7 +257,7 @@ def _order_margin(blocks: list[Block], q_const: Ints, pick: Pick, what: str) -> 
 
 def _lead_by_query(home: Block, r: Ints, rank: Ints, pick: Pick, what: str) -> int:
     """Twice the least lead of a match over the next in order, query by query."""
-    t = home.key.cases.columns["position"]
+    t = home.key.cases.column("position")
     order = np.lexsort((t, rank))
     if pick == "earliest":
         order = order[::-1]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..compiler.ops import Relation
-from .exact import NONE, Ints, Refused
+from .exact import NONE, Ints, Reals, Refused
 
 MAX_PAIRS = 1 << 22
 LOW = -(1 << 61)
@@ -56,19 +56,29 @@ def scores(
     """
     absent_q, absent_k = (q_values == NONE).any(axis=1), (k_values == NONE).any(axis=1)
     if len(q) * len(k) <= MAX_PAIRS:
-        total = 2 * (q @ k.T + q_unary[:, None] + k_unary[None, :])
+        total = _twice(q, k, q_unary, k_unary)
         match = matches(q_values, k_values, relations)
-        return Scores(
-            np.where(match, total, -LOW).min(axis=1, initial=-LOW),
-            np.where(match, total, LOW).max(axis=1, initial=LOW),
-            np.where(match, LOW, total).max(axis=1, initial=LOW),
-            absent_q,
-        )
+        query, found = np.nonzero(match)[0], total[match].astype(np.int64)
+        least, greatest = np.full(len(q), -LOW), np.full(len(q), LOW)
+        np.minimum.at(least, query, found)
+        np.maximum.at(greatest, query, found)
+        total[match] = LOW
+        return Scores(least, greatest, total.max(axis=1, initial=LOW).astype(np.int64), absent_q)
     if any(relations):
         raise Refused(f"{what}: a relation has {len(q):,} x {len(k):,} cases, too many to enumerate")
     if q_values.shape[1] != 1:
         raise Refused(f"{what}: a comparison of several values at once has {len(q)} x {len(k)} cases, too many to enumerate")
     return _square(q, k, q_unary, k_unary, q_values[:, 0], k_values[:, 0], absent_q, absent_k, what)
+
+
+def _twice(q: Ints, k: Ints, q_unary: Ints, k_unary: Ints) -> Ints | Reals:
+    """Twice the score of every pair, as whole numbers: of float64, whose products are fast, if none is beyond 2^53. Shape: (n_u, n_w)."""
+    most = [np.abs(x).max(axis=0, initial=0).astype(np.float64) for x in (q, k, q_unary, k_unary)]
+    small = 2 * (most[0] @ most[1] + most[2] + most[3]) < 2**53
+    total = 2 * (q.astype(np.float64) @ k.T.astype(np.float64) if small else q @ k.T)
+    total += 2 * q_unary[:, None]
+    total += 2 * k_unary[None, :]
+    return total
 
 
 def matches(q_values: Ints, k_values: Ints, relations: Sequence[Relation]) -> np.ndarray:

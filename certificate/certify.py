@@ -24,10 +24,11 @@ from .exact import ARITHMETICS, NONE, Ints, Reals, Refused, Scaled, add_up, rais
 from .hints import check_shapes, claims
 from .mlp import prove_mlp
 from .normal import same_meaning
+from .question import Answer, Question
 from .stream import Cell, Stream
 from .sums import either_way
 from .total import EXP_BITS, Path, prove_rounding, prove_totals, totals_of
-from .values import Meanings, Var
+from .values import Meanings, Var, coded
 
 if TYPE_CHECKING:
     from ..runtime.model import Model, Probe
@@ -109,6 +110,7 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
     stream.require(model.dtype)
     heads: list[HeadProof] = []
     sums: list[tuple[int, int, float]] = []
+    answers: dict[Question, Answer] = {}
     cases, steps = 0, 0
     for number, block in enumerate(model.module.blocks, 1):
         part, due = {name: tensors[f"blocks.{number - 1}.{name}"] for name, _ in block.named_parameters()}, claimed[number]
@@ -119,7 +121,7 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
             heads, sums = heads + proofs, sums + [(number, dim, error) for dim, error in errors]
         else:
             cells = [(Cell(_written(meanings, p), p.form, d, p.name), dim) for p in due for d, dim in enumerate(p.dims)]
-            seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number)
+            seen, used = prove_mlp(stream, part["W_in"], part["W_out"], cells, model.dtype, number, answers)
             cases, steps = cases + seen, max(steps, used)
         stream.require(model.dtype)
     margin, used = _prove_output(stream, model, scaled(tensors["W_U"], "W_U"))
@@ -178,12 +180,9 @@ def _prove_embedding(stream: Stream, w_e: Reals, w_pos: Reals, claims: Sequence[
         joint = {"token", "position"} <= support  # it may depend on one of them in name only: each must find its table right
         source = ("position" if w_pos[:, list(probe.dims)].any() else "token") if joint else "token" if support == {"token"} else "position"
         cases = stream.meanings.cases(sources if joint else [source], probe.name)
-        values = (
-            cases.columns["one"] if var == "one" else stream.meanings.evaluate(var, cases) if isinstance(var, int) else cases.columns[var]
-        )
-        codes = Meanings.codes(probe.form, values)
+        codes = Meanings.codes(probe.form, stream.meanings.evaluate(var, cases))
         own, other = (w_e, w_pos) if source == "token" else (w_pos, w_e)
-        rows = cases.columns[source] + (source == "token")  # token ids count from 0, positions from 1; row 0 is BOS
+        rows = cases.column(source) + (source == "token")  # token ids count from 0, positions from 1; row 0 is BOS
         for d, dim in enumerate(probe.dims):
             wrong = np.flatnonzero(own[rows, dim] != codes[:, d])
             if len(wrong):
@@ -301,10 +300,10 @@ def _prove_value(before: Stream, column: Ints, shift: int, source: int, probe: P
     def compare(stream: Stream, column: Ints) -> None:
         support = set[Var]() if present else stream.support(source, stream.reads(column), name)
         variables = support | stream.reads(column)
-        cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), name, cut=int(mask == "strict"))
+        cases = stream.cases(variables, name, cut=int(mask == "strict"))
         got = stream.combine(column, cases)[:, 0]
         values = np.full(cases.count, span.lo) if present else stream.meanings.evaluate(source, cases)
-        wanted = Meanings.codes(form, values)[:, d]
+        wanted = coded(form, d, values)
         if (got != raised(wanted, shift, name)).any():
             raise Refused(f"{name}: what is read is not the code of {stream.meanings.graph.nodes[source].name}")
 
@@ -344,7 +343,7 @@ def _log(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: str
     """Four times the least difference between two counts' logits, after every one was shown to be exactly what its form says."""
     meanings = stream.meanings
     variables = stream.support(node, stream.reads(w_u), what) | stream.reads(w_u)
-    cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what)
+    cases = stream.cases(variables, what)
     values = meanings.evaluate(node, cases)
     if ((values == NONE) | (values - form.off < 1) | (values - form.off > form.top)).any():
         raise Refused(f"{what} can take a value that has no logarithm")
@@ -361,7 +360,7 @@ def _margin(stream: Stream, w_u: Ints, node: int, form: Form, shift: int, what: 
     """Four times the least lead of the right class's logit, in steps of W_U's grid. Shape: one output's block of W_U."""
     meanings = stream.meanings
     variables = stream.support(node, stream.reads(w_u), what) | stream.reads(w_u)
-    cases = meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what)
+    cases = stream.cases(variables, what)
     keep = np.array([c is not None and c.var == "one" for c in stream.cells])
     unary = stream.combine(np.where(keep[:, None], w_u, 0), ALONE)[0]  # (classes,)
     live = w_u.any(axis=1) & ~keep

@@ -40,7 +40,7 @@ def closest_margin(blocks: Sequence[Block], op: Lookup, q_const: Ints, k_const: 
     r = 2 * (home.key.vectors @ q_const)
     if not len(r):
         return -LOW  # no key is ever seen
-    order = np.argsort(home.key.cases.columns["position"])
+    order = np.argsort(home.key.cases.column("position"))
     others = [_Group(b, op, q_const, k_const, what) for b in blocks if b is not home]
     rates = {group.rate for group in others if group.rate is not None}
     if len(rates) > 1 or min(rates, default=1) <= 0:

@@ -48,6 +48,10 @@ class Refused(HeadworkError):
     """The certificate cannot be given; the message says at which tensor, value or head, and why."""
 
 
+class TooMany(Refused):
+    """There are more cases than may be enumerated; another way of taking them, or a higher limit, may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scaled:
     """A tensor as integers times 2**-shift."""

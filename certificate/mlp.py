@@ -10,28 +10,33 @@ result is a number of the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-import networkx as nx
 import numpy as np
 
-from .exact import Ints, Reals, Refused, Scaled, add_up, raised
+from .exact import Ints, Scaled, add_up
+from .question import Answer, Question, answer
 from .stream import Cell, Stream
 from .sums import either_way
-from .values import Cases, Meanings, Var
-
-MAX_WORK = 1 << 29
-CHUNK = 1 << 22
+from .values import Var
 
 
-def prove_mlp(stream: Stream, w_in: Scaled, w_out: Scaled, claims: Sequence[tuple[Cell, int]], dtype: str, block: int) -> tuple[int, int]:
-    """Show what an MLP block does to the stream, and update the stream; `claims` are (cell, dimension).
+def prove_mlp(
+    stream: Stream,
+    w_in: Scaled,
+    w_out: Scaled,
+    claims: Sequence[tuple[Cell, int]],
+    dtype: str,
+    block: int,
+    answers: dict[Question, Answer],
+) -> tuple[int, int]:
+    """Show what an MLP block does to the stream, and update the stream; `claims` are (cell, dimension), `answers` of earlier blocks.
 
     Returns the number of cases looked at and the largest sum in steps. Raises Refused.
     """
     what = f"block {block} (MLP)"
-    layer = _Layer(stream, w_in, w_out, dtype, what)
+    layer = _Layer(stream, w_in, w_out, dtype, what, answers)
     layer.require_units()
     after = list(stream.cells)
     claimed: dict[tuple[Var, tuple[int, ...]], list[tuple[Cell, int]]] = {}
@@ -47,11 +52,8 @@ def prove_mlp(stream: Stream, w_in: Scaled, w_out: Scaled, claims: Sequence[tupl
     for dim in sorted(set(map(int, np.flatnonzero(w_out.ints.any(axis=0)))) - done):
         name = f"{what}, dimension {dim}"
         old = stream.cells[dim]
-        cases, got = layer.result(layer.writers(dim), [dim], {old.var} if old else set(), name)
-        if not got.any():
+        if layer.ask(layer.writers(dim), [dim], {old.var} if old else set(), name, None, stream, w_in.ints).cleared:
             after[dim] = None
-        elif (wrong := got[:, 0] != raised(stream.column(dim, cases), layer.shift, name)).any():
-            raise Refused(f"{name} is neither cleared nor kept nor a value", hint=_case(cases, wrong))
     stream.cells = after
     return layer.cases, layer.steps
 
@@ -65,6 +67,7 @@ class _Layer:
     w_out: Scaled
     dtype: str
     what: str
+    answers: dict[Question, Answer]
     cases: int = 0
     steps: int = 0
 
@@ -76,76 +79,54 @@ class _Layer:
 
     def compare(self, var: Var, units: Sequence[int], cells: Sequence[tuple[Cell, int]], stream: Stream, rows: Ints) -> None:
         """Show that units on a stream, by the weights `rows`, leave a value's code in its cells."""
-        layer = replace(self, stream=stream, w_in=Scaled(rows, self.w_in.shift))
-        name, dims = f"{self.what}, value {cells[0][0].name}", [dim for _, dim in cells]
+        name = f"{self.what}, value {cells[0][0].name}"
         support: set[Var] = {var}
         if isinstance(var, int):
             support = stream.support(var, stream.reads(rows[:, list(units)]), name)
-        cases, got = layer.result(units, dims, support, name)
-        values = stream.meanings.evaluate(var, cases) if isinstance(var, int) else cases.columns[var]
-        for column, (cell, dim) in enumerate(cells):
-            wrong = got[:, column] != raised(Meanings.codes(cell.form, values)[:, cell.dim], self.shift, name)
-            if wrong.any():
-                raise Refused(f"{name}: dimension {dim} is not the code of the value", hint=_case(cases, wrong))
-        self.cases, self.steps = layer.cases, layer.steps
-
-    @property
-    def shift(self) -> int:
-        """Results are in units of 2**-shift."""
-        return self.w_in.shift + self.w_out.shift
+        self.ask(units, [dim for _, dim in cells], support, name, (var, [cell for cell, _ in cells]), stream, rows)
 
     def writers(self, dim: int) -> tuple[int, ...]:
         """The hidden units that write a dimension."""
         return tuple(int(u) for u in np.flatnonzero(self.w_out.ints[:, dim]))
 
-    def result(self, units: Sequence[int], dims: list[int], support: set[Var], what: str) -> tuple[Cases, Ints]:
-        """The dimensions after the block, over all cases of the part that holds `support`. Shape: (cases, dims)."""
-        main: tuple[str, Var] = ("main", 0)
-        reads: dict[tuple[str, Var], set[Var]] = {main: support}
-        reads |= {("unit", u): self.stream.reads(self.w_in.ints[:, [u]]) for u in units}
-        reads |= {("old", d): {cell.var} if (cell := self.stream.cells[d]) else set() for d in dims}
-        names = self.stream.unify(set[Var]().union(*reads.values()) - {"one"})
-        links: nx.Graph[tuple[str, Var]] = nx.Graph()
-        links.add_nodes_from(reads)
-        links.add_edges_from((term, ("var", names[v])) for term, variables in reads.items() for v in variables - {"one"})
-        total: Ints = np.zeros((1, len(dims)), np.int64)
-        largest: Reals = np.zeros((1, len(dims)))
-        found: tuple[Cases, Ints, Reals] | None = None
-        for group in nx.connected_components(links):
-            part: dict[str, list[Var]] = {kind: [v for k, v in group if k == kind] for kind in ("var", "unit", "old")}
-            cases, got, size = self._part(part["var"], [int(u) for u in part["unit"]], dims, {int(d) for d in part["old"]}, what)
-            if main in group:
-                found = cases, got, size
-            elif (got != got[0]).any():
-                raise Refused(f"{what}: something else shows through", hint=_case(cases, (got != got[0]).any(axis=1)))
-            else:
-                total, largest = total + got[0], largest + size.max(axis=0)
-        assert found is not None
-        cases, got, size = found
-        self.cases += cases.count
-        after = total + got
-        for most in (largest + size, np.abs(after)):  # what the block adds, and the stream after that one addition
-            self.steps = max(self.steps, add_up(int(most.max(initial=0)), self.shift, self.dtype, what))
-        return cases, after
-
-    def _part(self, variables: list[Var], units: list[int], dims: list[int], old: set[int], what: str) -> tuple[Cases, Ints, Reals]:
-        """What some units and old contents add up to, and the units' sum of absolute values, for every case of their variables."""
-        cases = self.stream.meanings.cases(sorted(variables, key=str), what)
-        if cases.count * max(1, len(units)) > MAX_WORK:
-            raise Refused(f"{what} has {cases.count:,} cases of {len(units):,} units, too many to enumerate")
-        zero = np.zeros(cases.count, np.int64)
-        total = np.stack([raised(self.stream.column(d, cases), self.shift, what) if d in old else zero for d in dims], axis=1)
-        largest = np.zeros(total.shape)  # int64 may overflow below; this then is beyond 2**53, and refused
-        step = max(1, CHUNK // max(1, cases.count))
-        for start in range(0, len(units), step):
-            some = units[start : start + step]
-            hidden = np.maximum(self.stream.combine(self.w_in.ints[:, some], cases), 0)  # (cases, units)
-            out = self.w_out.ints[some][:, dims]
-            total = total + hidden @ out
-            largest = largest + hidden.astype(np.float64) @ np.abs(out).astype(np.float64)
-        return cases, total, largest
-
-
-def _case(cases: Cases, wrong: np.ndarray) -> str:
-    row = int(np.flatnonzero(wrong)[0])
-    return "for example where " + ", ".join(f"{v} = {cases.columns[v][row]}" for v in cases.variables)
+    def ask(
+        self,
+        units: Sequence[int],
+        dims: Sequence[int],
+        support: set[Var],
+        what: str,
+        claim: tuple[Var, Sequence[Cell]] | None,
+        stream: Stream,
+        rows: Ints,
+    ) -> Answer:
+        """What units leave in some dimensions, asked as a question without names. `support` are the variables of what is claimed."""
+        rows, out = rows[:, list(units)], self.w_out.ints[list(units)][:, list(dims)]
+        held = [(d, c) for d in sorted({*np.flatnonzero(rows.any(axis=1)).tolist(), *dims}) if (c := stream.cells[d]) is not None]
+        read: set[Var] = {cell.var for _, cell in held}
+        variables = set(stream.unify((read | support) - {"one"}).values())
+        wanted: list[Var] = [] if claim is None else [claim[0]]
+        steps, numbers, met = stream.meanings.steps([*wanted, *(cell.var for _, cell in held)], variables)
+        # Cells, units and variables in an order that does not depend on where they are, so that questions alike are equal.
+        cells = [(n, c.form, c.dim, d) for n, (d, c) in zip(numbers[len(wanted) :], held, strict=True)]
+        cells.sort(key=lambda cell: (cell[0], str(cell[1]), *cell[2:]))
+        weights = rows[[d for *_, d in cells]]
+        order = np.lexsort(np.concatenate([out.T, weights])) if len(units) else []
+        place = {d: number for number, (*_, d) in enumerate(cells)}
+        question = Question(
+            tuple(stream.meanings.span(v) for v in met),
+            steps,
+            tuple(cell[:3] for cell in cells),
+            len(units),
+            weights[:, order].tobytes(),
+            out[order].tobytes(),
+            tuple(place.get(d) for d in dims),
+            numbers[0] if claim else None,
+            tuple((cell.form, cell.dim) for cell in claim[1]) if claim else (),
+            self.w_in.shift + self.w_out.shift,
+            self.dtype,
+        )
+        found = self.answers.get(question)
+        if found is None:
+            found = self.answers[question] = answer(question, stream.most, met, dims, what)
+        self.cases, self.steps = self.cases + found.cases, max(self.steps, found.steps)
+        return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..compiler.forms import Form
 from .exact import Ints, Refused, add_up
-from .values import Cases, Meanings, Var
+from .values import MAX_CASES, Cases, Meanings, Var, coded, run, weighted
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,15 @@ class Cell:
 
 @dataclass(slots=True)
 class Stream:
-    """What every dimension holds now; `cells[d]` None means exactly zero. BOS is zero throughout."""
+    """What every dimension holds now; `cells[d]` None means exactly zero. BOS is zero throughout.
+
+    `most` is how many cases may be enumerated, and what depends on one of `sources` alone counts as that (see `unify`).
+    """
 
     meanings: Meanings
     cells: list[Cell | None]
+    most: int = MAX_CASES
+    sources: tuple[Var, ...] = ("token", "position")
 
     def placed(self) -> set[Var]:
         """The variables that can be read."""
@@ -45,17 +50,20 @@ class Stream:
         cell = self.cells[dim]
         if cell is None:
             return np.zeros(cases.count, np.int64)
-        values = cases.columns[cell.var] if cell.var in cases.columns else self.meanings.evaluate(self.meanings.node(cell.var), cases)
-        return Meanings.codes(cell.form, values)[:, cell.dim]
+        return coded(cell.form, cell.dim, self.meanings.evaluate(cell.var, cases))
 
-    def unify(self, variables: set[Var], sources: Sequence[Var] = ("token", "position")) -> dict[Var, Var]:
+    def cases(self, variables: Iterable[Var], what: str, cut: int = 0) -> Cases:
+        """All combinations of variables, of those computed from others of them the others only. Raises TooMany."""
+        return self.meanings.cases(list(set(self.unify(set(variables) - {"one"}).values())), what, cut, self.most)
+
+    def unify(self, variables: set[Var]) -> dict[Var, Var]:
         """What each variable is computed from, where that is another of them; itself otherwise.
 
-        Variables that depend on the position alone count as the position where several of them meet; so for tokens. One
-        that depends on a single other one (a prefix of its bits, say) counts as that one.
+        Variables that depend on the position alone count as the position where several of them meet; so for tokens, where
+        `sources` has them. One that depends on a single other one (a prefix of its bits, say) counts as that one.
         """
         names: dict[Var, Var] = {v: v for v in variables}
-        for source in sources:
+        for source in self.sources:
             members: list[Var] = [v for v in variables if v == source or self.meanings.source(v) == source]
             if len(members) > 1:
                 names.update((v, source) for v in members)
@@ -70,23 +78,13 @@ class Stream:
         used = np.flatnonzero(rows.reshape(len(rows), -1).any(axis=1))
         return {cell.var for d in used if (cell := self.cells[d]) is not None}
 
-    def combine(self, rows: Ints, cases: Cases) -> Ints:
-        """Σ_d stream_d · rows[d] in every case. Shapes: rows (d_model, e) -> (cases, e)."""
-        width = rows.shape[1]
-        total = np.zeros((cases.count, width), np.int64)
-        grid = total.reshape(*map(len, cases.axes), width)  # a view
-        own: dict[Var, Ints] = {}  # what a variable of the cases contributes, for each of its values
-        for d in np.flatnonzero(rows.any(axis=1)):
-            cell = self.cells[d]
-            if cell is not None and cell.var in cases.variables and cases.axes:
-                axis = cases.axes[cases.variables.index(cell.var)]
-                part = Meanings.codes(cell.form, axis)[:, cell.dim, None] * rows[d]
-                own[cell.var] = own[cell.var] + part if cell.var in own else part
-            elif cell is not None:
-                total += self.column(int(d), cases)[:, None] * rows[d]
-        for var, part in own.items():
-            grid += cases.spread(var, part)
-        return total
+    def combine(self, rows: Ints, cases: Cases, only: set[Var] | None = None) -> Ints:
+        """Σ_d stream_d · rows[d] in every case, over the dimensions of `only` these variables. Shapes: rows (d_model, e) -> (cases, e)."""
+        held = [(d, cell) for d in np.flatnonzero(rows.any(axis=1)) if (cell := self.cells[d]) and (only is None or cell.var in only)]
+        steps, numbers, met = self.meanings.steps([cell.var for _, cell in held], cases.variables)
+        values = run(steps, cases.grids(met), cases.rank)
+        read = [(values[number], cell.form, cell.dim) for number, (_, cell) in zip(numbers, held, strict=True)]
+        return cases.flat(weighted(read, rows[[d for d, _ in held]], cases.rank)).T
 
     def magnitude(self, rows: Ints) -> int:
         """A bound over e that no partial sum of Σ_d stream_d · rows[d, e] exceeds. Shape: rows (d_model, e).
@@ -98,7 +96,7 @@ class Stream:
         low, high, terms = np.zeros(rows.shape[1]), np.zeros(rows.shape[1]), np.zeros(rows.shape[1], np.int64)
         for d, cell in enumerate(self.cells):
             if cell is not None and rows[d].any():
-                row, ends = rows[d].astype(np.float64), self.meanings.span(cell.var, cell.form, cell.dim)
+                row, ends = rows[d].astype(np.float64), self.meanings.ends(cell.var, cell.form, cell.dim)
                 size = max(map(abs, ends)) * np.abs(row)
                 total, pair, terms = total + size, np.maximum(pair, size), terms + (row != 0)
                 low, high = low + np.minimum(ends[0] * row, ends[1] * row), high + np.maximum(ends[0] * row, ends[1] * row)

@@ -8,6 +8,7 @@ replaced by one that holds the sum. Taking it as a variable of its own, beside t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,11 +16,12 @@ import numpy as np
 from ..compiler.forms import Form
 from ..compiler.graph import Node
 from ..compiler.ops import Affine, Local
-from .exact import Ints, Refused
+from .exact import Ints, Refused, TooMany
 from .stream import Cell, Stream
-from .values import Meanings, Var
+from .values import MAX_CASES, Meanings, Var
 
 T = TypeVar("T")
+LIMITS = (1 << 16, 1 << 20, MAX_CASES)
 
 
 def with_sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Stream, Ints]:
@@ -55,17 +57,31 @@ def with_sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Stream,
 
 
 def either_way(prove: Callable[[Stream, Ints], T], stream: Stream, rows: Ints, nodes: Iterable[int]) -> T:
-    """A proof on the stream as it is or, if that is refused, with sums as variables. Raises the first refusal."""
-    try:
-        return prove(stream, rows)
-    except Refused as refusal:
-        more, weights = with_sums(stream, rows, nodes)
-        if len(more.cells) == len(stream.cells):
-            raise
-        try:
-            return prove(more, weights)
-        except Refused:
-            raise refusal from None
+    """A proof by one of the ways of taking what is read as variables: by one that has few cases, if one of them has.
+
+    The ways are the stream as it is, sums as variables, and either with what the token says taken apart; the latter only add cases.
+    All that are not refused otherwise are tried up to a number of cases before any is tried beyond. Raises the first way's refusal.
+    """
+    ways, refusals = [(stream, rows)], dict[int, Refused]()
+    for most in LIMITS:
+        for number, (way, weights) in enumerate(ways):
+            if isinstance(refusals.get(number, TooMany("")), TooMany):
+                try:
+                    return prove(replace(way, most=most), weights)
+                except Refused as refusal:
+                    refusals[number] = refusal
+                if len(refusals) == 1 and most == LIMITS[0]:
+                    ways += _other_ways(stream, rows, nodes)  # they are tried next
+    raise refusals[0]
+
+
+def _other_ways(stream: Stream, rows: Ints, nodes: Iterable[int]) -> list[tuple[Stream, Ints]]:
+    """Sums as variables, and what the token says taken apart, where that makes a difference."""
+    more, weights = with_sums(stream, rows, nodes)
+    ways = [(more, weights)] if len(more.cells) > len(stream.cells) else []
+    if sum(stream.meanings.source(var) == "token" for var in stream.placed()) > 1:
+        ways += [(replace(way, sources=("position",)), weights) for way, weights in [(stream, rows), *ways]]
+    return ways
 
 
 def _sums(meanings: Meanings, placed: set[Var], nodes: Iterable[int]) -> list[int]:

@@ -158,7 +158,7 @@ def _value(stream: Stream, w_v: Scaled, channel: int, value: int, mask: str, wha
 
     def largest(stream: Stream, column: Ints) -> int:
         variables = stream.support(value, stream.reads(column), what) | stream.reads(column)
-        cases = stream.meanings.cases(sorted(set(stream.unify(variables).values()), key=str), what, cut=int(mask == "strict"))
+        cases = stream.cases(variables, what, cut=int(mask == "strict"))
         got = stream.combine(column, cases)[:, 0]
         wanted = stream.meanings.evaluate(value, cases)
         wanted = np.where(wanted == NONE, 0, wanted)
