@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +32,9 @@ def plan(graph: Graph, dtype: Dtype, code: str = "auto", limited: bool = False) 
     return _Planner(graph, dtype, code, limited).finish()
 
 
+LINKS = 64  # each is a few calls deep, of the 1,000 that Python allows
+
+
 class _Planner:
     """The plan under construction. `read` is the one entry: the cells that hold a node in a form."""
 
@@ -57,12 +61,23 @@ class _Planner:
 
     def finish(self) -> Plan:
         """The finished plan, every embedding column in it checked."""
+        self._read_ahead()
         outputs = tuple(self.output(root) for root in self.graph.roots)
         made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
                 self._check(feature)
         return made
+
+    def _read_ahead(self) -> None:
+        """Read along chains of more than LINKS operations, lowest first: from the end alone it would be a recursion through them all."""
+        links: list[int] = []
+        for index, node in enumerate(self.graph.nodes):
+            links.append(1 + max((links[a] for a in node.args), default=0))
+            if links[-1] > LINKS and isinstance(node.op, (Local, Fetch)):
+                links[-1] = 0
+                with suppress(ExactnessError):  # refused again where it is needed, if it is
+                    self.read(index, scalar(node.domain))
 
     def _check(self, feature: Feature) -> None:
         """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
