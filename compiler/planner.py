@@ -44,6 +44,7 @@ class _Planner:
         self.heads: list[Head] = []
         self._spans: list[tuple[tuple[int, int], ...]] = []
         self._read: dict[tuple[int | Origin, Form], tuple[Lin, ...]] = {}
+        self._refused: dict[tuple[int, Form], ExactnessError] = {}
         self._head_of: dict[tuple[Op, tuple[int, ...]], int] = {}
         self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
         self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
@@ -98,8 +99,14 @@ class _Planner:
 
     def read(self, index: int, form: Form) -> tuple[Lin, ...]:
         """The expressions, one a dimension, that hold node `index` in `form`; features are added as needed."""
+        if (index, form) in self._refused:
+            raise self._refused[index, form]  # readers try one form after another of the same value
         if (index, form) not in self._read:
-            self._read[index, form] = self._make(index, form)
+            try:
+                self._read[index, form] = self._make(index, form)
+            except ExactnessError as error:
+                self._refused[index, form] = error
+                raise
         return self._read[index, form]
 
     def _make(self, index: int, form: Form) -> tuple[Lin, ...]:
