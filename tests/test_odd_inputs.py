@@ -5,12 +5,14 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import headwork as hw
+from headwork.compiler.ops import Table
 
 Body = Callable[..., object]
 
@@ -259,3 +261,28 @@ def test_wrong_things_are_refused(make: Callable[[], object], says: str) -> None
 def test_words_of_a_protocol_may_be_numpys() -> None:
     add = hw.protocol(memory=2, words={"x": np.arange(4)})(lambda x: x + 1)  # type: ignore[dict-item]
     assert hw.compile(add, length=3).run([3, 0, 1]) == [4, 1, 2] == hw.run_protocol(add.trace(3), [3, 0, 1])
+
+
+def test_a_link_to_a_checkpoint_stays_one(tmp_path: Path) -> None:
+    MODEL.save(tmp_path / "first run")
+    (tmp_path / "latest").symlink_to("first run")
+    hw.compile(BACK, length=7, alphabet=4).save(tmp_path / "latest")
+    assert (tmp_path / "latest").is_symlink()
+    assert hw.load(tmp_path / "first run").length == 7
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first run", "latest"]
+
+
+def test_what_cannot_be_exact_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forms of an output are tried one after another; a value that is refused in one is not computed again for the next."""
+    tables: list[int] = []
+    lower = Table.lower
+
+    def counted(self: Table, *arguments: object) -> object:
+        tables.append(len(self.entries))
+        return lower(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Table, "lower", counted)
+    product = hw.program(lambda token, position: hw.table(lambda a, b: a * b, token, position))
+    with pytest.raises(hw.ExactnessError, match="value table is not exact in float32"):
+        hw.compile(product, length=256, alphabet=64)
+    assert tables == [64 * 256]
