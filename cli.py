@@ -342,12 +342,13 @@ def frontier(
     symbols = parse_alphabet(alphabet)
     with progress(f"compiling {source.program.name}") as step, blame(source.file):
         found = frontier_of(source.program, length=length, alphabet=symbols, heads=heads, progress=step)
-    if picture is not None:
-        found.plot(picture)
     if as_json:
         say_json(found.as_dict())
     else:
-        say(str(found) + (f"\ndrawn in {picture}" if picture else ""))
+        say(str(found))
+    if picture is not None:
+        found.plot(picture)  # last, so that what was found is there where it cannot be drawn
+        typer.echo(f"drawn in {picture}", err=as_json)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from .compiler.domain import Alphabet, Symbol
 from .compiler.errors import InputError
 
 Sequences: TypeAlias = list[list[Symbol]]
+MAX_DIGITS = 4300  # of what Python reads as an integer
 MAX_SIZE = 1 << 16  # integers beyond this are taken for names, not for 0..V-1
 
 
@@ -21,11 +22,11 @@ def parse_alphabet(text: str | None) -> int | list[Symbol] | None:
     if text is None:
         return None
     if text.startswith("@"):
-        symbols = read_json(Path(text[1:]).read_text(encoding="utf-8"), text[1:])
+        symbols = read_json(_read(text[1:])[0], text[1:])
         if not isinstance(symbols, list) or any(isinstance(s, (list, dict)) for s in symbols):
             raise InputError(f"{text[1:]} does not hold a JSON list of symbols", hint='for example ["a", "b", "c"]')
         return symbols
-    if text.removeprefix("-").isdecimal():
+    if _is_integer(text):
         return int(text)
     symbols = [part.strip() for part in text.split(",")]
     if "" in symbols:
@@ -37,7 +38,7 @@ def read_json(text: str, name: str) -> object:
     """JSON, or an InputError naming the place it breaks off."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON: {error}", hint="give a JSON list, a list of lists, or words separated by spaces") from None
 
 
@@ -60,13 +61,18 @@ class Given:
         return sorted(symbols, key=lambda s: (type(s).__name__, s if isinstance(s, int) else 0, str(s)))
 
     def in_symbols_of(self, alphabet: Alphabet) -> Sequences:
-        """The sequences with each word replaced by the symbol that results write that way; JSON values stand for themselves."""
+        """The sequences with each word replaced by the symbol that results write that way; JSON values stand for themselves.
+
+        Raises InputError for a word that several symbols are written as.
+        """
         from .display import words
 
         if self.json:
             return self.rows
-        written: dict[Symbol, Symbol] = {words([s]): s for s in alphabet.symbols}
-        return [[written[word] if word in written else _as_numbers([str(word)])[0] for word in row] for row in self.rows]
+        written: dict[str, list[Symbol]] = {}
+        for symbol in alphabet.symbols:
+            written.setdefault(words([symbol]), []).append(symbol)
+        return [[_meant(str(word), written) for word in row] for row in self.rows]
 
 
 def read_sequences(name: str) -> Given:
@@ -111,10 +117,10 @@ def read_machines(name: str) -> Given:
 def _read(name: str) -> tuple[str, str]:
     """The text of a file, or standard input for `-`, and what to call it."""
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is not UTF-8 text: {error.reason} at byte {error.start}", hint="save it as UTF-8") from None
-    return text, "standard input" if name == "-" else name
+    return text.removeprefix("\ufeff"), "standard input" if name == "-" else name
 
 
 def parse_lengths(text: str | None) -> list[int] | None:
@@ -122,13 +128,28 @@ def parse_lengths(text: str | None) -> list[int] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(_is_integer(part) and int(part) > 0 for part in parts):
         raise InputError(f"--lengths {text!r} is not a list of lengths", hint="for example --lengths 1,8,64")
     return [int(part) for part in parts]
 
 
 def _as_numbers(words: list[str]) -> list[Symbol]:
     """Words as integers where every one of them is an integer."""
-    if words and all(word.removeprefix("-").isdecimal() for word in words):
+    if words and all(map(_is_integer, words)):
         return [int(word) for word in words]
     return list(words)
+
+
+def _meant(word: str, written: dict[str, list[Symbol]]) -> Symbol:
+    """The symbol that a word stands for."""
+    symbols = written.get(word) or _as_numbers([word])
+    if len(symbols) > 1:
+        meant = " and ".join(map(repr, symbols))
+        raise InputError(f"the word {word} stands for {len(symbols)} symbols, {meant}", hint="give the tokens as a JSON list")
+    return symbols[0]
+
+
+def _is_integer(word: str) -> bool:
+    """Whether a word is an integer as Python writes it, so that what it becomes is printed as the same word."""
+    digits = word.removeprefix("-")
+    return digits.isascii() and digits.isdecimal() and len(digits) < MAX_DIGITS and str(int(word)) == word

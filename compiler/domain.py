@@ -6,12 +6,20 @@ import operator
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
-from .errors import InputError
+import numpy as np
+
+from .errors import HeadworkError, InputError
 
 Kind: TypeAlias = Literal["token", "position", "int", "bool"]
 Symbol: TypeAlias = Hashable
+MOST = 1 << 27  # rows of one matrix: longer contexts, more symbols and more classes are refused before they fill the memory
+
+
+def plain(x: object) -> object:
+    """A NumPy scalar as the Python number or string it is; anything else as it is."""
+    return cast("object", x.item()) if isinstance(x, np.generic) else x
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +73,17 @@ class Alphabet:
 
     @classmethod
     def of(cls, spec: int | Sequence[Symbol]) -> Alphabet:
-        """An alphabet from its size or from its symbols."""
+        """An alphabet from its size or from its symbols; NumPy's scalars are taken as Python's."""
+        spec = cast("int | Sequence[Symbol]", plain(spec))
         if isinstance(spec, bool) or (isinstance(spec, int) and spec < 1):
             raise InputError(f"the alphabet size is {spec}", hint="give a size of at least 1, or a list of symbols")
         if isinstance(spec, int):
+            if spec > MOST:
+                raise InputError(f"the alphabet size is {spec:,}", hint=f"give a size of at most {MOST:,}")
             return cls(tuple(range(spec)), numeric=True)
         if not isinstance(spec, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"the alphabet is {spec!r}", hint="give a size or a list of symbols")
-        symbols = tuple(spec)
+        symbols = tuple(cast("Symbol", plain(symbol)) for symbol in spec)
         if not symbols:
             raise InputError("the alphabet is empty", hint="give at least one symbol")
         seen: set[Symbol] = set()
@@ -100,12 +111,12 @@ class Alphabet:
         if self.numeric:
             try:
                 index = operator.index(symbol)  # pyright: ignore[reportArgumentType]
-            except TypeError:
+            except (TypeError, HeadworkError):  # a value of a program says itself that it is no number
                 return None
             return index if 0 <= index < len(self.symbols) and not isinstance(symbol, bool) else None
         try:
             found = _ids(self.symbols).get(symbol)
-        except TypeError:  # an unhashable object is no symbol
+        except (TypeError, HeadworkError):  # an unhashable object is no symbol
             return None
         return found if found is not None and isinstance(symbol, bool) == isinstance(self.symbols[found], bool) else None
 

@@ -42,7 +42,7 @@ class HeadworkError(Exception):
 
     def __init__(self, fact: str, line: Location | None = None, hint: str = "") -> None:
         self.fact, self.line, self.hint = fact, line, hint
-        text = f"{line}: {fact}\n    {line.source}" if line else fact
+        text = f"{line}: {fact}" + (f"\n    {line.source}" if line.source else "") if line else fact
         super().__init__(text + (f"\n    hint: {hint}" if hint else ""))
 
 

@@ -232,13 +232,13 @@ def _bonus(
 
 def _codes(code: str, top: int) -> list[tuple[Kind, int]]:
     bits = top.bit_length()
-    match code.split(":"):
+    match str(code).split(":"):
         case ["auto"]:
             digits: list[tuple[Kind, int]] = [("digits", r) for r in range(1, max(2, bits - 1))]
             return [*digits, ("signs", 1), ("onehot", 1)]
         case ["scalar"]:
             return [("digits", 1)]
-        case ["digits", r] if r.isdigit() and int(r) >= 1:
+        case ["digits", r] if r.isdecimal() and len(r) < 9 and int(r) >= 1:
             return [("digits", int(r))]
         case ["binary"]:
             return [("signs", 1)]

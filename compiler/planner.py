@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -32,6 +33,9 @@ def plan(graph: Graph, dtype: Dtype, code: str = "auto", limited: bool = False, 
     return _Planner(graph, dtype, code, limited, logs).finish()
 
 
+LINKS = 64  # each is a few calls deep, of the 1,000 that Python allows
+
+
 class _Planner:
     """The plan under construction. `read` is the one entry: the cells that hold a node in a form."""
 
@@ -41,6 +45,7 @@ class _Planner:
         self.heads: list[Head] = []
         self._spans: list[tuple[tuple[int, int], ...]] = []
         self._read: dict[tuple[int | Origin, Form], tuple[Lin, ...]] = {}
+        self._refused: dict[tuple[int, Form], ExactnessError] = {}
         self._head_of: dict[tuple[Op, tuple[int, ...]], int] = {}
         self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
         self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
@@ -58,12 +63,23 @@ class _Planner:
 
     def finish(self) -> Plan:
         """The finished plan, every embedding column in it checked."""
+        self._read_ahead()
         outputs = tuple(self.output(root) if self.logs is None else self._logarithm(root, self.logs) for root in self.graph.roots)
         made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
                 self._check(feature)
         return made
+
+    def _read_ahead(self) -> None:
+        """Read along chains of more than LINKS operations, lowest first: from the end alone it would be a recursion through them all."""
+        links: list[int] = []
+        for index, node in enumerate(self.graph.nodes):
+            links.append(1 + max((links[a] for a in node.args), default=0))
+            if links[-1] > LINKS and isinstance(node.op, (Local, Fetch)):
+                links[-1] = 0
+                with suppress(ExactnessError):  # refused again where it is needed, if it is
+                    self.read(index, scalar(node.domain))
 
     def _check(self, feature: Feature) -> None:
         """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
@@ -84,8 +100,14 @@ class _Planner:
 
     def read(self, index: int, form: Form) -> tuple[Lin, ...]:
         """The expressions, one a dimension, that hold node `index` in `form`; features are added as needed."""
+        if (index, form) in self._refused:
+            raise self._refused[index, form]  # readers try one form after another of the same value
         if (index, form) not in self._read:
-            self._read[index, form] = self._make(index, form)
+            try:
+                self._read[index, form] = self._make(index, form)
+            except ExactnessError as error:
+                self._refused[index, form] = error
+                raise
         return self._read[index, form]
 
     def _make(self, index: int, form: Form) -> tuple[Lin, ...]:

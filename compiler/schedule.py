@@ -84,8 +84,8 @@ def schedule(plan: Plan, heads: int | None = None) -> Schedule:
 
     Raises InputError if the budget is not a positive integer.
     """
-    if heads is not None and (isinstance(heads, bool) or heads < 1):
-        raise InputError(f"the head budget is {heads}", hint="give an integer of at least 1, or none for no limit")
+    if heads is not None and (isinstance(heads, bool) or not isinstance(heads, int) or heads < 1):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"the head budget is {heads!r}", hint="give an integer of at least 1, or none for no limit")
     needs = [plan.inputs(f) for f in range(len(plan.features))]
     rank = _ranks(plan, needs)
     done = {f for f, feature in enumerate(plan.features) if isinstance(feature.recipe, Embed)}

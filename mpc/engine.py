@@ -12,7 +12,7 @@ from typing import Protocol as Interface
 from typing import TypeAlias
 
 from ..compiler.domain import Symbol
-from ..compiler.errors import CapacityError, InputError
+from ..compiler.errors import CapacityError, InputError, ProgramError
 from ..compiler.ops import Token
 from ..runtime.tokens import decode_value, encode
 from .superstep import Block, Summary, bounds, script, start, superstep
@@ -95,6 +95,8 @@ def run_blocks(
 
     Every superstep waits for the one before: only its Summary is fetched, blocks and records stay with the workers.
     """
+    if not isinstance(trace, Trace):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ProgramError(f"run_protocol() was given {trace!r}, not a protocol written down", hint="give protocol.trace(machines)")
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"the number of workers is {workers!r}", hint="give an integer of at least 1")
     sizes = trace.graph.sizes

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeAlias, TypeVar, cast, overload
+from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar, cast, overload
 
+from ..compiler.domain import plain
 from ..compiler.errors import CapacityError, DomainError, Location, ProgramError, caller
+from ..compiler.language.symbolic import Symbolic
 from ..compiler.language.value import Value, boolean, number, numeric, require_value, same_kind, value_of
 from ..compiler.ops import Affine, Clip
 from .ops import HOW, Combine, Deliver, Gather, How, Received, Reduce, Request, Sender, Word
@@ -21,8 +23,8 @@ P = TypeVar("P", Value, Tuple)
 Pattern: TypeAlias = Callable[[int], int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox(Generic[P]):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Inbox(Symbolic, Generic[P]):
     """What a machine received in one round, ordered by sender, then by slot.
 
     Combinations of tuples are taken word by word; `word(w)` reads one word, where not all of them can be combined.
@@ -34,6 +36,8 @@ class Inbox(Generic[P]):
     capacity: int
     tuples: bool
     chosen: tuple[int, ...]  # the words that are read
+    called: ClassVar[str] = "an inbox"
+    instead: ClassVar[str] = "read it: inbox.count, .messages, .senders, .first, .sum, .min, .max or .any"
 
     def word(self, number: int) -> Inbox[Value]:
         """The same inbox with one word of its tuples, counted from 0: `inbox.word(1).max`."""
@@ -131,7 +135,7 @@ def shuffle(to: Value | Sequence[Value], payload: Payload | Sequence[Payload], i
     payloads, tuples = _payloads("shuffle()", payload, len(targets), isinstance(to, Sequence), line)
     pointers = [_pointer("shuffle()", target, builder, line) for target in targets]
     _slots("shuffle()", builder, len(targets), line)
-    capacity = builder.memory if inbox is None else 0 if inbox == "any" else inbox
+    capacity = builder.memory if inbox is None else 0 if inbox == "any" else cast("int", plain(inbox))
     if (
         isinstance(capacity, bool)
         or not isinstance(capacity, int)
@@ -238,7 +242,7 @@ def broadcast(value: Value, source: int = 1) -> Value:
     """The value of machine `source` at every machine: ceil(log_s N) rounds of the model, one attention layer."""
     line = caller()
     builder = builder_of("broadcast()", value)
-    n = builder.sizes.length
+    n, source = builder.sizes.length, cast("int", plain(source))
     if isinstance(source, bool) or not isinstance(source, int) or not 1 <= source <= n:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DomainError(f"broadcast() was given source={source!r}", line, f"give the number of a machine, 1 to {n}")
     start = builder.call("broadcast", _tree(builder), f"a tree of fan-out {builder.memory}", line)
@@ -330,7 +334,11 @@ def _numbers(what: str, pattern: object, n: int, line: Location | None) -> list[
         raise DomainError(f"{what} was given the pattern {pattern!r}", line, "give a function of a machine's number")
     found: list[int] = []
     for machine in range(1, n + 1):
-        target: object = pattern(machine)
+        try:
+            target = plain(pattern(machine))
+        except Exception as error:
+            fact = f"{what} called its pattern with {machine} and it raised {type(error).__name__}: {error}"
+            raise DomainError(fact, line, "return a machine's number, or None") from error
         if target is not None and (isinstance(target, bool) or not isinstance(target, int)):
             raise DomainError(f"{what}'s pattern returned {target!r} for machine {machine}", line, "return a machine's number, or None")
         found.append(target if target is not None and 1 <= target <= n else 0)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from ..compiler.domain import Alphabet, Sizes, Symbol
+from ..compiler.domain import Alphabet, Sizes, Symbol, plain
 from ..compiler.errors import InputError, Location, ProgramError
 from ..compiler.graph import Graph
 from ..compiler.language import Program, Value
+from ..compiler.language.program import context_length, inputs_of, symbols_given
 from ..compiler.numerics import dtype_named
 from ..compiler.ops import Position, Table, Token
 from .trace import ProtocolBuilder, Trace
@@ -40,7 +40,7 @@ class Protocol(Program):
 
     def memory_at(self, length: int) -> int:
         """s for so many machines. Raises InputError where it is no positive integer."""
-        s = self.memory(length) if callable(self.memory) else self.memory
+        s = cast("int", plain(self.memory(length) if callable(self.memory) else self.memory))
         if isinstance(s, bool) or not isinstance(s, int) or s < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"protocol {self.name} has the memory {s!r}", hint="give the number of words a machine holds, at least 1")
         return s
@@ -50,20 +50,22 @@ class Protocol(Program):
         if self.words is None:
             return self.alphabet
         words = self.words(length) if callable(self.words) else self.words
+        if not isinstance(words, Mapping) or not all(isinstance(values, Iterable) for values in words.values()):  # pyright: ignore[reportUnnecessaryIsInstance]
+            fact = f"protocol {self.name} has the words {words!r}"
+            raise ProgramError(fact, _place(self.function), 'give a range for every input word, for example {"successor": range(9)}')
         names = [name for name in self.inputs if name not in GIVEN]
         if list(words) != names:
             fact = f"protocol {self.name} has the words {', '.join(words) or 'none'} and takes {', '.join(names) or 'none'}"
             raise ProgramError(fact, _place(self.function), "name a range for every input word, in the function's order")
-        columns = [list(values) for values in words.values()]
-        return tuple(columns[0]) if len(columns) == 1 else tuple(itertools.product(*columns))
+        columns = [[cast("Symbol | None", plain(value)) for value in values] for values in words.values()]
+        return tuple(cast("list[Symbol]", columns[0])) if len(columns) == 1 else tuple(itertools.product(*columns))
 
     def trace(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Trace:
         """The protocol written down for N = length machines: its graph, its calls, its rounds.
 
         Raises ProgramError, DomainError or CapacityError with the user's line; InputError for impossible sizes.
         """
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"the length is {length!r}", hint="give the number of machines, an integer of at least 1")
+        length = context_length(length)
         spec = self.symbols(length) if alphabet is None else alphabet
         if spec is None:
             raise InputError(f"protocol {self.name} was given no alphabet", hint="pass alphabet=, or words= where it is defined")
@@ -136,11 +138,10 @@ def protocol(
     """
 
     def make(f: Callable[..., object]) -> Protocol:
-        inputs = tuple(p.name for p in inspect.signature(f).parameters.values() if p.default is p.empty)
+        given, inputs = inputs_of("protocol", f)
         if not set(inputs) - set(GIVEN):
-            raise ProgramError(f"protocol {f.__name__} takes no input word", _place(f), "for example def ranks(me, successor)")
-        spec = alphabet if alphabet is None or isinstance(alphabet, int) else tuple(alphabet)
-        return Protocol(f, name or f.__name__, False, spec, inputs, memory, words)
+            raise ProgramError(f"protocol {given} takes no input word", _place(f), "for example def ranks(me, successor)")
+        return Protocol(f, name or given, False, symbols_given(alphabet), inputs, memory, words)
 
     return make
 

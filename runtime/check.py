@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from ..compiler.forms import Form, Ints
 from . import cases
 from .classes import classes
 from .interpreter import Column, interpret_graph, interpret_roots
-from .model import Model, Probe
+from .model import Model, Probe, require_model
 from .module import Attention
 from .tokens import decode_value, encode
 
@@ -98,11 +99,13 @@ def check(
     at the far end, near misses, repeated blocks; then `inputs`. Values are read from their places in the residual
     stream after the block that writes them. Raises InputError for impossible lengths or too many sequences.
     """
+    require_model("check()", model)
     vocabulary, limit = len(model.alphabet), model.length
-    chosen = sorted(set(lengths)) if lengths is not None else cases.default_lengths(limit)
-    if samples < 0 or any(not 1 <= n <= limit for n in chosen) or not chosen:
-        raise InputError(f"cannot check {samples} samples of lengths {chosen}", hint=f"lengths are 1..{limit}, samples at least 0")
-    if exhaustive is not None and not 0 <= exhaustive <= limit:
+    asked: object = cases.default_lengths(limit) if lengths is None else lengths
+    chosen = sorted({n for n in asked if isinstance(n, int) and 1 <= n <= limit}) if isinstance(asked, Sequence) else []
+    if not isinstance(samples, int) or samples < 0 or not chosen or set(chosen) != set(cast("Sequence[int]", asked)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"cannot check {samples!r} samples of lengths {asked!r}", hint=f"lengths are 1..{limit}, samples at least 0")
+    if exhaustive is not None and not (isinstance(exhaustive, int) and 0 <= exhaustive <= limit):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"exhaustive length {exhaustive} is not in 0..{limit}", hint="compile for a greater length")
     every = cases.auto_exhaustive(vocabulary, limit) if exhaustive is None else exhaustive
     count = cases.exhaustive_count(vocabulary, every)
@@ -113,6 +116,8 @@ def check(
         *cases.sampled(vocabulary, chosen, samples, random.Random(seed)),
         *(row for row in (encode(model.graph.sizes, tokens) for tokens in inputs) if row),
     ]
+    if not rows:
+        raise InputError("there is nothing to check", hint="ask for samples, for exhaustive lengths, or give inputs")
     report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}))
     done = 0
     for batch in _batches(rows):

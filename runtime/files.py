@@ -62,7 +62,7 @@ def appearing(directory: Path, ours: Callable[[Path], bool]) -> Iterator[Path]:
 
     Raises InputError if the name is taken by something else.
     """
-    directory = directory.absolute()
+    directory = directory.resolve()  # a link stays one, and what it points to is replaced
     if directory.exists() and not (directory.is_dir() and (not any(directory.iterdir()) or ours(directory))):
         raise InputError(f"{directory} exists and is not a headwork checkpoint", hint="choose another directory, or empty this one")
     try:

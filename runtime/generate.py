@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
-from .model import Model
-from .tokens import encode
+from .model import Model, require_model
+from .tokens import encode, in_order
 
 
 def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]:
@@ -16,15 +16,17 @@ def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]
     The whole text is read again at every step. Raises InputError for an empty prompt, an unknown symbol, steps below 0, and
     for a causal program's lack: one that is bidirectional, or whose answers are not one symbol.
     """
+    require_model("generate()", model)
+    prompt = in_order(prompt)
     if len(model.output_forms) > 1:
         raise InputError(f"{model.name} gives {model.graph.gives()}, and one symbol is needed to go on with", hint="use run()")
     if model.output_domain.kind != "token":
         raise InputError(f"{model.name} answers {model.output_domain}, which is no symbol to go on with", hint="use run()")
     if not model.graph.sizes.causal:
         raise InputError(f"{model.name} is bidirectional: its earlier answers change as the text grows", hint="compile it causal")
-    if steps < 0 or not len(prompt):
+    if not isinstance(steps, int) or steps < 0 or not prompt:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
-            f"cannot generate {steps} steps from {len(prompt)} tokens", hint="give at least one token, and steps of at least 0"
+            f"cannot generate {steps!r} steps from {len(prompt)} tokens", hint="give at least one token, and steps of at least 0"
         )
     ids = encode(model.graph.sizes, prompt)
     said: list[int] = []

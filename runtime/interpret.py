@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
+from ..compiler.language.program import require_program
 from .interpreter import interpret_graph
 from .outputs import read, require_capacity
-from .tokens import encode
+from .tokens import encode, in_order
 
 if TYPE_CHECKING:
     from .model import Model
@@ -33,10 +34,14 @@ def interpret(
     symbols that occur). Tuples where it returns a tuple. Raises InputError for unknown symbols, ProgramError and
     DomainError as building does, CapacityError where an inbox overflows unless `strict` is False.
     """
+    tokens = in_order(tokens)
     if isinstance(program, Program):
         graph = program.build(max(1, len(tokens) if length is None else length), _alphabet(program, tokens, alphabet))
     else:
-        graph = program if isinstance(program, Graph) else program.graph
+        found = program if isinstance(program, Graph) else getattr(program, "graph", None)
+        if not isinstance(found, Graph):
+            require_program("interpret()", program)
+        graph = cast("Graph", found)
     ids = encode(graph.sizes, tokens)
     values = interpret_graph(graph, ids)
     if graph.guard is not None and strict:

@@ -14,6 +14,7 @@ from ..compiler.errors import InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..compiler.language import Program
+from ..compiler.language.program import require_program
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.plan import Origin, Tally
@@ -23,7 +24,7 @@ from .cost import Cost, cost_of
 from .interpreter import Column
 from .module import AttentionShape, MlpShape, Shape, Transformer
 from .outputs import read, require_capacity
-from .tokens import encode
+from .tokens import encode, in_order
 
 if TYPE_CHECKING:
     from ..export.write import Exported
@@ -106,16 +107,19 @@ class Model:
     def run(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]], strict: bool = True) -> Output | list[Output]:
         """The program's result at every position, in the user's symbols; None is ⊥. Tuples where it returns a tuple.
 
-        Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is a
-        list whose items are all lists or tuples that are no symbols themselves. Raises InputError for unknown symbols
-        and for sequences too long; CapacityError where an inbox overflows, or with `strict=False` what the model says
-        then, right or not.
+        Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is an array of
+        two dimensions, or a list whose items are all lists, tuples or arrays that are no symbols themselves. Raises InputError
+        for unknown symbols and for sequences too long; CapacityError where an inbox overflows, or with `strict=False` what the
+        model says then, right or not.
         """
-        if isinstance(tokens, str):
-            raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
-        if len(tokens) and all(isinstance(t, (list, tuple)) and self.alphabet.id(t) is None for t in tokens):
-            return self._run([encode(self.graph.sizes, row) for row in tokens], strict)  # pyright: ignore[reportArgumentType]
-        return self._run([encode(self.graph.sizes, tokens)], strict)[0]
+        items = in_order(tokens)
+        if items and all(self._is_row(item) for item in items):
+            return self._run([encode(self.graph.sizes, row) for row in items], strict)  # pyright: ignore[reportArgumentType]
+        return self._run([encode(self.graph.sizes, items)], strict)[0]
+
+    def _is_row(self, item: object) -> bool:
+        """Whether an item of the input is a sequence of a batch: a list, a tuple or an array, and no symbol itself."""
+        return (isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) == 1) and self.alphabet.id(item) is None
 
     def _run(self, rows: list[list[int]], strict: bool) -> list[Output]:
         results: list[Output] = [[] for _ in rows]
@@ -209,7 +213,14 @@ def compile(
     `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
     inequality where it cannot be exact, InputError for impossible options.
     """
+    require_program("compile()", program)
     return model_of(lower(program.build(length, alphabet, dtype), dtype, code, heads))
+
+
+def require_model(what: str, model: object) -> None:
+    """Refuse what is not a model, where one is needed."""
+    if not isinstance(model, Model):
+        raise InputError(f"{what} was given {model!r}, which is not a model", hint="give what hw.compile() or hw.load() returns")
 
 
 def model_of(compiled: Compiled) -> Model:

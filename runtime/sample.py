@@ -15,9 +15,9 @@ from ..compiler.errors import InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from .classes import classes
-from .model import Model
+from .model import Model, require_model
 from .module import Transformer
-from .tokens import encode
+from .tokens import encode, in_order
 
 
 def sample(model: Model, prompt: Sequence[Symbol], steps: int, seed: int = 0) -> list[Symbol]:
@@ -27,11 +27,13 @@ def sample(model: Model, prompt: Sequence[Symbol], steps: int, seed: int = 0) ->
     are 0, or when it is N long. Raises InputError for a model that does not return a count for each symbol, in the order of
     its alphabet, for one that is bidirectional, an empty prompt, an unknown symbol, and steps below 0.
     """
-    _require_counts(model)
+    _require_counts("sample()", model)
+    prompt = in_order(prompt)
     if not model.graph.sizes.causal:
         raise InputError(f"{model.name} is bidirectional: its earlier answers change as the text grows", hint="compile it causal")
-    if steps < 0 or not len(prompt):
-        raise InputError(f"cannot draw {steps} symbols after {len(prompt)} tokens", hint="give at least one token, and steps of at least 0")
+    if not isinstance(steps, int) or steps < 0 or not prompt:  # pyright: ignore[reportUnnecessaryIsInstance]
+        hint = "give at least one token, and steps of at least 0"
+        raise InputError(f"cannot draw {steps!r} symbols after {len(prompt)} tokens", hint=hint)
     ids, rng = encode(model.graph.sizes, prompt), random.Random(seed)
     start = len(ids)
     while len(ids) < min(start + steps, model.length):
@@ -72,7 +74,7 @@ def log_counts(model: Model) -> LogCounts:
     It computes in the model's dtype, to within rounding; gradients do not pass. Where all counts are 0 every logit is -inf and
     softmax is not defined. Raises InputError for a model that does not return a count for each symbol.
     """
-    _require_counts(model)
+    _require_counts("log_counts()", model)
     return LogCounts(model.module, model.output_forms)
 
 
@@ -83,7 +85,8 @@ def is_distribution(graph: Graph) -> bool:
     return counts and not graph.single and graph.guard is None and len(domains) == len(graph.sizes.alphabet)
 
 
-def _require_counts(model: Model) -> None:
+def _require_counts(what: str, model: Model) -> None:
+    require_model(what, model)
     if not is_distribution(model.graph):
         size = len(model.alphabet)
         found = f"{model.graph.nodes[model.graph.outputs[0]].domain}" if len(model.output_forms) == 1 else model.graph.gives()

@@ -21,7 +21,7 @@ from ..compiler.schedule import Schedule
 from ..compiler.weights import Matrix, MlpWeights, Weights
 from .classes import classes
 from .interpreter import Column, interpret_roots
-from .model import Model
+from .model import Model, require_model
 from .tokens import encode
 
 
@@ -39,6 +39,7 @@ class Diagnosis:
 
 def diagnose(model: Model, tokens: Sequence[Symbol]) -> Diagnosis:
     """Run every stage on one sequence. Raises InputError for a loaded checkpoint, which does not keep its stages."""
+    require_model("diagnose()", model)
     if model.compiled is None:
         raise InputError("a checkpoint keeps no stages to run", hint="compile the program and diagnose that model")
     ids = encode(model.graph.sizes, tokens)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
+from typing import cast
 
 from ..compiler.domain import Domain, Sizes, Symbol
 from ..compiler.errors import InputError
 
 
-def encode(sizes: Sizes, tokens: Sequence[Symbol]) -> list[int]:
-    """Symbols to token ids. Raises InputError for an unknown symbol (with its place) and for too long a sequence."""
+def in_order(tokens: object) -> list[Symbol]:
+    """The items of a sequence, an array's as Python has them. Raises InputError for what has no items, or no order of them."""
     if isinstance(tokens, str):
         raise InputError("the input is one string", hint="pass a list of symbols, for example text.split() or list(text)")
+    tolist = getattr(tokens, "tolist", None)  # of NumPy and of torch
+    items: object = tolist() if callable(tolist) else tokens
+    if isinstance(items, (Mapping, Set)) or not (isinstance(items, Iterable) and isinstance(items, Sized)):
+        raise InputError(f"the input is {tokens!r}, which is no sequence of symbols", hint="pass a list of symbols")
+    return list(cast("Iterable[Symbol]", items))
+
+
+def encode(sizes: Sizes, tokens: Sequence[Symbol]) -> list[int]:
+    """Symbols to token ids. Raises InputError for an unknown symbol (with its place) and for too long a sequence."""
+    tokens = in_order(tokens)
     if len(tokens) > sizes.length:
         raise InputError(
             f"the sequence has {len(tokens):,} tokens, more than the length {sizes.length:,}", hint="compile for a greater length"

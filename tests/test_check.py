@@ -108,7 +108,9 @@ def test_bad_requests_are_refused() -> None:
 
 def test_nothing_compared_is_not_ok() -> None:
     model = hw.compile(programs.get("induction"), length=3, alphabet=3)
-    assert not hw.check(model, samples=0, exhaustive=0).ok
+    assert not hw.Report(model.name, model.dtype).ok
+    with pytest.raises(hw.InputError, match="there is nothing to check"):
+        hw.check(model, samples=0, exhaustive=0)
 
 
 def test_cases_have_the_shapes_they_claim() -> None:

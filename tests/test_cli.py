@@ -152,6 +152,50 @@ def test_words_are_read_as_the_alphabet_writes_them(tmp_path: Path) -> None:
     assert fine("run", "previous", "--input", "-", stdin="9000000001 5 -3") == "⊥ 9000000001 5\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        (b"\xef\xbb\xbf1 2 1", "⊥ 1 2"),  # a byte order mark is no part of the first word
+        (b"01 1", "⊥ 01"),  # what is no integer as Python writes it is a word, and printed as it stands
+        ("٣ 1".encode(), "⊥ ٣"),
+        (b"9" * 5_000 + b" 1", "⊥ " + "9" * 5_000),
+    ],
+    ids=["byte order mark", "leading zero", "other digits", "long word"],
+)
+def test_odd_words(given: bytes, answer: str, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_bytes(given)
+    assert fine("run", "previous", "--input", tmp_path / "tokens") == answer + "\n"
+
+
+@pytest.mark.parametrize("option", ["--input", "--alphabet"])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (b"[" * 100_000, "is not JSON"),
+        (b"[" + b"9" * 5_000 + b"]", "is not JSON"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+    ],
+    ids=["deep", "long number", "not UTF-8"],
+)
+def test_damaged_files_of_symbols(given: bytes, says: str, option: str, tmp_path: Path) -> None:
+    (tmp_path / "symbols").write_bytes(given)
+    rest = ("--input", tmp_path / "symbols") if option == "--input" else ("--alphabet", f"@{tmp_path / 'symbols'}", "--input", "-")
+    assert says in refused("run", "previous", *rest, stdin="a")
+
+
+def test_a_word_that_two_symbols_are_written_as(tmp_path: Path) -> None:
+    (tmp_path / "symbols.json").write_text('[1, "1", "a"]', encoding="utf-8")
+    fine("compile", "previous", "--length", "4", "--alphabet", f"@{tmp_path / 'symbols.json'}", "--out", tmp_path / "model")
+    assert "the word 1 stands for 2 symbols, 1 and '1'" in refused("run", tmp_path / "model", "--input", "-", stdin="a 1")
+    assert fine("run", tmp_path / "model", "--input", "-", stdin="a a") == "⊥ a\n"
+    assert json.loads(fine("run", tmp_path / "model", "--input", "-", stdin='["1", 1]')) == [None, "1"]
+
+
+def test_sizes_beyond_any_memory() -> None:
+    assert "the length is 1000000000000" in refused("check", "previous", "--length", "1000000000000")
+    assert "the alphabet size is 99,999,999,999" in refused("check", "previous", "--alphabet", "99999999999")
+
+
 @pytest.mark.parametrize("spec", ["b,a", "@symbols.json"])
 def test_alphabets_by_list_and_by_file(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

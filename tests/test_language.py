@@ -119,7 +119,6 @@ MEANINGS = [
     *[meaning for sign, f in COMPARISONS.items() for meaning in comparisons(sign, f)],
     Meaning("bool == bool", lambda token, position: (token == 0) == (position == 1), lambda t, i: (t[i - 1] == 0) == (i == 1)),
     Meaning("bool != True", lambda token: (token == 0) != True, lambda t, i: t[i - 1] != 0),  # noqa: E712
-    Meaning("x == None", lambda token: token == None, lambda t, i: None),  # noqa: E711 a comparison with ⊥ is ⊥
     # logic
     Meaning("a & b", lambda token, position: (token > 0) & (position > 2), lambda t, i: t[i - 1] > 0 and i > 2),
     Meaning("a | b", lambda token, position: (token > 1) | (position > 2), lambda t, i: t[i - 1] > 1 or i > 2),

@@ -10,6 +10,7 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
+from ..compiler.language.program import require_program
 from ..compiler.pipeline import lower
 from ..mpc import Protocol
 from ..runtime.cost import Cost
@@ -121,6 +122,8 @@ def _measured(
     if isinstance(subject, Model):
         _refuse(options, (), f"the model {subject.name}", "it was settled when the program was compiled")
         return of_model(subject), subject.graph
+    if not isinstance(subject, Cost):
+        require_program("bounds()", subject)
     if length is None:
         raise InputError("no length is given", hint="pass length=, the longest sequence")
     if isinstance(subject, Cost):

@@ -14,6 +14,7 @@ from ..certificate.exact import Refused
 from ..compiler.domain import Symbol
 from ..compiler.errors import ExactnessError, InputError
 from ..compiler.language import Program
+from ..compiler.language.program import require_program
 from ..compiler.layout import layout
 from ..compiler.numerics import DTYPES, dtype_named
 from ..compiler.planner import plan
@@ -131,6 +132,7 @@ def frontier(
 
     What cannot be exact, or is wider than 2,048, is listed with its reason. Raises what building the program raises.
     """
+    require_program("frontier()", program)
     graph = optimise(program.build(length, alphabet))
     top = max(length, len(graph.sizes.alphabet))
     codes = ["scalar", *(f"digits:{r}" for r in range(2, max(3, top.bit_length() - 1))), "binary", "onehot"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
@@ -12,6 +13,7 @@ from ..ops import Affine, Const, Divide, Equal, Exists, Extreme, Position, Total
 from ..tally import block, largest_value
 from .conditions import Compare, Term
 from .functions import choose, maximum
+from .symbolic import Symbolic
 from .value import Value, value_of
 
 MAX_MODE = 256  # values that are counted one by one: each takes a cell
@@ -92,8 +94,8 @@ def _present(builder: Builder, value: Value) -> int:
     return builder.add(Where(), (there, one, zero), "present")
 
 
-@dataclass(frozen=True, slots=True)
-class Mean:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Mean(Symbolic):
     """An exact fraction at every position: numerator / denominator; ⊥ where the denominator is 0.
 
     Compare it with an integer or a Fraction p/q: numerator·q against denominator·p, in integers.
@@ -101,6 +103,16 @@ class Mean:
 
     numerator: Value
     denominator: Value
+    called: ClassVar[str] = "a mean"
+    instead: ClassVar[str] = "compare it with an integer or a fractions.Fraction; .numerator and .denominator are values"
+    __hash__ = Symbolic.__hash__
+
+    def __eq__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
+        a, b, there = self._sides("==", other)
+        return choose(there, a == b, None, "==", caller())
+
+    def __ne__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ~(self == other)
 
     def __ge__(self, other: int | Fraction) -> Value:
         a, b, there = self._sides(">=", other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from ..domain import Alphabet, Kind
+from ..domain import Alphabet, Kind, plain
 from ..errors import DomainError, Location, caller
 from ..ops import Const, Extreme, Table, Token, Where
 from .value import Value, boolean, lift, number, require_value, same_kind, spaces, value_of
@@ -53,7 +53,7 @@ def table(f: Callable[..., object], *values: Value) -> Value:
     results: list[object] = []
     for point in itertools.product(*map(spaces, values)):
         try:
-            results.append(f(*point))
+            results.append(plain(f(*point)))
         except Exception as error:
             called = ", ".join(map(repr, point))
             raise DomainError(
@@ -99,6 +99,7 @@ def choose(condition: Value, x: object, y: object, what: str, line: Location | N
     boolean(what, condition, line)
     like = x if isinstance(x, Value) else y if isinstance(y, Value) else None
     if like is None:
+        x, y = plain(x), plain(y)
         literal = x if x is not None else y
         alphabet = condition.builder.sizes.alphabet
         literals = [v for v in (x, y) if v is not None]

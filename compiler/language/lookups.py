@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, cast
 
+from ..domain import plain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
 from ..ops import Const, Fetch, Pick, Position
 from .functions import choose, maximum
+from .symbolic import Symbolic
 from .value import Value, require_value, value_of
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Hit(Symbolic):
     """The position that a pick chose, or none: the winner among the lookups' own choices.
 
     `only`, where given, is the condition under which there is a hit at all.
@@ -23,6 +26,8 @@ class Hit:
     pick: Pick
     rank: int | None = None
     only: Value | None = None
+    called: ClassVar[str] = "a hit"
+    instead: ClassVar[str] = "read it: hit.position, hit.found or hit.fetch(x)"
 
     @property
     def position(self) -> Value:
@@ -91,7 +96,9 @@ def previous(value: Value, by: int = 1) -> Value:
     """
     line = caller()
     require_value("previous()", value, None, line)
+    by = cast("int", plain(by))
     if not isinstance(by, int) or isinstance(by, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DomainError(f"previous() steps by {by!r}, not by an integer", line, "give an integer, or use value.at(position)")
+    n = value.builder.sizes.length
     here = Value(value.builder, value.builder.add(Position(), [], "position"))
-    return value.at(here - by) if by else value
+    return value.at(here - max(-n, min(by, n))) if by else value  # N places back there is none already

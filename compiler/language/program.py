@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast, overload
 
-from ..domain import Alphabet, Sizes, Symbol
-from ..errors import InputError, Location, ProgramError
+from ..domain import MOST, Alphabet, Sizes, Symbol, plain
+from ..errors import DomainError, InputError, Location, ProgramError
 from ..graph import Builder, Graph
 from ..numerics import dtype_named
 from ..ops import Position, Token
@@ -46,9 +46,7 @@ class Program:
         spec = self.alphabet if alphabet is None else alphabet
         if spec is None:
             raise InputError(f"program {self.name} was given no alphabet", hint="pass alphabet=, a size or a list of symbols")
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"the length is {length!r}", hint="give an integer of at least 1")
-        builder = Builder(self.name, Sizes(length, Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
+        builder = Builder(self.name, Sizes(context_length(length), Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
         given = {"token": Token(), "position": Position()}
         arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
         result = self.function(**arguments)
@@ -65,11 +63,15 @@ class Program:
             hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
             hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
             hints[Mean] = "a Mean is a pair of values: return mean.numerator, mean.denominator, or compare it"
-            hint = hints.get(type(value), "return a value, or a tuple of values")
+            hint = hints.get(type(value), "call it, with ()" if callable(value) else "return a value, or a tuple of values")
             inside = "" if value is result else " in a tuple"
             raise ProgramError(f"program {self.name} returned {value!r}{inside}", _place(self.function), hint)
         if value.builder is not builder:
             raise ProgramError(f"program {self.name} mixes values of two programs", _place(self.function), "return a value built here")
+        classes = value.domain.hi + 1 - min(0, value.domain.lo - 1)
+        if classes > MOST:
+            fact = f"program {self.name} returns {value.domain}: a class for each is {classes:,}, more than {MOST:,}"
+            raise DomainError(fact, _place(self.function), "return smaller numbers, or comparisons with them")
         return value
 
     def bidirectional(self) -> Program:
@@ -101,17 +103,54 @@ def program(
     """
 
     def make(f: Callable[..., Returned]) -> Program:
-        given = getattr(f, "__name__", "program")
-        inputs = tuple(p.name for p in inspect.signature(f).parameters.values() if p.default is p.empty)
+        given, inputs = inputs_of("program", f)
         for unknown in [i for i in inputs if i not in ("token", "position")]:
             raise ProgramError(f"program {given} asks for an input {unknown!r}", _place(f), "inputs are token and position")
-        spec = alphabet if alphabet is None or isinstance(alphabet, int) else tuple(alphabet)
-        return Program(f, name or given, causal, spec, inputs)
+        return Program(f, name or given, causal, symbols_given(alphabet), inputs)
 
+    if not isinstance(causal, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ProgramError(f"causal={causal!r} is neither True nor False", hint="causal=False lets every position see every other")
     return make if function is None else make(function)
 
 
-def _place(function: Callable[..., object]) -> Location | None:
+def inputs_of(what: str, function: object) -> tuple[str, tuple[str, ...]]:
+    """A function's name, and its parameters without a default, which it is given by name. Raises ProgramError where it has none to give."""
+    if not callable(function):
+        raise ProgramError(f"a {what} is made of a function, not of {function!r}", hint=f"write @hw.{what} above a function")
+    name = getattr(function, "__name__", what)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some that are written in C do not say
+        raise ProgramError(f"{what} {name} does not say what it takes", hint="wrap it in a function of your own") from None
+    for p in parameters:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
+            raise ProgramError(f"{what} {name} has the parameter {p}, not one to be given by name", _place(function), "name each input")
+    return name, tuple(p.name for p in parameters if p.default is p.empty)
+
+
+def symbols_given(alphabet: int | Iterable[Symbol] | None) -> int | tuple[Symbol, ...] | None:
+    """An alphabet as a program keeps it. Raises InputError where its symbols have no order."""
+    if isinstance(alphabet, (set, frozenset)):
+        raise InputError(f"the alphabet is {alphabet!r}, which has no order", hint="give a list, for example sorted(...)")
+    return tuple(alphabet) if isinstance(alphabet, Iterable) else cast("int | None", plain(alphabet))
+
+
+def context_length(length: object) -> int:
+    """A length as given. Raises InputError where it is none."""
+    n = plain(length)
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+        raise InputError(f"the length is {length!r}", hint=f"give an integer of at least 1, and at most {MOST:,}")
+    return n
+
+
+def require_program(what: str, program: object) -> None:
+    """Refuse what is not a program, where one is needed."""
+    if not isinstance(program, Program):
+        hint = "write @hw.program above the function" if callable(program) else "give what @hw.program makes of a function"
+        raise ProgramError(f"{what} was given {program!r}, which is not a program", hint=hint)
+
+
+def _place(function: object) -> Location | None:
     """Where a function was written, if it says so."""
     code = getattr(function, "__code__", None)
     return Location(code.co_filename, code.co_firstlineno) if code else None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..domain import Alphabet, Domain, plain
 from ..errors import DomainError, Location, caller
 from ..ops import Position
 from .functions import MAX_TABLE, choose, table
@@ -39,6 +40,15 @@ def scan(op: Callable[..., object], value: Value, heads: int = 1) -> Value:
     return joined
 
 
+def _index(result: object, domain: Domain, alphabet: Alphabet) -> int | None:
+    """The place of a result in a domain, None where it lies outside."""
+    if domain.kind == "token":
+        number = alphabet.id(result)
+    else:
+        number = result if isinstance(result, int) and isinstance(result, bool) == (domain.kind == "bool") else None
+    return int(number) - domain.lo if number is not None and domain.lo <= number <= domain.hi else None
+
+
 def _require_associative(op: Callable[..., object], value: Value, line: Location | None) -> None:
     """Every triple, on the table of the operation."""
     points = spaces(value)
@@ -46,19 +56,20 @@ def _require_associative(op: Callable[..., object], value: Value, line: Location
     if v * v > MAX_TABLE:
         fact = f"scan() would call its operation {v * v:,} times ({v:,} x {v:,}), more than {MAX_TABLE:,}"
         raise DomainError(fact, line, "use a value of fewer possibilities")
-    number = {point: index for index, point in enumerate(points)}
+    alphabet, domain = value.builder.sizes.alphabet, value.domain
     found = np.zeros((v, v), np.int64)
     for i, a in enumerate(points):
         for j, b in enumerate(points):
             try:
-                result = op(a, b)
+                result = plain(op(a, b))
             except Exception as error:
                 fact = f"scan() called its operation with ({a!r}, {b!r}) and it raised {type(error).__name__}: {error}"
                 raise DomainError(fact, line, "return a value of the domain for every pair") from error
-            if result not in number or isinstance(result, bool) != isinstance(a, bool):
+            index = _index(result, domain, alphabet)
+            if index is None:
                 fact = f"scan()'s operation returned {result!r} for ({a!r}, {b!r}), which is not {value.domain}"
                 raise DomainError(fact, line, "return a value of the same domain")
-            found[i, j] = number[result]
+            found[i, j] = index
     for i in range(v):  # (a op b) op c against a op (b op c), for all b and c at once
         wrong = np.argwhere(found[found[i]] != found[i][found])
         if len(wrong):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
-from ..domain import Domain
+from ..domain import Domain, plain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
 from ..ops import Const, Lookup, Pick, Relation, Table
@@ -15,18 +15,21 @@ from .aggregate import Mean, added_up, counted_by_value, most_frequent
 from .conditions import RELATION_WIDTH, Both, Compare, Condition, Either, Nodes, Term
 from .functions import MAX_TABLE, choose, maximum, minimum
 from .lookups import Hit
+from .symbolic import Symbolic
 from .value import Value, boolean, lift, number, numeric, require_value, same_kind, spaces, value_of
 
 MAX_HEADS = 128
 RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Selector(Symbolic):
     """The positions t that this position's query selects. Combine selectors with & | ~; pick one, or aggregate them all."""
 
     builder: Builder
     condition: Condition
+    called: ClassVar[str] = "a selector"
+    instead: ClassVar[str] = "combine selectors with & | ~; .any(), .count() and .latest().position are values"
 
     # --- combining -------------------------------------------------------------------------------------
 
@@ -39,9 +42,6 @@ class Selector:
     def __invert__(self) -> Selector:
         """The visible positions that are not selected, those where a value is ⊥ included."""
         return Selector(self.builder, self.condition.complement())
-
-    def __bool__(self) -> bool:
-        raise DomainError("a selector has no truth of its own", caller(), "use & | ~ instead of and, or, not; .any() is a value")
 
     def _other(self, what: str, other: object) -> Condition:
         if not isinstance(other, Selector):
@@ -267,12 +267,16 @@ def visible(like: Value, before: bool = False, within: int | None = None) -> Sel
 
 def _limited(builder: Builder, condition: Condition, before: bool, within: int | None, line: Location | None) -> Selector:
     nodes = Nodes(builder)
+    if not isinstance(before, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DomainError(f"before={before!r} is neither True nor False", line, "within=w keeps the last w positions")
     if before:
         condition = Both(condition, nodes.earlier())
     if within is not None:
+        within = cast("int", plain(within))
         if not isinstance(within, int) or isinstance(within, bool) or within < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DomainError(f"within={within!r} is no number of positions", line, "give an integer of at least 1")
         n = builder.sizes.length
+        within = min(within, n)  # which keeps all
         ways = [f"a head for each of {within:,} places", f"a head for each of {n.bit_length()} bits of the position"]
         by_bits = within > n.bit_length()
         builder.note(f"within={within} by {ways[by_bits]} (instead of {ways[not by_bits]})", line)
@@ -324,7 +328,7 @@ def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: 
     held: list[int] = []
     for point in itertools.product(spaces(q), spaces(k)):
         try:
-            result = f(*point)
+            result = plain(f(*point))
         except Exception as error:
             called = ", ".join(map(repr, point))
             fact = f"select() called its relation with ({called}) and it raised {type(error).__name__}: {error}"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import ClassVar, cast
 
-from ..domain import Domain, Kind
+from ..domain import Domain, Kind, plain
 from ..errors import DomainError, Location, ProgramError, caller
 from ..graph import Builder
 from ..ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position
+from .symbolic import Symbolic
 
+LARGEST = 2**53
 _ASSIGNED = re.compile(r"^(\w+)\s*=[^=]")
 
 
-class Value:
+class Value(Symbolic):
     """A value at every position: a finite domain, or ⊥. Operators act at each position; ⊥ in gives ⊥ out."""
 
     __slots__ = ("builder", "index")
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+    __hash__ = Symbolic.__hash__
+    called: ClassVar[str] = "a value"
 
     def __init__(self, builder: Builder, index: int) -> None:
         self.builder, self.index = builder, index
@@ -27,13 +31,6 @@ class Value:
     def domain(self) -> Domain:
         """The domain, as inferred."""
         return self.builder.nodes[self.index].domain
-
-    def __bool__(self) -> bool:
-        raise ProgramError(
-            "a value has no truth of its own while the program is built: it differs by position",
-            caller(),
-            "use hw.where(condition, x, y), and & | ~ instead of and, or, not",
-        )
 
     def __repr__(self) -> str:
         return f"<{self.builder.nodes[self.index].name}: {self.domain}>"
@@ -51,7 +48,10 @@ class Value:
         line = caller()
         require_value("at()", position, self.builder, line)
         if position.domain.kind != "position":
-            raise DomainError(f"at() reads at {position.domain}, not at a position", line, "use match(...).fetch(value) to find by content")
+            hint = "match(number, position).latest().fetch(value) reads at a number" if numeric(position) else ""
+            raise DomainError(
+                f"at() reads at {position.domain}, not at a position", line, hint or "use match(...).fetch(value) to find by content"
+            )
         n = self.builder.sizes.length
         index = position.index
         if position.domain.lo < 1 or position.domain.hi > n:
@@ -76,7 +76,7 @@ class Value:
         return _sum("-", (self, other), (-1, 1))
 
     def __mul__(self, factor: int) -> Value:
-        line = caller()
+        line, factor = caller(), cast("int", plain(factor))
         if not isinstance(factor, int) or isinstance(factor, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DomainError("* scales by an integer constant only", line, "use hw.table(lambda x, y: x * y, x, y) for a product")
         number("*", self, line)
@@ -89,7 +89,7 @@ class Value:
 
     def __floordiv__(self, divisor: int) -> Value:
         line = caller()
-        _divisor("//", divisor, line)
+        divisor = _divisor("//", divisor, line)
         number("//", self, line)
         if divisor == 1:
             return value_of(self.builder, Affine("int", (1,), 0), [self.index], line)
@@ -102,7 +102,7 @@ class Value:
 
     def __mod__(self, divisor: int) -> Value:
         line = caller()
-        _divisor("%", divisor, line)
+        divisor = _divisor("%", divisor, line)
         number("%", self, line)
         if divisor == 1:
             return value_of(self.builder, Affine("int", (0,), 0), [self.index], line)
@@ -165,7 +165,15 @@ class Value:
 
 def value_of(builder: Builder, op: Op, args: Sequence[int], line: Location | None) -> Value:
     assigned = _ASSIGNED.match(line.source) if line else None
-    return Value(builder, builder.add(op, args, assigned.group(1) if assigned else op.name, line))
+    found = Value(builder, builder.add(op, args, assigned.group(1) if assigned else op.name, line))
+    return _within_reach(op.name, found, line)
+
+
+def _within_reach(what: str, value: Value, line: Location | None) -> Value:
+    """Refuse what no arithmetic holds, before anything is computed with it."""
+    if max(abs(value.domain.lo), abs(value.domain.hi)) > LARGEST:
+        raise DomainError(f"{what} is {value.domain}, beyond 2^53, where float64 has no longer every integer", line, "use smaller numbers")
+    return value
 
 
 def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
@@ -173,7 +181,7 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
     if isinstance(x, Value):
         require_value(what, x, like.builder, line)
         return x
-    kind = like.domain.kind
+    x, kind = plain(x), like.domain.kind
     if x is None:
         op = Const(kind, None)
     elif isinstance(x, bool) and kind == "bool":
@@ -181,14 +189,14 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
     elif kind == "token":
         alphabet = like.builder.sizes.alphabet
         index = alphabet.id(x)
-        if index is None and not (alphabet.numeric and isinstance(x, int)):
+        if index is None and not (alphabet.numeric and isinstance(x, int) and not isinstance(x, bool)):
             raise DomainError(f"{what} uses {x!r}, which is not in the alphabet of {len(alphabet)} symbols", line, "add it to alphabet=")
         op = Const("token", index) if index is not None else Const("int", int(str(x)))
     elif isinstance(x, int) and not isinstance(x, bool):
         op = Const("int", x)
     else:
         raise DomainError(f"{what} combines {like.domain} with {x!r}", line, "give a literal of the same kind")
-    return Value(like.builder, like.builder.add(op, [], "⊥" if x is None else str(x), line))
+    return _within_reach(f"{what}: the number", Value(like.builder, like.builder.add(op, [], "⊥" if x is None else str(x), line)), line)
 
 
 def require_value(what: str, x: object, builder: Builder | None, line: Location | None) -> None:
@@ -222,9 +230,11 @@ def same_kind(what: str, a: Value, b: Value, line: Location | None) -> None:
     raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "both sides must be of one kind")
 
 
-def _divisor(what: str, divisor: object, line: Location | None) -> None:
+def _divisor(what: str, divisor: object, line: Location | None) -> int:
+    divisor = plain(divisor)
     if not isinstance(divisor, int) or isinstance(divisor, bool) or divisor < 1:
         raise DomainError(f"{what} divides by {divisor!r}", line, "divide by an integer constant of at least 1")
+    return divisor
 
 
 def _first_level(domain: Domain, divisor: int) -> int:
@@ -257,6 +267,8 @@ def spaces(value: Value) -> list[object]:
 
 def _pair(what: str, a: Value, other: object) -> tuple[Value, Value, Location | None]:
     line = caller()
+    if other is None:
+        raise DomainError(f"{what} compares with None, which is ⊥, and would be ⊥ everywhere", line, "use x.exists, or ~x.exists")
     b = lift(other, a, what, line)
     same_kind(what, a, b, line)
     return a, b, line
@@ -264,7 +276,7 @@ def _pair(what: str, a: Value, other: object) -> tuple[Value, Value, Location | 
 
 def _sum(what: str, operands: tuple[Value, Value | int], coefficients: tuple[int, int]) -> Value:
     line = caller()
-    a, other = operands
+    a, other = operands[0], cast("Value | int", plain(operands[1]))
     number(what, a, line)
     if isinstance(other, int) and not isinstance(other, bool):
         kind: Kind = "position" if a.domain.kind == "position" and coefficients[0] == 1 else "int"

@@ -74,9 +74,7 @@ class Table(Local):
     def lower(self, args: Sequence[Operand], out: Form, gadgets: Gadgets) -> Lin | list[Unit]:
         # Entry j fires on its own input only: relu(1 - Σ (z_i - j_i)²) is 1 there and 0 at every other integer point.
         # The squares z_i² are read from the stream, so the argument of relu is linear in what is there.
-        squares = Lin()
-        for arg in args:
-            squares = squares + arg.square()
+        squares = [(cell, -k) for arg in args for cell, k in arg.square().terms]
         units: list[Unit] = []
         for index, entry in zip(itertools.product(*(range(n) for n in self.shape)), self.entries, strict=True):
             if entry is None:
@@ -84,8 +82,7 @@ class Table(Local):
             codes = [i + start - a.form.off for i, start, a in zip(index, self.starts, args, strict=True)]
             if any(not 1 <= z <= a.form.top for z, a in zip(codes, args, strict=True)):
                 continue  # outside what the argument can be
-            pre = ONE * (1 - sum(z * z for z in codes)) - squares
-            for z, arg in zip(codes, args, strict=True):
-                pre = pre + arg.z * (2 * z)
-            units.append(Unit(pre, (entry - out.off,), peak=1))
+            products = [(cell, 2 * z * k) for z, arg in zip(codes, args, strict=True) for cell, k in arg.z.terms]
+            constant = [(cell, k * (1 - sum(z * z for z in codes))) for cell, k in ONE.terms]
+            units.append(Unit(Lin.of((*constant, *squares, *products)), (entry - out.off,), peak=1))
         return units
