@@ -42,6 +42,7 @@ def _check_form(form: Form, what: str, width: int | None) -> None:
     """A form whose codes are numbers below 2**53, of the width that is claimed."""
     small = abs(form.off) <= LARGEST and 1 <= form.top <= LARGEST
     small = small and 1 <= form.parts <= {"floor": LARGEST, "log": LOG_BITS}.get(form.kind, MAX_PARTS)
+    small = small and (form.radix == 0 or (form.kind == "digits" and form.parts == 2 and 2 <= form.radix <= form.top))
     if not small or form.kind not in KINDS:
         raise Refused(f"{what} is in a form that is none: {form.kind}, off {form.off}, top {form.top}, parts {form.parts}")
     if width is None:

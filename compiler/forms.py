@@ -36,16 +36,22 @@ LOG_BITS = 24  # of a log: with more, rounding 2**k·ln v would depend on the la
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r (of log the bits k)."""
+    """How values are written: kind, the shift `off`, the largest shifted value `top`, and the digits r (of log the bits k).
+
+    Digits have the least base that does, or `radix`: few high digits are a short staircase.
+    """
 
     kind: Literal["digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log"]
     off: int
     top: int
     parts: int = 1
+    radix: int = 0
 
     @property
     def base(self) -> int:
-        """The least base b in which `top` has at most `parts` digits: b**parts > top."""
+        """The base b of the digits; without a radix the least in which `top` has at most `parts` of them: b**parts > top."""
+        if self.radix:
+            return self.radix
         b = max(2, int(self.top ** (1 / self.parts)) - 1)
         while b**self.parts <= self.top:
             b += 1
@@ -100,7 +106,7 @@ class Form:
                 return ((0, int(self.encode(np.array([self.top]))[0, 0])), (0, 1))
 
     def _digits(self) -> Form:
-        return Form("digits", self.off, self.top, self.parts)
+        return Form("digits", self.off, self.top, self.parts, self.radix)
 
     def encode(self, z: Ints) -> Ints:
         """Codes of shifted values. Shapes: z (n,) -> (n, width). Values outside 1..top become ⊥, the zero vector."""
@@ -127,7 +133,7 @@ class Form:
 
     def also(self, kind: Literal["norm", "flag"]) -> Form:
         """The form that accompanies this one: the sum of squared digits, or presence."""
-        return Form(kind, self.off, self.top, self.parts if kind == "norm" else 1)
+        return Form(kind, self.off, self.top, *((self.parts, self.radix) if kind == "norm" else ()))
 
     def code(self, value: int | None) -> tuple[int, ...]:
         """The code of one value (None is ⊥)."""

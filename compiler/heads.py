@@ -29,7 +29,7 @@ Where query and key may both be ⊥, digits would let ⊥ match ⊥ (both are 0)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -270,8 +270,13 @@ def log_form(domain: Domain, bits: int) -> Form:
 
 
 def output_forms(domain: Domain) -> Iterator[Form]:
-    """Forms the output may be read in, narrowest first."""
-    off = offset(domain)
+    """Forms the output may be read in, narrowest first; two digits also in greater bases, for sums too long for even staircases.
+
+    There is a class for each number up to the greatest, or from the least on where that is far from 1.
+    """
+    off = offset(domain) if domain.lo <= 1 + domain.size else domain.lo - 1
     top = max(1, domain.hi - off)
     for parts in range(1, top.bit_length() + 1):
-        yield Form("digits", off, top, parts)
+        yield (form := Form("digits", off, top, parts))
+        if parts == 2:
+            yield from (replace(form, radix=1 << bits) for bits in range(form.base.bit_length(), top.bit_length()))

@@ -23,7 +23,8 @@ class Dtype:
     Totals have a finer grid: a match scores one step of `tally` nats below BOS, a mismatch at least `rivals` steps, where
     exp is zero. N·exp(-tally) < 2**-t must hold for any length N: exp(-32) is 2**-46, exp(-64) is 2**-92.
 
-    A target whose norm adds to what is read may keep bits back from the sums that read the stream: `kept_back` of them.
+    A target whose norm adds to what is read may keep bits back from the sums that read the stream: `kept_back` of them. One whose
+    users convert logits to fewer bits before they compare them says so by `logit_bits`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Dtype:
     tally: int
     rivals: int
     kept_back: int = 0
+    logit_bits: int = 0
 
     @property
     def limit(self) -> int:
@@ -45,6 +47,13 @@ class Dtype:
         if not self.kept_back:
             return self
         return replace(self, name=f"{self.name} less {self.kept_back} bits", mantissa=self.mantissa - self.kept_back, kept_back=0)
+
+    @property
+    def unembedding(self) -> Dtype:
+        """What is left for logits."""
+        if not 0 < self.logit_bits < self.reading.mantissa:
+            return self.reading
+        return replace(self, name=f"the {self.logit_bits} bits that logits have", mantissa=self.logit_bits, kept_back=0, logit_bits=0)
 
 
 DTYPES = {

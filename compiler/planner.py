@@ -238,14 +238,20 @@ class _Planner:
             stairs = [moved]
             for d in range(1, form.parts):
                 steps = form.base**d
+                self._staircase(f"value {node.name}//{steps}", form.top, steps)
                 units = piecewise(moved, ONE, np.arange(form.top + 1)[:, None] // steps)
                 stairs.append(self._add(index, Form("floor", form.off, form.top, steps), Compute(units), f"{node.name}//{steps}")[0])
             return tuple(a - b * form.base for a, b in zip(stairs, [*stairs[1:], Lin()], strict=True))
         if form.kind == "norm" and form.parts > 1:
-            digits = self.read(index, Form("digits", form.off, form.top, form.parts))
+            digits = self.read(index, Form("digits", form.off, form.top, form.parts, form.radix))
             base = np.arange(form.base)[:, None]
             return self._computed(index, form, [unit for digit in digits for unit in piecewise(digit, ONE, base * base)])
         return self._computed(index, form, piecewise(moved, ONE, form.encode(np.arange(form.top + 1))))
+
+    def _staircase(self, what: str, top: int, width: int) -> None:
+        """Refuse a staircase whose units would add up to too much: two at each step, of up to top + 1 - step and one less."""
+        n = top // width
+        Exactness(what, "Σ |weight|·max activation", n * (2 * top + 1) - width * n * (n + 1)).require(self.dtype)
 
     def _operand(self, index: int) -> Operand:
         domain = self.graph.nodes[index].domain
@@ -365,11 +371,12 @@ class _Planner:
             squares = sum(hi * hi for _, hi in form.intervals())
             exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
             try:
-                exact.require(self.dtype.reading)
+                exact.require(self.dtype.unembedding)
                 return Output(form, self._digits_alone(root, form, self.read(root, form)))
             except ExactnessError as error:
-                refused = error
+                refused = refused or error
         assert refused is not None
+        self.read(root, scalar(node.domain))  # if that is refused, that is the reason; else the simplest form's inequality says most
         raise ExactnessError(refused.fact, node.line, refused.hint)
 
     def _logarithm(self, root: int, bits: int) -> Output:
@@ -382,7 +389,7 @@ class _Planner:
         if not (np.diff(logits) > 0).all():
             least = int(np.argmin(np.diff(logits))) + 1 + form.off
             raise ExactnessError(f"{what} is the same for {least:,} and {least + 1:,}", node.line, "take more bits, or a shorter length")
-        Exactness(what, "2^k·(ln max + 256)", int(logits[-1])).require(self.dtype.reading)
+        Exactness(what, "2^k·(ln max + 256)", int(logits[-1])).require(self.dtype.unembedding)
         return Output(form, self.read(root, form))
 
     def _digits_alone(self, root: int, form: Form, digits: tuple[Lin, ...]) -> tuple[Lin, ...]:
@@ -392,7 +399,7 @@ class _Planner:
         """
         tops = [hi for _, hi in form.intervals()]
         steps = sum(2 * hi * lin.magnitude(self.interval) + hi * hi for hi, lin in zip(tops, digits, strict=True))
-        if steps <= self.dtype.reading.limit:
+        if steps <= self.dtype.unembedding.limit:
             return digits
         units = tuple(Unit(lin, tuple(int(d == e) for e in range(len(digits)))) for d, lin in enumerate(digits))
         return self._add(root, form, Compute(units), _label(self.graph.nodes[root].name, form))

@@ -9,9 +9,10 @@ hence the 1. The head's y is
 every other weight together is below M·e^-D < 2^-(t+1), so the softmax's sum is 1 in any order. |α| <= 2^(8-t) is allowed for
 exp. A sum of M numbers of at most m makes M - 1 additions, each off by 2^-t of its result; whatever the order, the results
 add up to at most (2 + 3 + … + M)·m < (M/2 + 1)·M·m (one number after the other is the worst). With e^D, the products v·p and
-the product with e^D rounded too, and e^x - 1 <= 1.1·x for x <= 0.18,
+the product with e^D rounded too, and e^x - 1 <= 1.1·x for x <= 0.18, the first line below holds with 4 in the place of 6; the
+certificate, which measures how far e^D is rounded and adds that, has to have room:
 
-    |y - S|  <=  1.1·(2^8 + M/2 + 4)·2^-t · M·m  <  1/2     if     1.1·(M + 520)·M·m  <  2^t.
+    |y - S|  <=  1.1·(2^8 + M/2 + 6)·2^-t · M·m  <  1/2     if     1.1·(M + 524)·M·m  <  2^t.
 
 Several heads may add to one cell, c_j times the total of each: their bounds add up, each times |c_j|.
 """
@@ -29,7 +30,7 @@ EXP_BITS = 8  # exp may be wrong by a relative 2**(EXP_BITS - t)
 
 def steps(most: int, largest: int) -> Fraction:
     """The left side of the inequality above for `most` matches of values of size at most `largest`."""
-    return Fraction(11, 10) * (most + 2 * (1 << EXP_BITS) + 8) * most * largest
+    return Fraction(11, 10) * (most + 2 * (1 << EXP_BITS) + 12) * most * largest
 
 
 def exactness(what: str, terms: Sequence[tuple[int, int, int]]) -> Exactness:
@@ -37,7 +38,7 @@ def exactness(what: str, terms: Sequence[tuple[int, int, int]]) -> Exactness:
     total = sum((abs(c) * steps(most, largest) for c, most, largest in terms), Fraction(0))
     facts = [f"M = {most:,}, m = {largest:,}" + (f", c = {c}" if c != 1 else "") for c, most, largest in dict.fromkeys(terms)]
     heads = f"{len(terms)} heads, " if len(terms) > 1 else ""
-    return Exactness(what, f"1.1·(M + 520)·M·m ({heads}{'; '.join(facts)})", math.ceil(total))
+    return Exactness(what, f"1.1·(M + 524)·M·m ({heads}{'; '.join(facts)})", math.ceil(total))
 
 
 def block(mantissa: int) -> int:

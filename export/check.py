@@ -16,7 +16,7 @@ from ..compiler.graph import Graph
 from ..runtime import cases
 from .expected import CERTAIN, NEVER, Expected
 
-BATCH_POSITIONS = 1 << 13
+BATCH_LOGITS = 1 << 22
 PROMPTS, STEPS = 3, 6
 
 
@@ -92,7 +92,7 @@ def compare(run: Runner, expected: Expected, tried: Sequence[Sequence[int]], rep
     for row in tried:
         by_length.setdefault(len(row), []).append(list(row))
     for length, same in sorted(by_length.items()):
-        step = max(1, BATCH_POSITIONS // length)
+        step = max(1, BATCH_LOGITS // (length * len(expected.words.words)))
         for start in range(0, len(same), step):
             batch = same[start : start + step]
             with torch.no_grad():

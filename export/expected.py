@@ -46,13 +46,15 @@ class Expected:
         return self._drawn(values) if self.words.drawn else self._said(values)
 
     def _said(self, values: list[Column]) -> Wanted:
-        """One word, and its lead over each other one."""
+        """One word: 2·code·code' - |code'|² for an output, -1 for any other word, over `scale`."""
         (form,) = self.forms
         classes = np.array([0 if v is None else v - form.off for v in values[self.graph.output]])
-        logits = _table(form, self.words)[classes] * self.scale
+        codes, squares = _codes(form)
+        logits = np.full((len(classes), len(self.words.words)), -1.0)
+        logits[:, list(self.words.classes)] = 2 * codes[classes] @ codes.T - squares
         share = np.zeros_like(logits)
         share[np.arange(len(classes)), np.array(self.words.classes)[classes]] = 1
-        return Wanted(logits, share)
+        return Wanted(logits * self.scale, share)
 
     def _drawn(self, values: list[Column]) -> Wanted:
         """Counts: 256 + ln(count), rounded to k bits, and 0 for a count of 0; ⊥, at 128, is left where all are 0."""
@@ -82,9 +84,7 @@ class Expected:
 
 
 @lru_cache(maxsize=4)
-def _table(form: Form, words: Words) -> np.ndarray:
-    """The logits of every class: 2·code·code' - |code'|² of the words that are outputs, -1 of others. Shape (classes, words)."""
-    codes = form.encode(np.arange(form.top + 1)).astype(np.float64)  # (classes, width)
-    table = np.full((len(codes), len(words.words)), -1.0)
-    table[:, list(words.classes)] = 2 * codes @ codes.T - (codes**2).sum(axis=1)
-    return table
+def _codes(form: Form) -> tuple[np.ndarray, np.ndarray]:
+    """The code of every class and its square. Shapes (classes, width), (classes,)."""
+    codes = form.encode(np.arange(form.top + 1)).astype(np.float64)
+    return codes, (codes**2).sum(axis=1)

@@ -85,7 +85,7 @@ def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True, logs: int
     if not model.graph.sizes.causal:
         raise ExactnessError(f"{model.name} is bidirectional, and the target's attention is causal", hint="export it to onnx")
     graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
-    return model_of(lower(graph, dtype, code, reuse=reuse, logs=logs))
+    return model_of(lower(graph, replace(dtype, logit_bits=BITS["float32"]), code, reuse=reuse, logs=logs))  # `generate` takes float32
 
 
 def strict_lookups(model: Model) -> int:

@@ -245,13 +245,18 @@ def _read_op(row: Reader) -> Op:
 
 def form_json(form: Form) -> Json:
     """A form as JSON."""
-    return {"kind": form.kind, "off": form.off, "top": form.top, "parts": form.parts}
+    radix: dict[str, Json] = {"radix": form.radix} if form.radix else {}
+    return {"kind": form.kind, "off": form.off, "top": form.top, "parts": form.parts, **radix}
 
 
 def read_form(reader: Reader) -> Form:
     """A form back from JSON."""
-    reader.only("kind", "off", "top", "parts")
+    wide = isinstance(reader.data, dict) and "radix" in reader.data
+    reader.only("kind", "off", "top", "parts", *(["radix"] if wide else []))
     kind = reader.str("kind", ("digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log"))
     top = reader.int("top", 1, 2**53)
     parts = reader.int("parts", 1, {"floor": top, "log": LOG_BITS}.get(kind, 64))
-    return Form(kind, reader.int("off", -(2**53), 2**53), top, parts)  # pyright: ignore[reportArgumentType]
+    radix = reader.int("radix", 2, top) if wide else 0
+    if radix and (kind, parts) != ("digits", 2):
+        raise reader.error("radix", "is not of two digits")
+    return Form(kind, reader.int("off", -(2**53), 2**53), top, parts, radix)  # pyright: ignore[reportArgumentType]

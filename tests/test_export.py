@@ -512,3 +512,12 @@ def test_a_consistent_export_in_a_frame_that_rounds_wrongly_is_refused(name: str
         hw.certify_export(tmp_path)
     done = CliRunner().invoke(app, ["certify", str(tmp_path)])
     assert done.exit_code == 1 and "not certified" in done.output
+
+
+def test_logits_in_float64_are_those_that_generate_compares_in_float32(tmp_path: Path) -> None:
+    """The largest sum has a logit of 3·digit² with digits small enough: `generate` rounds logits to float32 first."""
+    total = hw.program(name="total")(lambda token: hw.visible(token).sum(token * 1000 - 1500))
+    report = hw.compile(total, length=24, alphabet=range(4)).export(tmp_path / "out", check=True)
+    assert report.dtype == "float64" and report.checked is not None and report.checked.generations == 9
+    weights = load_file(tmp_path / "out" / "model.safetensors")["lm_head.weight"]
+    assert spoken(tmp_path / "out", dtype="auto").abs().max() < 2**24 * HEAD and weights.dtype == np.float64

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
+import random
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -286,3 +288,35 @@ def test_what_cannot_be_exact_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(hw.ExactnessError, match="value product is not exact in float32"):
         hw.compile(product, length=256, alphabet=64)
     assert tables == [64 * 256]
+
+
+# --- great numbers as outputs --------------------------------------------------------------------------------------
+
+
+def running(numbers: list[int]) -> list[int]:
+    return list(itertools.accumulate(numbers))
+
+
+@pytest.mark.parametrize(("size", "length"), [(1000, 64), (400, 128), (100, 200)])
+def test_long_sums_are_read_in_digits_of_a_greater_base(size: int, length: int, tmp_path: Path) -> None:
+    """Even digits would need a staircase whose units add up beyond 2^24."""
+    model = hw.compile(hw.program(name="total")(lambda token: hw.visible(token).sum(token)), length=length, alphabet=range(size))
+    rng = random.Random(size)
+    rows = [[rng.randrange(size) for _ in range(length)], [size - 1] * length]
+    assert model.run(rows) == [running(row) for row in rows]
+    assert hw.check(model, samples=4, exhaustive=1 if size < 200 else 0).ok and hw.certify(model)
+    back = hw.load(model.save(tmp_path / "model"))
+    assert back.output_form == model.output_form and back.run(rows[1]) == running(rows[1])
+    assert (model.output_form.radix > 0) == (size * length > 41_000)
+
+
+def test_sums_that_no_base_holds_are_refused_at_once_by_the_simplest_inequality() -> None:
+    with pytest.raises(hw.ExactnessError, match=r"3·digit² = .* > 16,777,216"):
+        hw.compile(hw.program(name="total")(lambda token: hw.visible(token).sum(token)), length=64, alphabet=range(3000))
+
+
+def test_outputs_far_from_one_have_no_classes_below_them() -> None:
+    far = hw.compile(hw.program(name="far")(lambda token: token + 1_000_000), length=4, alphabet=range(4))
+    assert far.module.shape.classes == (5,) and far.run([3, 0]) == [1_000_003, 1_000_000] and hw.certify(far)
+    late = hw.compile(hw.program(name="late")(lambda token: hw.previous(token + 1000)), length=4, alphabet=range(4))
+    assert late.module.shape.classes == (5,) and late.run([3, 0]) == [None, 1003] and hw.certify(late)
