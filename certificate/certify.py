@@ -90,6 +90,9 @@ def certify(model: Model, dtype: str | None = None) -> Certificate:
 
     Raises Refused, naming the block, head or value and the reason, where it is wrong or cannot be shown right.
     """
+    from ..runtime.model import require_model
+
+    require_model("certify()", model)
     if dtype is not None:
         if dtype not in ARITHMETICS:
             raise InputError(f"there is no rule for {dtype}", hint=f"dtypes are {', '.join(ARITHMETICS)}")

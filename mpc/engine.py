@@ -99,6 +99,8 @@ def run_blocks(
         raise ProgramError(f"run_protocol() was given {trace!r}, not a protocol written down", hint="give protocol.trace(machines)")
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"the number of workers is {workers!r}", hint="give an integer of at least 1")
+    if engine is not None and not all(callable(getattr(engine, name, None)) for name in ("put", "call", "fetch")):
+        raise InputError(f"the engine is {engine!r}, which runs nothing", hint="give headwork.mpc.Ray(), or none for this process")
     sizes = trace.graph.sizes
     ids = encode(sizes, tokens)
     runner: Engine = engine or Local()

@@ -51,7 +51,7 @@ def names() -> list[str]:
 def entry(name: str) -> Entry:
     """What the library knows about a program. Raises InputError for an unknown name, with the names there are."""
     if name not in _ENTRIES:
-        close = difflib.get_close_matches(name, _ENTRIES, n=1)
+        close = difflib.get_close_matches(str(name), _ENTRIES, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise InputError(f"there is no program {name!r}", hint=f"{meant}the programs are {', '.join(_ENTRIES)}")
     return _ENTRIES[name]

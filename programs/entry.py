@@ -11,6 +11,8 @@ from ..compiler.language import Program
 
 _KINDS: tuple[tuple[type, str], ...] = ((int, "an integer"), (str, "a string"), (tuple, "a list"))
 
+MOST = 1 << 20  # of what a parameter counts
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
@@ -76,6 +78,6 @@ def one_of(program: str, parameter: str, value: str, choices: Sequence[str]) -> 
 
 
 def at_least(program: str, parameter: str, value: int, least: int) -> None:
-    """Check an integer parameter. Raises InputError where it is smaller than `least`."""
-    if value < least:
-        raise InputError(f"program {program} was given {parameter}={value}", hint=f"give {parameter} of at least {least}")
+    """Check an integer parameter. Raises InputError where it is smaller than `least`, or so great that no program would be done."""
+    if not least <= value <= MOST:
+        raise InputError(f"program {program} was given {parameter}={value}", hint=f"give {parameter} of at least {least}, at most {MOST:,}")

@@ -44,7 +44,7 @@ def names() -> list[str]:
 def entry(name: str) -> ProtocolEntry:
     """What the library knows about a protocol. Raises InputError for an unknown name, with the names there are."""
     if name not in _ENTRIES:
-        close = difflib.get_close_matches(name, _ENTRIES, n=1)
+        close = difflib.get_close_matches(str(name), _ENTRIES, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise InputError(f"there is no protocol {name!r}", hint=f"{meant}the protocols are {', '.join(_ENTRIES)}")
     return _ENTRIES[name]

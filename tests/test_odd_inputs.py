@@ -320,3 +320,20 @@ def test_outputs_far_from_one_have_no_classes_below_them() -> None:
     assert far.module.shape.classes == (5,) and far.run([3, 0]) == [1_000_003, 1_000_000] and hw.certify(far)
     late = hw.compile(hw.program(name="late")(lambda token: hw.previous(token + 1000)), length=4, alphabet=range(4))
     assert late.module.shape.classes == (5,) and late.run([3, 0]) == [None, 1003] and hw.certify(late)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: hw.certify(None), "certify() was given None, which is not a model"),  # type: ignore[arg-type]
+        (lambda: hw.precision(hit), "certify() was given <function hit"),  # type: ignore[arg-type]
+        (lambda: hw.programs.get(None), "there is no program None"),  # type: ignore[arg-type]
+        (lambda: hw.protocols.get(7), "there is no protocol 7"),  # type: ignore[arg-type]
+        (lambda: hw.programs.get("khop", k=10**20), "program khop was given k=100000000000000000000"),
+        (lambda: hw.run_protocol(hw.protocols.get("sum").trace(4), [1, 2, 3, 4], engine="ray"), "the engine is 'ray', which runs nothing"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_things_in_the_place_of_models_names_and_engines(call: Callable[[], object], text: str) -> None:
+    with pytest.raises(hw.InputError) as refusal:
+        call()
+    assert text in str(refusal.value)
