@@ -62,10 +62,14 @@ class Lin:
 
         Two terms have no partial sums but themselves and the result, so there it is the largest of the three.
         """
-        most = [abs(k) * max(abs(a) for a in interval(cell)) for cell, k in self.terms]
-        if len(most) == 2:
-            return max(*most, *map(abs, self.range(interval)))
-        return sum(most)
+        if len(self.terms) == 2:
+            sizes = [abs(k) * max(abs(a) for a in interval(cell)) for cell, k in self.terms]
+            return max(*sizes, *map(abs, self.range(interval)))
+        return self.size(interval)
+
+    def size(self, interval: Callable[[Cell], tuple[int, int]]) -> int:
+        """Σ |coefficient|·max|cell|: what the expression contributes where it is part of a longer sum."""
+        return sum(abs(k) * max(abs(a) for a in interval(cell)) for cell, k in self.terms)
 
     @property
     def step(self) -> int:

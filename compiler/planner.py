@@ -398,7 +398,7 @@ class _Planner:
         A digit d = Σ k·cell is multiplied by up to 2·max d: Σ 2·max d·|k|·max|cell| and the squares must fit the mantissa.
         """
         tops = [hi for _, hi in form.intervals()]
-        steps = sum(2 * hi * lin.magnitude(self.interval) + hi * hi for hi, lin in zip(tops, digits, strict=True))
+        steps = sum(2 * hi * lin.size(self.interval) + hi * hi for hi, lin in zip(tops, digits, strict=True))
         if steps <= self.dtype.unembedding.limit:
             return digits
         units = tuple(Unit(lin, tuple(int(d == e) for e in range(len(digits)))) for d, lin in enumerate(digits))
