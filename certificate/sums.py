@@ -35,22 +35,24 @@ def with_sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Stream,
     for index in _sums(stream.meanings, placed, nodes) if one is not None else ():
         assert one is not None
         terms, constant = _flat(stream.meanings, placed, index)
-        dims = [d for var in terms if (d := _cell_of(stream, var, weights)) is not None]
-        if len(dims) < len(terms) or not terms:
+        holders = [_cells_of(stream, var) for var in terms]  # of each value, the dimensions that hold it
+        if not holders or not all(holders):
             continue
+        dims = np.array([d for some in holders for d in some])
         factors = np.array(list(terms.values()), np.int64)
-        read = weights[dims]  # (terms, e)
+        read = np.stack([weights[some].sum(axis=0) for some in holders])  # (terms, e)
+        alone = np.stack([np.count_nonzero(weights[some], axis=0) <= 1 for some in holders]).all(axis=0)
         lam = read[0] // factors[0]
-        through = (read == lam * factors[:, None]).all(axis=0) & (lam != 0)
+        through = alone & (read == lam * factors[:, None]).all(axis=0) & (lam != 0)
         if not through.any():
             continue
         span = stream.meanings.ranges[index]
         offsets = np.array([cells[d].form.off for d in dims], np.int64)  # pyright: ignore[reportOptionalMemberAccess]
-        lam = np.where(through, lam, 0)
-        # Σ w_j (x_j - off_j) with w = λ·c is λ·(sum - constant) - λ·Σ c_j off_j, and the new cell holds sum - lo + 1.
+        lam, taken = np.where(through, lam, 0), np.where(through, weights[dims], 0)
+        # Σ w_j (x_j - off_j) with w = λ·c is λ·(sum - constant) - Σ w_j off_j, and the new cell holds sum - lo + 1.
         weights = weights.copy()
-        weights[dims] = np.where(through, 0, read)
-        weights[one] += lam * (span.lo - 1 - constant - int(factors @ offsets))
+        weights[dims] -= taken
+        weights[one] += lam * (span.lo - 1 - constant) - offsets @ taken
         weights = np.concatenate([weights, lam[None, :]])
         cells.append(Cell(index, Form("digits", span.lo - 1, span.hi - span.lo + 1), 0, stream.meanings.graph.nodes[index].name))
     return Stream(stream.meanings, cells), weights
@@ -123,12 +125,12 @@ def _is_sum(meanings: Meanings, node: Node) -> bool:
     return isinstance(node.op, Affine) and not any(s.none or s.lo > s.hi for s in spans)
 
 
-def _cell_of(stream: Stream, var: Var, rows: Ints) -> int | None:
-    """The dimension that holds a variable as one number: of several, the one that is read most."""
+def _cells_of(stream: Stream, var: Var) -> list[int]:
+    """The dimensions that hold a variable as one number, value - off for every value."""
     found: list[int] = []
     for d, cell in enumerate(stream.cells):
         if cell is not None and cell.var == var and cell.form.kind == "digits" and cell.form.parts == 1:
             values = stream.meanings.domain(var)
-            if cell.form.off < values.min() and values.max() <= cell.form.off + cell.form.top:  # its number is value - off throughout
+            if cell.form.off < values.min() and values.max() <= cell.form.off + cell.form.top:
                 found.append(d)
-    return max(found, key=lambda d: int(np.count_nonzero(rows[d])), default=None)
+    return found

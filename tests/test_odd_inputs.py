@@ -310,6 +310,15 @@ def test_long_sums_are_read_in_digits_of_a_greater_base(size: int, length: int, 
     assert (model.output_form.radix > 0) == (size * length > 41_000)
 
 
+@pytest.mark.parametrize(("size", "length"), [(300, 30), (100, 257), (700, 8), (10, 257)])
+def test_sums_of_several_cells_are_certified_in_any_digits(size: int, length: int) -> None:
+    """Their cells are read for the digits and, at the same place, cleared: each reading is of one of them or of the sum."""
+    of = hw.program(name="total")(lambda token: hw.visible(token).sum(token * 3 - 5))
+    model = hw.compile(of, length=length, alphabet=range(size))
+    row = [random.Random(size).randrange(size) for _ in range(length)]
+    assert model.run(row) == running([3 * x - 5 for x in row]) and hw.certify(model)
+
+
 def test_sums_that_no_base_holds_are_refused_at_once_by_the_simplest_inequality() -> None:
     with pytest.raises(hw.ExactnessError, match=r"3·digit² = .* > 16,777,216"):
         hw.compile(hw.program(name="total")(lambda token: hw.visible(token).sum(token)), length=64, alphabet=range(3000))
