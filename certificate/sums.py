@@ -49,6 +49,8 @@ def with_sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Stream,
         span = stream.meanings.ranges[index]
         offsets = np.array([cells[d].form.off for d in dims], np.int64)  # pyright: ignore[reportOptionalMemberAccess]
         lam, taken = np.where(through, lam, 0), np.where(through, weights[dims], 0)
+        if np.abs(offsets).astype(np.float64) @ np.abs(taken).astype(np.float64).max(axis=1) >= 2.0**61:
+            continue  # nothing here may leave 64 bits
         # Σ w_j (x_j - off_j) with w = λ·c is λ·(sum - constant) - Σ w_j off_j, and the new cell holds sum - lo + 1.
         weights = weights.copy()
         weights[dims] -= taken
