@@ -217,14 +217,19 @@ def _member(name: str, loads: str, settings: dict[str, Json], storage: Storage =
     return Target(name, loads, storage, _build(own_config, own_tensors), own_config, own_tensors, native, lambda model, *_: _claim(model))
 
 
+def _require_length(model: Model) -> None:
+    """Inequality (1). Raises ExactnessError where it does not hold."""
+    if model.length > MAX_LENGTH:
+        fact = f"{model.name}: N·(π·2**-22 + 2**-21) > 1/2 at length {model.length:,}"
+        raise ExactnessError(fact, hint=f"N = {MAX_LENGTH:,} would do")
+
+
 def _claim(model: Model) -> str:
     """What holds of any model of this family. Raises ExactnessError where inequality (1) does not, or a mean square may be seen.
 
     The greatest number a certified stream holds is a total's cell, below 2**24, so mean squares stay below 2**48.
     """
-    if model.length > MAX_LENGTH:
-        fact = f"{model.name}: N·(π·2**-22 + 2**-21) > 1/2 at length {model.length:,}"
-        raise ExactnessError(fact, hint=f"N = {MAX_LENGTH:,} would do")
+    _require_length(model)
     top = max((abs(end) for probe in model.probes for span in probe.form.intervals() for end in span), default=0)
     if top > 2**27:
         raise ExactnessError(f"{model.name}: a mean square may reach {top**2:,}, and epsilon swallows 2**55", hint="use another code")
@@ -241,7 +246,7 @@ def _build(
         """A model's program in float32, the only arithmetic of RMSNorm. Raises ExactnessError where it is not exact."""
         if dtype == "float64":
             raise InputError("RMSNorm of this family computes in float32", hint="leave out dtype, or export to gpt2")
-        _claim(model)
+        _require_length(model)
         lowered = most_bits(model, "float32", lambda logs: relower(model, dtype_named("float32"), code, logs=logs))
         words, frame = Words.of(lowered), _frame(lowered.module.shape)
         return Built(

@@ -80,7 +80,8 @@ def _peaks(model: Model, block: int, w_in: Reals, low: Reals, high: Reals) -> Re
     holder = {dim: (probe, d) for probe in earlier for d, dim in enumerate(probe.dims)}
     together: dict[int | Origin, list[int]] = {}
     for dim, (probe, _) in holder.items():
-        if w_in[dim].any() and probe.form.kind != "fill" and probe.form.top <= MOST_VALUES:
+        size = model.optimised.nodes[probe.value].domain.size if isinstance(probe.value, int) else 0
+        if w_in[dim].any() and probe.form.kind != "fill" and max(probe.form.top, size) <= MOST_VALUES:
             together.setdefault(probe.value, []).append(dim)
     total, apart = np.zeros(w_in.shape[1]), w_in.copy()
     for value, dims in together.items():

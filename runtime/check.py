@@ -210,6 +210,7 @@ def _check_output(model: Model, block: int, logits: torch.Tensor, rows: list[lis
     if form.kind == "log":
         own = np.concatenate([[0], form.logits()])
         deviation = np.abs(logits[..., 0].double().cpu().numpy() - own[np.clip(right, 0, form.top)])
+        deviation = np.where(np.isnan(deviation), np.inf, deviation)
         report.inexact += int((deviation > 0).sum())
         report.largest_deviation = max(report.largest_deviation, float(deviation.max()))
     elif logits.shape[-1] > 1:

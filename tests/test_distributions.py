@@ -104,6 +104,13 @@ def test_a_changed_weight_is_refused_or_changes_nothing() -> None:
     assert refused > 20 and hw.certify(model).logs
 
 
+def test_logits_that_are_no_numbers_do_not_pass_the_check() -> None:
+    model = logarithms(counting(1, 4, "a"), 10)
+    with torch.no_grad():
+        model.module.W_U[:] = math.nan
+    assert not hw.check(model, exhaustive=4, samples=0).ok
+
+
 def test_counts_without_a_logarithm_are_refused_with_the_reason() -> None:
     @hw.program(alphabet="ab")
     def maybe(token: hw.Value) -> tuple[hw.Value, hw.Value]:

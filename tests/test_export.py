@@ -521,3 +521,11 @@ def test_logits_in_float64_are_those_that_generate_compares_in_float32(tmp_path:
     assert report.dtype == "float64" and report.checked is not None and report.checked.generations == 9
     weights = load_file(tmp_path / "out" / "model.safetensors")["lm_head.weight"]
     assert spoken(tmp_path / "out", dtype="auto").abs().max() < 2**24 * HEAD and weights.dtype == np.float64
+
+
+@pytest.mark.parametrize("target", ["llama", "gpt2"])
+def test_a_model_compiled_in_float64_is_lowered_to_what_the_target_has(target: str, tmp_path: Path) -> None:
+    """Its own cells hold 2^52, those of the program lowered again 2^23."""
+    model = hw.compile(programs.get("majority"), length=LENGTH, alphabet=programs.entry("majority").alphabet, dtype="float64")
+    assert model.export(tmp_path / "out", target, check=True).dtype == "float32"
+    assert hw.certify_export(tmp_path / "out").target == target

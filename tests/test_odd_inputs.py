@@ -66,7 +66,7 @@ UNSAID: list[tuple[str, Body, str, str]] = [
     ("scan to a list", lambda token: hw.scan(lambda a, b: [a], token), "returned [0] for (0, 0)", "same domain"),
     ("beyond float64", lambda token: token == 10**30, "beyond 2^53", "smaller numbers"),
     ("beyond float64, *", lambda token: token * 10**16 > 3, "beyond 2^53", "smaller numbers"),
-    ("too many classes", lambda token: token + 2**40, "a class for each", "comparisons"),
+    ("too many classes", lambda token: token * 2**40, "a class for each", "comparisons"),
 ]
 
 
@@ -327,6 +327,8 @@ def test_sums_that_no_base_holds_are_refused_at_once_by_the_simplest_inequality(
 def test_outputs_far_from_one_have_no_classes_below_them() -> None:
     far = hw.compile(hw.program(name="far")(lambda token: token + 1_000_000), length=4, alphabet=range(4))
     assert far.module.shape.classes == (5,) and far.run([3, 0]) == [1_000_003, 1_000_000] and hw.certify(far)
+    farther = hw.compile(hw.program(name="farther")(lambda token: token + 2**40), length=4, alphabet=range(4))
+    assert farther.module.shape.classes == (5,) and farther.run([3, 0]) == [2**40 + 3, 2**40] and hw.certify(farther)
     late = hw.compile(hw.program(name="late")(lambda token: hw.previous(token + 1000)), length=4, alphabet=range(4))
     assert late.module.shape.classes == (5,) and late.run([3, 0]) == [None, 1003] and hw.certify(late)
 

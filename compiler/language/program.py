@@ -10,6 +10,7 @@ from typing import TypeAlias, cast, overload
 from ..domain import MOST, Alphabet, Sizes, Symbol, plain
 from ..errors import DomainError, InputError, Location, ProgramError
 from ..graph import Builder, Graph
+from ..heads import output_forms
 from ..numerics import dtype_named
 from ..ops import Position, Token
 from .aggregate import Mean
@@ -68,7 +69,7 @@ class Program:
             raise ProgramError(f"program {self.name} returned {value!r}{inside}", _place(self.function), hint)
         if value.builder is not builder:
             raise ProgramError(f"program {self.name} mixes values of two programs", _place(self.function), "return a value built here")
-        classes = value.domain.hi + 1 - min(0, value.domain.lo - 1)
+        classes = next(output_forms(value.domain)).classes
         if classes > MOST:
             fact = f"program {self.name} returns {value.domain}: a class for each is {classes:,}, more than {MOST:,}"
             raise DomainError(fact, _place(self.function), "return smaller numbers, or comparisons with them")
