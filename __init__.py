@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .theory.over import bounds_over
     from .theory.search import search_one_layer
 
+__version__ = "0.1.0"  # the only place: the package's metadata and `headwork --version` read it here
+
 _LATE = {
     "Certificate": "certificate.certify",
     "Cost": "runtime.cost",

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from .cli_input import parse_alphabet, parse_lengths, read_sequences
 from .cli_mpc import mpc
-from .cli_programs import Source, blame, find
+from .cli_programs import Source, blame, complete, find
 from .compiler.domain import Symbol
 from .compiler.errors import ExactnessError, HeadworkError, InputError
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 Stage: TypeAlias = Literal["program", "graph", "optimised", "plan", "schedule", "layout", "weights"]
 Dtype: TypeAlias = Literal["float64", "float32", "float16", "bfloat16"]
 
+
 FORMS = "A library program, the directory of a checkpoint or an export, or your own: path/to/file.py:name."
-Wanted = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMS, show_default=False)]
+Wanted = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMS, show_default=False, autocompletion=complete)]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the program; repeatable.")]
 Length = Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence.")]
 AlphabetOption = Annotated[
@@ -58,7 +59,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -67,8 +67,18 @@ app = typer.Typer(
 app.add_typer(mpc, name="mpc")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        typer.echo(f"headwork {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def headwork() -> None:
+def headwork(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
     """Compile short attention programs to transformers whose weights are constructed, not trained."""
 
 
@@ -405,4 +415,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
-    app()
+    app(prog_name="headwork")

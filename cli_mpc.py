@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 
 EngineName: TypeAlias = Literal["local", "ray"]
 
+
+def complete(incomplete: str) -> list[str]:
+    """The library's protocols that begin so, for the shell, which completes file names where there is none."""
+    from . import protocols
+
+    return [name for name in protocols.names() if name.startswith(incomplete)]
+
+
 FORMS = "A library protocol, or your own: path/to/file.py:name."
-Wanted = Annotated[str, typer.Argument(metavar="PROTOCOL", help=FORMS, show_default=False)]
+Wanted = Annotated[str, typer.Argument(metavar="PROTOCOL", help=FORMS, show_default=False, autocompletion=complete)]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the protocol; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

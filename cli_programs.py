@@ -95,6 +95,13 @@ def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
     return _from_library(text, given)  # which says what there is instead
 
 
+def complete(incomplete: str) -> list[str]:
+    """The library's programs that begin so, for the shell, which completes file names where there is none."""
+    from . import programs
+
+    return [name for name in programs.names() if name.startswith(incomplete)]
+
+
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     """`name=value` pairs; a value is JSON where it reads as JSON, else a string."""
     given: dict[str, object] = {}

@@ -6,12 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TypeAlias, cast
 
-from ..compiler.errors import InputError
-
-try:
-    import sympy as sp
-except ImportError as error:  # pragma: no cover - sympy is installed wherever the tests run
-    raise InputError("the bounds are sympy expressions, and sympy is not installed", hint="pip install 'headwork[theory]'") from error
+import sympy as sp
 
 Number: TypeAlias = int | float
 
