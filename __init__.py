@@ -13,6 +13,7 @@ from .compiler.errors import (
     HeadworkError,
     InputError,
     ProgramError,
+    ProgramWarning,
 )
 from .compiler.language import (
     Hit,
@@ -90,6 +91,11 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(f".{_LATE[name]}", __name__), name)
 
 
+def __dir__() -> list[str]:
+    """All public names, also those that are not imported yet, for completion."""
+    return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "Alphabet",
     "CapacityError",
@@ -111,6 +117,7 @@ __all__ = [
     "Precision",
     "Program",
     "ProgramError",
+    "ProgramWarning",
     "Protocol",
     "Refused",
     "Report",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
@@ -85,6 +86,7 @@ class Certificate:
         return "\n".join(lines)
 
 
+@public
 def certify(model: Model, dtype: str | None = None) -> Certificate:
     """Prove a model right for every input of its length and alphabet, in its own arithmetic or in another `dtype`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..runtime.longest import Longest, longest
 from .certify import certify
@@ -40,6 +41,7 @@ class Precision:
         return "\n".join(lines)
 
 
+@public
 def precision(model: Model) -> Precision:
     """The least mantissa with which a model's certificate passes, and which formats give it.
 

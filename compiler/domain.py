@@ -103,6 +103,11 @@ class Alphabet:
                 raise InputError(f"the alphabet holds {symbol!r} twice", hint="symbols must differ")
         return cls(symbols, numeric=all(type(s) is int and s == i for i, s in enumerate(symbols)))
 
+    @property
+    def numbers(self) -> bool:
+        """Whether every symbol is an integer, so that tokens can be calculated with."""
+        return self.numeric or all(type(symbol) is int for symbol in self.symbols)
+
     def __len__(self) -> int:
         return len(self.symbols)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,10 @@ class DomainError(ProgramError):
     """An operation was given values of domains it does not accept."""
 
 
+class MemberError(ProgramError, AttributeError):
+    """A value, a selector, a hit or a mean has no member of that name."""
+
+
 class ExactnessError(HeadworkError):
     """The program cannot be exact at this length, alphabet and dtype; the message holds the inequality."""
 
@@ -79,3 +84,16 @@ class CapacityError(HeadworkError):
 
 class EngineError(HeadworkError):
     """The engine that runs a protocol lost workers more often than it repeats their work."""
+
+
+class ProgramWarning(UserWarning):
+    """A program builds, and a line of it cannot be meant: what it computes is ⊥ everywhere."""
+
+
+_WARNED: dict[str | tuple[str, type[Warning], int], int] = {}  # what Python keeps to say a warning once for each line
+
+
+def warn(fact: str, line: Location | None, hint: str) -> None:
+    """Warn of a line of the user's program, once."""
+    file, number = (line.file, line.line) if line else ("<unknown>", 0)
+    warnings.warn_explicit(f"{fact} (hint: {hint})", ProgramWarning, file, number, registry=_WARNED)

@@ -13,6 +13,7 @@ import torch
 
 from ..certificate.certify import Certificate, certify
 from ..certificate.exact import Refused
+from ..compiler.calls import public
 from ..compiler.errors import CheckpointError, InputError
 from ..runtime.files import EXPORT, appearing, config_json, program_json, read_json, rebuild, write_json
 from ..runtime.model import Model
@@ -134,6 +135,7 @@ class Proof:
         return f"{self.certificate}\n  as {self.target}: {self.arithmetic}"
 
 
+@public
 def certify_export(directory: str | Path) -> Proof:
     """Prove an export right from its files: the model they say is certified, then the inequalities of the target's arithmetic are shown.
 
@@ -185,6 +187,7 @@ def _write(work: Path, spec: Target, built: Built, text: str) -> None:
     (work / CARD).write_text(text, encoding="utf-8")
 
 
+@public
 def read_export(directory: str | Path) -> Model:
     """The model an export was mapped from, from the export's own tensors, to run, check and certify.
 

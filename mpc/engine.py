@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol as Interface
 from typing import TypeAlias
 
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import CapacityError, InputError, ProgramError
 from ..compiler.ops import Token
-from ..runtime.tokens import decode_value, encode
+from ..runtime.tokens import decode_value, encode, in_order
+from .protocol import Protocol
 from .superstep import Block, Summary, bounds, script, start, superstep
 from .trace import Trace
 
@@ -68,19 +70,32 @@ class Run:
     messages: int
 
 
+@public
 def run_protocol(
-    trace: Trace,
+    protocol: Protocol | Trace,
     tokens: Sequence[Symbol],
     engine: Engine | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    length: int | None = None,
+    alphabet: int | Sequence[Symbol] | None = None,
 ) -> Results:
     """The results of a protocol's machines, one a token, message by message: values, or tuples where tuples are returned.
 
-    `workers` blocks of machines run on the engine, this process if none is given; `progress` is told the rounds done and how
-    many there are. Raises CapacityError naming the round, the machine and the senders where an inbox overflows, InputError
-    for unknown symbols and for more tokens than machines, EngineError where the engine gives up.
+    A protocol is written down for N = `length` machines, as many as there are tokens if not given, over `alphabet`, its own
+    if not given; a Trace is one that was written down already. `workers` blocks of machines run on the engine, this process
+    if none is given; `progress` is told the rounds done and how many there are. Raises CapacityError naming the round, the
+    machine and the senders where an inbox overflows, InputError for unknown symbols and for more tokens than machines,
+    EngineError where the engine gives up.
     """
+    if isinstance(protocol, Protocol):
+        tokens = in_order(tokens)
+        trace = protocol.trace(max(1, len(tokens)) if length is None else length, alphabet)
+    elif length is not None or alphabet is not None:
+        raise InputError("run_protocol() was given a protocol written down, and a length or an alphabet", hint="give the protocol itself")
+    else:
+        trace = protocol
     return run_blocks(trace, tokens, engine, workers, progress).results
 
 
@@ -96,7 +111,7 @@ def run_blocks(
     Every superstep waits for the one before: only its Summary is fetched, blocks and records stay with the workers.
     """
     if not isinstance(trace, Trace):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ProgramError(f"run_protocol() was given {trace!r}, not a protocol written down", hint="give protocol.trace(machines)")
+        raise ProgramError(f"run_protocol() was given {trace!r}, which is no protocol", hint="give what @hw.protocol makes of a function")
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"the number of workers is {workers!r}", hint="give an integer of at least 1")
     if engine is not None and not all(callable(getattr(engine, name, None)) for name in ("put", "call", "fetch")):

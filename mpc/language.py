@@ -23,7 +23,7 @@ P = TypeVar("P", Value, Tuple)
 Pattern: TypeAlias = Callable[[int], int | None]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inbox(Symbolic, Generic[P]):
     """What a machine received in one round, ordered by sender, then by slot.
 

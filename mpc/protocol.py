@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from typing import NoReturn, TypeAlias, cast
 
+from ..compiler.calls import public
 from ..compiler.domain import Alphabet, Sizes, Symbol, plain
-from ..compiler.errors import InputError, Location, ProgramError
+from ..compiler.errors import InputError, ProgramError, caller
 from ..compiler.graph import Graph
 from ..compiler.language import Program, Value
-from ..compiler.language.program import context_length, inputs_of, symbols_given
+from ..compiler.language.program import context_length, distinguished, inputs_of, place, returned, symbols_given
 from ..compiler.numerics import dtype_named
 from ..compiler.ops import Position, Table, Token
 from .trace import ProtocolBuilder, Trace
@@ -21,7 +22,7 @@ GIVEN = ("me", "machines", "memory")
 Words: TypeAlias = Mapping[str, Iterable[Symbol | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, repr=False)
 class Protocol(Program):
     """A protocol of the MPC model: N machines, one a token, that compute locally and exchange at most s messages a round.
 
@@ -52,11 +53,11 @@ class Protocol(Program):
         words = self.words(length) if callable(self.words) else self.words
         if not isinstance(words, Mapping) or not all(isinstance(values, Iterable) for values in words.values()):  # pyright: ignore[reportUnnecessaryIsInstance]
             fact = f"protocol {self.name} has the words {words!r}"
-            raise ProgramError(fact, _place(self.function), 'give a range for every input word, for example {"successor": range(9)}')
+            raise ProgramError(fact, place(self.function), 'give a range for every input word, for example {"successor": range(9)}')
         names = [name for name in self.inputs if name not in GIVEN]
         if list(words) != names:
             fact = f"protocol {self.name} has the words {', '.join(words) or 'none'} and takes {', '.join(names) or 'none'}"
-            raise ProgramError(fact, _place(self.function), "name a range for every input word, in the function's order")
+            raise ProgramError(fact, place(self.function), "name a range for every input word, in the function's order")
         columns = [[cast("Symbol | None", plain(value)) for value in values] for values in words.values()]
         return tuple(cast("list[Symbol]", columns[0])) if len(columns) == 1 else tuple(itertools.product(*columns))
 
@@ -72,18 +73,19 @@ class Protocol(Program):
         sizes = Sizes(length, Alphabet.of(spec), False, dtype_named(dtype).mantissa)
         builder = ProtocolBuilder(self.name, sizes, self.memory_at(length))
         given = self._arguments(builder)
-        result = self.function(**given)
-        single = not isinstance(result, (tuple, list))
-        results: list[object] = [result] if single else list(result)  # pyright: ignore[reportArgumentType]
-        if not results or not all(isinstance(r, Value) and r.builder is builder for r in results):
-            raise ProgramError(f"protocol {self.name} returned {result!r}", _place(self.function), "return a value, or a tuple of values")
-        return builder.written([r.index for r in results if isinstance(r, Value)], single)
+        results, single = returned(f"protocol {self.name}", self.function, self.function(**given), builder)
+        return builder.written([r.index for r in results], single)
 
     def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Graph:
         """The protocol as a program: every round's lookups and totals, and a guard where an inbox may overflow."""
         from .expand import expand
 
         return expand(self.trace(length, alphabet, dtype))
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        """Refused: a protocol counts its own rounds, so that it is no part of another."""
+        hint = f"share a plain function of values between protocols; hw.run_protocol({self.name}, machines) runs it"
+        raise ProgramError(f"protocol {self.name} was called as a function", caller(), hint)
 
     def rounds(self, length: int, alphabet: int | Sequence[Symbol] | None = None) -> int:
         """Rounds of the MPC model for so many machines, counted on the protocol as written."""
@@ -105,7 +107,7 @@ class Protocol(Program):
         for symbol in builder.sizes.alphabet.symbols:
             if not isinstance(symbol, tuple) or len(symbol) != len(names):
                 fact = f"protocol {self.name} takes {len(names)} words and the alphabet holds {symbol!r}"
-                raise ProgramError(fact, _place(self.function), f"give symbols that are tuples of {len(names)}")
+                raise ProgramError(fact, place(self.function), f"give symbols that are tuples of {len(names)}")
         columns: list[tuple[object, ...]] = list(zip(*builder.sizes.alphabet.symbols, strict=True))  # pyright: ignore[reportArgumentType]
         for name, column in zip(names, columns, strict=True):
             found[name] = self._word(token, name, column, plain=False)
@@ -121,12 +123,15 @@ class Protocol(Program):
         if plain:
             return token
         fact = f"protocol {self.name} has the input word {name} of {', '.join(sorted(k.__name__ for k in kinds))}"
-        raise ProgramError(fact, _place(self.function), "words of tuples are integers or booleans, None for none; number other things")
+        raise ProgramError(fact, place(self.function), "words of tuples are integers or booleans, None for none; number other things")
 
 
+@public
 def protocol(
+    function: Callable[..., object] | None = None,
+    /,
     *,
-    memory: Memory,
+    memory: Memory | None = None,
     words: Words | Callable[[int], Words] | None = None,
     alphabet: int | Sequence[Symbol] | None = None,
     name: str | None = None,
@@ -134,19 +139,20 @@ def protocol(
     """Turn a function of `me` and input words into a protocol for machines of `memory` words (or of a function of N).
 
     `words` gives each input word its possible values, as a mapping or as a function of N that returns one; `alphabet` gives
-    whole inputs instead. Parameters with a default are the function's own business.
+    whole inputs instead. Parameters with a default are the function's own business. Raises ProgramError without a memory.
     """
+
+    if function is not None or memory is None:
+        what = f"protocol {getattr(function, '__name__', '')}".strip() if function is not None else "a protocol"
+        hint = (
+            'write @hw.protocol(memory=2, words={"x": range(9)}) above the function: s words a machine, and the values of each input word'
+        )
+        raise ProgramError(f"{what} was given no memory", place(function) if function is not None else caller(), hint)
 
     def make(f: Callable[..., object]) -> Protocol:
         given, inputs = inputs_of("protocol", f)
         if not set(inputs) - set(GIVEN):
-            raise ProgramError(f"protocol {given} takes no input word", _place(f), "for example def ranks(me, successor)")
-        return Protocol(f, name or given, False, symbols_given(alphabet), inputs, memory, words)
+            raise ProgramError(f"protocol {given} takes no input word", place(f), "for example def ranks(me, successor)")
+        return Protocol(f, name or distinguished(given, f), False, symbols_given(alphabet), inputs, memory, words)
 
     return make
-
-
-def _place(function: Callable[..., object]) -> Location | None:
-    """Where a function was written, if it says so."""
-    code = getattr(function, "__code__", None)
-    return Location(code.co_filename, code.co_firstlineno) if code else None

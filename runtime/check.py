@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..compiler.calls import public
 from ..compiler.domain import Domain, Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
@@ -82,6 +83,7 @@ class Report:
         return "\n".join(lines) + (f"\nfirst divergence: {self.first}" if self.first else "")
 
 
+@public
 def check(
     model: Model,
     *,

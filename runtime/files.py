@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ..compiler.calls import public
 from ..compiler.domain import Sizes
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.forms import Form
@@ -145,6 +146,7 @@ def program_json(model: Model) -> Json:
     }
 
 
+@public
 def load(directory: str | Path) -> Model:
     """Rebuild a saved model, without its program's source.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from .model import Model, require_model
 from .tokens import encode, in_order
 
 
+@public
 def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]:
     """What a model says after a prompt, symbol by symbol, at most `steps` of them; it ends at ⊥ or when the text is N long.
 

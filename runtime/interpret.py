@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_INFERRED = 1 << 20  # larger integers are taken for names of symbols, not for an alphabet's size
 
 
+@public
 def interpret(
     program: Program | Graph | Model,
     tokens: Sequence[Symbol],

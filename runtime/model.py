@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import torch
 
+from ..compiler.calls import public, readable
 from ..compiler.domain import Alphabet, Domain, Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..export.write import Exported
 
 Output: TypeAlias = list[Symbol | None]
+S = TypeVar("S", bound=Symbol)
 TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CHUNK = 4096
 
@@ -57,7 +59,8 @@ class HeadRecord:
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@readable
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A compiled program: an ordinary torch module and what its numbers mean.
 
@@ -73,6 +76,11 @@ class Model:
     probes: tuple[Probe, ...]
     records: tuple[HeadRecord, ...]
     compiled: Compiled | None = None
+
+    def __repr__(self) -> str:
+        cost, sizes = self.cost, f"length {self.length}, {len(self.alphabet)} symbols, {self.dtype}"
+        layers = f"{cost.attention_layers} attention layer{'s' * (cost.attention_layers != 1)}, d_model {cost.d_model}"
+        return f"<Model {self.name}: {sizes}; {layers}, {cost.parameters:,} parameters>"
 
     @property
     def name(self) -> str:
@@ -104,6 +112,12 @@ class Model:
         """The form of the program's one result. Raises ProgramError where it returns several, or has a guard."""
         return self.output_forms[self.graph.roots.index(self.graph.output)]
 
+    @overload
+    def run(self, tokens: Sequence[list[S]], strict: bool = True) -> list[Output]: ...
+    @overload
+    def run(self, tokens: Sequence[Symbol], strict: bool = True) -> Output: ...
+    @overload
+    def run(self, tokens: Sequence[Sequence[Symbol]], strict: bool = True) -> Output | list[Output]: ...
     def run(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]], strict: bool = True) -> Output | list[Output]:
         """The program's result at every position, in the user's symbols; None is ⊥. Tuples where it returns a tuple.
 
@@ -197,6 +211,7 @@ class Model:
         return self.compiled.stage(name)
 
 
+@public
 def compile(
     program: Program,
     *,

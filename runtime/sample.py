@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form
@@ -20,6 +21,7 @@ from .module import Transformer
 from .tokens import encode, in_order
 
 
+@public
 def sample(model: Model, prompt: Sequence[Symbol], steps: int, seed: int = 0) -> list[Symbol]:
     """What follows a prompt, at most `steps` symbols, each drawn with probability count / Σ counts at the end of the text so far.
 
@@ -68,6 +70,7 @@ class LogCounts(nn.Module):
         return counts.to(blocks[0].dtype).log()
 
 
+@public
 def log_counts(model: Model) -> LogCounts:
     """The model with logits log(count) for each symbol, so that ordinary samplers see its distribution: softmax gives count / Σ counts.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
@@ -37,6 +38,7 @@ class Diagnosis:
         return next((name for name, output in self.outputs if output != self.outputs[0][1]), None)
 
 
+@public
 def diagnose(model: Model, tokens: Sequence[Symbol]) -> Diagnosis:
     """Run every stage on one sequence. Raises InputError for a loaded checkpoint, which does not keep its stages."""
     require_model("diagnose()", model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import headwork as hw
@@ -34,7 +35,9 @@ def program(numbers: Sequence[int], causal: bool, most: int = 1) -> hw.Program:
         pool: Pool = [token, position]
         while choices.left:
             try:
-                made = STEPS[choices.below(len(STEPS))](choices, pool)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", hw.ProgramWarning)  # what reads ahead is ⊥, and is meant to be
+                    made = STEPS[choices.below(len(STEPS))](choices, pool)
             except hw.DomainError as error:
                 assert "heads, more than" in str(error)
                 continue

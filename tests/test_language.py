@@ -148,6 +148,11 @@ MEANINGS = [
     Meaning("where", lambda token, position: hw.where(token == 0, position * 1, token), lambda t, i: t[i - 1] if t[i - 1] else i),
     Meaning("where, 1 or 2", lambda token: hw.where(token == 0, 1, 2), lambda t, i: 2 if t[i - 1] else 1),
     Meaning("where, x or 2", lambda token: hw.where(token == 0, 2, token), lambda t, i: t[i - 1] or 2),
+    Meaning("where True", lambda token, position: hw.where(True, position, token + 1), lambda t, i: i),
+    Meaning("where False", lambda token: hw.where(False, token, 2), lambda t, i: 2),
+    Meaning("where True, 1", lambda token: hw.where(True, 1, 0) + token, lambda t, i: 1 + t[i - 1]),
+    Meaning("a number", lambda token: 5, lambda t, i: 5),
+    Meaning("a truth", lambda token: False, lambda t, i: False),
     Meaning("where, bools", lambda token: hw.where(token == 0, False, True), lambda t, i: t[i - 1] != 0),
     Meaning("where, x or ⊥", lambda token: hw.where(token > 0, token, None), lambda t, i: t[i - 1] or None),
     Meaning("where, ⊥ or x", lambda token: hw.where(token > 0, None, token), lambda t, i: None if t[i - 1] else 0),
@@ -187,7 +192,6 @@ MEANINGS = [
     ),
     # reading other positions
     *[stepping(by, causal=True) for by in (0, 1, 2, 3, 4, 9)],
-    Meaning("previous -1, causal", lambda token: hw.previous(token, by=-1), lambda t, i: None),
     *[stepping(by, causal=False) for by in (-9, -3, -2, -1, 0, 1, 2)],
     Meaning("at the token's own place", lambda token, position: token.at(position - token), lambda t, i: tok(t, i - t[i - 1])),
     Meaning("at, ahead", lambda token, position: token.at(position + token), lambda t, i: tok(t, i + t[i - 1]), causal=False),
@@ -323,12 +327,12 @@ TOKEN, POSITION = "a token (3 values)", "a position (1..4)"
 NO_TRUTH = ("a value has no truth of its own",)
 MISTAKES = [
     Mistake("match token, position", lambda token, position: hw.match(token, position).latest().found, (TOKEN, POSITION), "token.at("),
-    Mistake("match position, token", lambda token, position: hw.match(position, token).latest().found, (TOKEN, POSITION), "token.at("),
+    Mistake("match position, token", lambda token, position: hw.match(position, token).latest().found, (TOKEN, POSITION), "no numbers"),
     Mistake(
         "match numeric token, position",
         lambda token, position: hw.match(token, position).latest().found,
         (TOKEN, POSITION),
-        "token.at(",
+        "match(token + 0, position)",
         alphabet=3,
     ),
     Mistake("match token, bool", lambda token: hw.match(token, token == "red").latest().found, (TOKEN, "a boolean"), "kind"),
@@ -384,7 +388,7 @@ MISTAKES = [
     Mistake("default unknown word", lambda token: hw.match(token, token).latest().fetch(token, "mauve"), ("'mauve'",), "alphabet="),
     Mistake("token == [1]", lambda token: token == [1], ("[1]",), "alphabet="),
     Mistake("1.5 is no symbol of a numeric alphabet", lambda token: token == 1.5, ("1.5", "alphabet of 3"), "alphabet=", alphabet=3),
-    Mistake("True is not 1", lambda token: token == True, ("True",), "alphabet=", alphabet=(1, 2, 3)),  # noqa: E712
+    Mistake("True is not 1", lambda token: token == True, ("the truth value True", "kinds differ"), "such as 1", alphabet=(1, 2, 3)),  # noqa: E712
     Mistake("table out of alphabet", lambda token: hw.table(str.upper, token), ("table() returned 'RED'", "alphabet"), "symbols"),
     Mistake("table to a list", lambda token: hw.table(lambda x: [x], token), ("table() returned ['red']",), "symbols"),
     Mistake("table to a float", lambda position: hw.table(lambda i: i / 2, position), ("table() returned 0.5",), "integers"),
@@ -403,13 +407,14 @@ MISTAKES = [
     Mistake("1.5 * value", lambda position: 1.5 * position, ("* scales by an integer constant only",), "hw.table("),
     Mistake("value * True", lambda position: position * True, ("* scales by an integer constant only",), "hw.table("),
     Mistake("returns nothing", lambda token: None, ("returned None",), "return", hw.ProgramError),
-    Mistake("returns a number", lambda token: 3, ("returned 3",), "return", hw.ProgramError),
-    Mistake("returns a string", lambda token: "red", ("returned 'red'",), "return", hw.ProgramError),
-    Mistake("returns a tuple with a number", lambda token: (token, 3), ("returned 3 in a tuple",), "return", hw.ProgramError),
+    Mistake("returns a fraction", lambda token: 3.5, ("returned 3.5",), "return", hw.ProgramError),
+    Mistake("returns no symbol", lambda token: "mauve", ("returned value", "'mauve'", "alphabet of 3"), "alphabet="),
+    Mistake("returns a tuple with None", lambda token: (token, None), ("returned None in a tuple",), "value", hw.ProgramError),
     Mistake("returns a Hit", lambda token: hw.match(token, token).latest(), ("returned",), "hit.fetch(", hw.ProgramError),
     Mistake("returns a Match", lambda token: hw.match(token, token), ("returned",), "return", hw.ProgramError),
     # plain Python things where only a value will do
-    Mistake("where(True)", lambda token: hw.where(True, token, token), ("True",), ""),
+    Mistake("where(1)", lambda token: hw.where(1, token, token), ("where()", "1"), "value"),
+    Mistake("where(True) of two kinds", lambda token: hw.where(True, token, token == "red"), ("where()", TOKEN, "a boolean"), "kind"),
     Mistake("previous of a word", lambda token: hw.previous("red"), ("'red'",), ""),
     Mistake("table of a word", lambda token: hw.table(str.upper, "red"), ("'red'",), ""),
     Mistake("minimum of a number first", lambda position: hw.minimum("2", position), ("'2'",), ""),

@@ -58,7 +58,12 @@ UNSAID: list[tuple[str, Body, str, str]] = [
     ("min(values)", lambda token: min(token, 2), "a value has no truth", "hw.minimum"),
     ("value == None", lambda token: token == None, "== compares with None, which is ⊥", ".exists"),  # noqa: E711
     ("value != None", lambda token: token != None, "compares with None, which is ⊥", ".exists"),  # noqa: E711
-    ("token or_else True", lambda token: token.or_else(True), "or_else() uses True, which is not in the alphabet", "alphabet="),
+    (
+        "token or_else True",
+        lambda token: token.or_else(True),
+        "or_else() combines a token (4 values) with the truth value True",
+        "such as 0",
+    ),
     ("before=2", lambda token: hw.match(token, token, 2).count(), "before=2 is neither True nor False", "within=w"),
     ("before='no'", lambda token: hw.visible(token, before="no").count(), "before='no' is neither", "within=w"),
     ("method not called", lambda token: hw.visible(token).count, "returned <bound method", "call it"),
@@ -244,7 +249,7 @@ def test_what_is_no_model_is_refused() -> None:
         (lambda: hw.check(MODEL, exhaustive=2.5), "exhaustive length 2.5"),
         (lambda: hw.check(MODEL, samples=0, exhaustive=0), "there is nothing to check"),
         (lambda: hw.generate(MODEL, [1], 1.5), "cannot generate 1.5 steps"),
-        (lambda: hw.run_protocol(hw.protocols.get("sum"), [1]), "not a protocol written down"),
+        (lambda: hw.run_protocol(BACK, [1]), "which is no protocol"),
         (lambda: hw.protocol(memory=2, words=[range(4)])(lambda x: x).trace(4), "has the words [range(0, 4)]"),
         (lambda: hw.protocol(memory=2, words={"x": 5})(lambda x: x).trace(4), "has the words {'x': 5}"),
         (

@@ -142,7 +142,7 @@ def test_outputs_in_another_order_are_another_program() -> None:
     [
         (lambda token: (), "program p returned no value"),
         (lambda token: [], "program p returned no value"),
-        (lambda token: (token, 3), "program p returned 3 in a tuple"),
+        (lambda token: (token, 3.5), "program p returned 3.5 in a tuple"),
         (lambda token: (token, (token,)), "in a tuple"),
         (lambda token: (token, hw.match(token, token).latest()), "a Hit is not a value: return hit.position"),
         (lambda token: [hw.match(token, token)], "a Selector is not a value: return .count()"),

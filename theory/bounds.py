@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
@@ -25,6 +26,7 @@ from .verdict import rows
 Subject: TypeAlias = Program | Model | Cost
 
 
+@public
 def bounds(
     subject: Subject,
     *,
@@ -60,6 +62,7 @@ def bounds(
     return hold(measured, found, every=all)
 
 
+@public
 def one_layer(
     *, h: int, m: int, p: int, length: int, alphabet: int = 3, family: str = "induction", form: str | None = None, **given: object
 ) -> Bounds:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..certificate.certify import certify
 from ..certificate.exact import Refused
+from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import ExactnessError, InputError
 from ..compiler.language import Program
@@ -120,6 +121,7 @@ class Frontier:
         return target
 
 
+@public
 def frontier(
     program: Program,
     *,

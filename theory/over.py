@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..programs import Entry
 from ..programs import entry as entry_named
@@ -82,6 +83,7 @@ class Laws:
         return f"{self.headline()}\n\n{columns(HEADINGS, [row.texts() for row in self.rows])}"
 
 
+@public
 def bounds_over(
     name: str,
     *,

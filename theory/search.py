@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ..compiler.calls import public
 from ..compiler.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def conflict(witness: Witness, length: int) -> tuple[Row, Row] | None:
     return None
 
 
+@public
 def search_one_layer(*, length: int, h: int, m: int, p: int, seconds: float = 30.0) -> Found:
     """Decide whether one layer of hard attention of this shape can do induction over 3 symbols at this length.
 

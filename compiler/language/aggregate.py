@@ -94,7 +94,7 @@ def _present(builder: Builder, value: Value) -> int:
     return builder.add(Where(), (there, one, zero), "present")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mean(Symbolic):
     """An exact fraction at every position: numerator / denominator; ⊥ where the denominator is 0.
 

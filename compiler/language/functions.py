@@ -4,30 +4,54 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import overload
 
+from ..calls import public
 from ..domain import Alphabet, Kind, plain
 from ..errors import DomainError, Location, caller
-from ..ops import Const, Extreme, Table, Token, Where
-from .value import Value, boolean, lift, number, require_value, same_kind, spaces, value_of
+from ..ops import Extreme, Table, Where
+from .value import Value, alike, boolean, lift, number, require_value, same_kind, spaces, value_of
 
 MAX_TABLE = 1 << 16  # entries; over several sources each one is a hidden unit
 
 
-def where(condition: Value, x: object, y: object) -> Value:
-    """x where the condition is true, y where it is false, ⊥ where it is ⊥; None stands for ⊥."""
-    return choose(condition, x, y, "where()", caller())
+@overload
+def where(condition: Value, x: object, y: object) -> Value: ...
+@overload
+def where(condition: bool, x: Value, y: object) -> Value: ...
+@overload
+def where(condition: bool, x: object, y: Value) -> Value: ...
+@overload
+def where(condition: bool, x: object, y: object) -> object: ...
+@public
+def where(condition: Value | bool, x: object, y: object) -> object:
+    """x where the condition is true, y where it is false, ⊥ where it is ⊥; None stands for ⊥.
+
+    A condition that is True or False in Python chooses while the program is built.
+    """
+    line, known = caller(), plain(condition)
+    if not isinstance(known, bool):
+        return choose(condition, x, y, "where()", line)
+    like = x if isinstance(x, Value) else y if isinstance(y, Value) else None
+    if like is None:
+        return x if known else y
+    require_value("where()", like, None, line)
+    return same_kind("where()", lift(x, like, "where()", line), lift(y, like, "where()", line), line)[0 if known else 1]
 
 
+@public
 def minimum(x: Value, y: object) -> Value:
     """The smaller of two values."""
     return extreme("minimum()", x, y, largest=False)
 
 
+@public
 def maximum(x: Value, y: object) -> Value:
     """The larger of two values."""
     return extreme("maximum()", x, y, largest=True)
 
 
+@public
 def table(f: Callable[..., object], *values: Value) -> Value:
     """f at each position, for any Python function f; it is called once for every combination of argument values.
 
@@ -88,27 +112,16 @@ def _entries(results: list[object], alphabet: Alphabet, kinds: list[Kind], line:
 def extreme(what: str, a: Value, other: object, largest: bool) -> Value:
     line = caller()
     require_value(what, a, None, line)
-    number(what, a, line)
-    b = lift(other, a, what, line)
-    number(what, b, line)
+    a = number(what, a, line)
+    b = number(what, lift(other, a, what, line), line)
     return value_of(a.builder, Extreme(largest), [a.index, b.index], line)
 
 
-def choose(condition: Value, x: object, y: object, what: str, line: Location | None) -> Value:
+def choose(condition: object, x: object, y: object, what: str, line: Location | None) -> Value:
     require_value(what, condition, None, line)
+    assert isinstance(condition, Value)
     boolean(what, condition, line)
-    like = x if isinstance(x, Value) else y if isinstance(y, Value) else None
-    if like is None:
-        x, y = plain(x), plain(y)
-        literal = x if x is not None else y
-        alphabet = condition.builder.sizes.alphabet
-        literals = [v for v in (x, y) if v is not None]
-        symbol = not alphabet.numeric and all(alphabet.id(v) is not None for v in literals)
-        symbol = symbol and not (condition.builder.integers and isinstance(literal, int))
-        kind: Kind = "token" if symbol or not isinstance(literal, int) else "bool" if isinstance(literal, bool) else "int"
-        base = Const(kind, 0) if kind != "token" else Token()
-        like = Value(condition.builder, condition.builder.add(base, [], kind))
+    like = x if isinstance(x, Value) else y if isinstance(y, Value) else alike(condition.builder, x, y)
     require_value(what, like, condition.builder, line)
-    a, b = lift(x, like, what, line), lift(y, like, what, line)
-    same_kind(what, a, b, line)
+    a, b = same_kind(what, lift(x, like, what, line), lift(y, like, what, line), line)
     return value_of(condition.builder, Where(), [condition.index, a.index, b.index], line)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
+from ..calls import public, readable
 from ..domain import plain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
@@ -14,7 +16,8 @@ from .symbolic import Symbolic
 from .value import Value, require_value, value_of
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@readable
+@dataclass(frozen=True, eq=False, repr=False)
 class Hit(Symbolic):
     """The position that a pick chose, or none: the winner among the lookups' own choices.
 
@@ -28,6 +31,11 @@ class Hit(Symbolic):
     only: Value | None = None
     called: ClassVar[str] = "a hit"
     instead: ClassVar[str] = "read it: hit.position, hit.found or hit.fetch(x)"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("latest", "earliest", "unique"), "a hit is one position already: read it by .fetch(x), .position or .found"),
+        **dict.fromkeys(("any", "exists"), "use .found"),
+        **{name: f"that is of all positions that match: hw.match(x, y).{name}" for name in ("count", "sum", "mean", "counts", "mode")},
+    }
 
     @property
     def position(self) -> Value:
@@ -89,6 +97,7 @@ class Hit(Symbolic):
         return wins
 
 
+@public
 def previous(value: Value, by: int = 1) -> Value:
     """The value `by` positions earlier: `out[i] = value[i - by]`, ⊥ where there is no such position.
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from types import CodeType
 from typing import TypeAlias, cast, overload
 
+from ..calls import public, readable, short
 from ..domain import MOST, Alphabet, Sizes, Symbol, plain
-from ..errors import DomainError, InputError, Location, ProgramError
+from ..errors import DomainError, InputError, Location, ProgramError, caller
 from ..graph import Builder, Graph
 from ..heads import output_forms
 from ..numerics import dtype_named
 from ..ops import Position, Token
 from .aggregate import Mean
+from .identity import refuse_none_tests
 from .lookups import Hit
 from .select import Selector
-from .value import Value
+from .value import Value, alike, lift
 
 Returned: TypeAlias = Value | Sequence[Value]
 
 
-@dataclass(frozen=True, slots=True)
+@readable
+@dataclass(frozen=True, repr=False)
 class Program:
     """A function from the inputs `token` and (optionally) `position` to one value or a tuple of values, to be built for given sizes.
 
@@ -50,34 +55,74 @@ class Program:
         builder = Builder(self.name, Sizes(context_length(length), Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
         given = {"token": Token(), "position": Position()}
         arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
-        result = self.function(**arguments)
-        single = not isinstance(result, (tuple, list))
-        found = [result] if single else list(cast("Sequence[object]", result))
-        if not found:
-            raise ProgramError(f"program {self.name} returned no value", _place(self.function), "return a value, or a tuple of values")
-        outputs = [self._returned(value, result, builder).index for value in found]
-        return builder.finish(outputs, single)
+        outputs, single = returned(f"program {self.name}", self.function, self.function(**arguments), builder)
+        for value in outputs:
+            classes = next(output_forms(value.domain)).classes
+            if classes > MOST:
+                fact = f"program {self.name} returns {value.domain}: a class for each is {classes:,}, more than {MOST:,}"
+                raise DomainError(fact, place(self.function), "return smaller numbers, or comparisons with them")
+        return builder.finish([value.index for value in outputs], single)
 
-    def _returned(self, value: object, result: object, builder: Builder) -> Value:
-        """A returned value, or one of a returned tuple, `result` being the whole. Raises ProgramError where it is none."""
-        if not isinstance(value, Value):
-            hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
-            hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
-            hints[Mean] = "a Mean is a pair of values: return mean.numerator, mean.denominator, or compare it"
-            hint = hints.get(type(value), "call it, with ()" if callable(value) else "return a value, or a tuple of values")
-            inside = "" if value is result else " in a tuple"
-            raise ProgramError(f"program {self.name} returned {value!r}{inside}", _place(self.function), hint)
-        if value.builder is not builder:
-            raise ProgramError(f"program {self.name} mixes values of two programs", _place(self.function), "return a value built here")
-        classes = next(output_forms(value.domain)).classes
-        if classes > MOST:
-            fact = f"program {self.name} returns {value.domain}: a class for each is {classes:,}, more than {MOST:,}"
-            raise DomainError(fact, _place(self.function), "return smaller numbers, or comparisons with them")
-        return value
+    def __call__(self, *args: object, **kwargs: object) -> Value | tuple[Value, ...]:
+        """The program inside another: its values for these inputs, as if its lines stood there. `position` is this position if not given.
+
+        Raises ProgramError outside a program, where an input is no value, and where one of the two is causal and the other is not.
+        """
+        line = caller()
+        given = dict(zip(self.inputs, args, strict=False)) | kwargs
+        values = [value for value in given.values() if isinstance(value, Value)]
+        if not values:
+            hint = f"hw.interpret({self.name}, tokens) runs it, hw.compile({self.name}, length=N) makes a model of it"
+            raise ProgramError(f"program {self.name} was called with no value of a program", line, hint)
+        builder = values[0].builder
+        if builder.sizes.causal != self.causal:
+            ways = {True: "causal", False: "bidirectional"}
+            fact = f"{ways[builder.sizes.causal]} program {builder.name} calls {self.name}, which is {ways[self.causal]}"
+            hint = f"give both the same causal=, or call {self.name}.bidirectional()" if self.causal else "give both the same causal="
+            raise ProgramError(fact, line, hint)
+        given.setdefault("position", Value(builder, builder.add(Position(), [], "position")))
+        unknown = [name for name in given if name not in (*self.inputs, "position")] or list(map(short, args[len(self.inputs) :]))
+        missing = [name for name in self.inputs if name not in given]
+        for problem, names in (("was not given", missing), ("does not take", unknown)):
+            if names:
+                raise ProgramError(f"program {self.name} {problem} {', '.join(names)}", line, f"it takes {', '.join(self.inputs)}")
+        inputs = {name: lift(given[name], values[0], f"{self.name}()", line) for name in self.inputs}
+        try:
+            result = self.function(**inputs)
+        except RecursionError:
+            raise ProgramError(f"program {self.name} calls itself without end", line, "write the repetition as a loop") from None
+        found, single = returned(f"program {self.name}", self.function, result, builder)
+        return found[0] if single else tuple(found)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {', '.join(self.inputs)}, {'causal' if self.causal else 'bidirectional'}>"
 
     def bidirectional(self) -> Program:
         """The same source with every position visible to every other."""
         return replace(self, causal=False)
+
+
+def returned(what: str, function: object, result: object, builder: Builder) -> tuple[list[Value], bool]:
+    """The values a function returned, literals as constants; and whether it returned one, not a tuple. Raises ProgramError for others."""
+    single, line = not isinstance(result, (tuple, list)), place(function, last=True)
+    whole = [result] if single else list(cast("Sequence[object]", result))
+    if not whole:
+        raise ProgramError(f"{what} returned no value", line, "return a value, or a tuple of values")
+    found: list[Value] = []
+    for x in map(plain, whole):
+        if isinstance(x, (bool, int, str)) or (x is not None and not isinstance(x, Value) and builder.sizes.alphabet.id(x) is not None):
+            x = lift(x, alike(builder, x), f"{what}: the returned value", line)
+        if not isinstance(x, Value):
+            hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
+            hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
+            hints[Mean] = "a Mean is a pair of values: return mean.numerator, mean.denominator, or compare it"
+            hints[type(None)] = "end it with `return` and a value" if single else "give every place a value"
+            hint = hints.get(type(x), "call it, with ()" if callable(x) else "return a value, or a tuple of values")
+            raise ProgramError(f"{what} returned {x!r}{'' if single else ' in a tuple'}", line, hint)
+        if x.builder is not builder:
+            raise ProgramError(f"{what} mixes values of two programs", line, "return a value built here")
+        found.append(x)
+    return found, single
 
 
 @overload
@@ -88,6 +133,7 @@ def program(
 ) -> Callable[[Callable[..., Returned]], Program]: ...
 
 
+@public
 def program(
     function: Callable[..., Returned] | None = None,
     /,
@@ -106,8 +152,8 @@ def program(
     def make(f: Callable[..., Returned]) -> Program:
         given, inputs = inputs_of("program", f)
         for unknown in [i for i in inputs if i not in ("token", "position")]:
-            raise ProgramError(f"program {given} asks for an input {unknown!r}", _place(f), "inputs are token and position")
-        return Program(f, name or given, causal, symbols_given(alphabet), inputs)
+            raise ProgramError(f"program {given} asks for an input {unknown!r}", place(f), "inputs are token and position")
+        return Program(f, name or distinguished(given, f), causal, symbols_given(alphabet), inputs)
 
     if not isinstance(causal, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ProgramError(f"causal={causal!r} is neither True nor False", hint="causal=False lets every position see every other")
@@ -125,8 +171,10 @@ def inputs_of(what: str, function: object) -> tuple[str, tuple[str, ...]]:
         raise ProgramError(f"{what} {name} does not say what it takes", hint="wrap it in a function of your own") from None
     for p in parameters:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.POSITIONAL_ONLY):
-            raise ProgramError(f"{what} {name} has the parameter {p}, not one to be given by name", _place(function), "name each input")
-    return name, tuple(p.name for p in parameters if p.default is p.empty)
+            raise ProgramError(f"{what} {name} has the parameter {p}, not one to be given by name", place(function), "name each input")
+    inputs = tuple(p.name for p in parameters if p.default is p.empty)
+    refuse_none_tests(function, inputs)
+    return name, inputs
 
 
 def symbols_given(alphabet: int | Iterable[Symbol] | None) -> int | tuple[Symbol, ...] | None:
@@ -151,7 +199,27 @@ def require_program(what: str, program: object) -> None:
         raise ProgramError(f"{what} was given {program!r}, which is not a program", hint=hint)
 
 
-def _place(function: object) -> Location | None:
-    """Where a function was written, if it says so."""
+def distinguished(name: str, function: Callable[..., object]) -> str:
+    """A function's name with the numbers and words that it was made with, so that those of one maker differ: `hop(k=3)`."""
+    code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None) or ()
+    made: dict[str, object] = {}
+    for variable, cell in zip(getattr(code, "co_freevars", ()), cells, strict=True):
+        with contextlib.suppress(ValueError):  # a variable that has no value yet
+            made[variable] = cell.cell_contents
+    made |= {p.name: p.default for p in inspect.signature(function).parameters.values() if p.default is not p.empty}
+    shown = [f"{variable}={plain(x)!r}" for variable, x in made.items() if isinstance(plain(x), (bool, int, str)) and len(repr(x)) <= 20]
+    return f"{name}({', '.join(shown)})" if shown else name
+
+
+def place(function: object, last: bool = False) -> Location | None:
+    """Where a function was written, if it says so: its first line, or its last."""
     code = getattr(function, "__code__", None)
-    return Location(code.co_filename, code.co_firstlineno) if code else None
+    if not isinstance(code, CodeType):
+        return None
+    return Location(code.co_filename, _last_line(code) if last else code.co_firstlineno)
+
+
+def _last_line(code: CodeType) -> int:
+    """The last line that a function, or one inside it, has code for."""
+    lines = [line for *_, line in code.co_lines() if line is not None]
+    return max([code.co_firstlineno, *lines, *(_last_line(inner) for inner in code.co_consts if isinstance(inner, CodeType))])

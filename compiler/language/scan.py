@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..calls import public
 from ..domain import Alphabet, Domain, plain
 from ..errors import DomainError, Location, caller
 from ..ops import Position
@@ -14,6 +15,7 @@ from .lookups import previous
 from .value import Value, require_value, spaces
 
 
+@public
 def scan(op: Callable[..., object], value: Value, heads: int = 1) -> Value:
     """`out[i] = value[1] op value[2] op … op value[i]`, for an associative operation on the value's domain.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
+from ..calls import public, readable
 from ..domain import Domain, plain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
@@ -16,13 +17,14 @@ from .conditions import RELATION_WIDTH, Both, Compare, Condition, Either, Nodes,
 from .functions import MAX_TABLE, choose, maximum, minimum
 from .lookups import Hit
 from .symbolic import Symbolic
-from .value import Value, boolean, lift, number, numeric, require_value, same_kind, spaces, value_of
+from .value import Value, as_number, boolean, lift, number, numeric, require_value, same_kind, spaces, value_of
 
 MAX_HEADS = 128
 RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@readable
+@dataclass(frozen=True, eq=False, repr=False)
 class Selector(Symbolic):
     """The positions t that this position's query selects. Combine selectors with & | ~; pick one, or aggregate them all."""
 
@@ -30,6 +32,12 @@ class Selector(Symbolic):
     condition: Condition
     called: ClassVar[str] = "a selector"
     instead: ClassVar[str] = "combine selectors with & | ~; .any(), .count() and .latest().position are values"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "fetch": "pick a position first: .latest().fetch(x), .earliest().fetch(x) or .unique().fetch(x)",
+        "position": "pick a position first: .latest().position",
+        "found": "use .any()",
+        "where": "combine it with another selector: & hw.match(True, condition)",
+    }
 
     # --- combining -------------------------------------------------------------------------------------
 
@@ -103,7 +111,7 @@ class Selector(Symbolic):
     def _ranked(self, pick: Pick, by: Value) -> Hit:
         line = caller()
         require_value(f"{pick}()", by, self.builder, line)
-        number(f"{pick}()", by, line)
+        by = number(f"{pick}()", by, line)
         chosen, rank = self, by
         if by.domain.none:
             chosen, rank = self._where(by.exists, True), by.or_else(by.domain.lo)
@@ -196,7 +204,7 @@ class Selector(Symbolic):
     def _sum(self, what: str, value: Value, line: Location | None) -> Value:
         require_value(what, value, self.builder, line)
         if value.domain.kind != "bool":
-            number(what, value, line)
+            value = number(what, value, line)
         return added_up(self.builder, self._counted(line), value, line)
 
     def _mode(self, value: Value) -> tuple[Value, Value]:
@@ -225,6 +233,7 @@ class Selector(Symbolic):
         return terms or [Term(frozenset([Compare(one, two)]))]  # a head that finds nothing
 
 
+@public
 def select(
     query: object,
     key: object,
@@ -246,6 +255,7 @@ def select(
     return _limited(pairs[0][0].builder, _condition(pairs, relation, line), before, within, line)
 
 
+@public
 def match(query: object, key: object, before: bool = False, within: int | None = None) -> Selector:
     """Positions t whose key equals the query here, component by component where tuples are given; ⊥ equals nothing.
 
@@ -257,6 +267,7 @@ def match(query: object, key: object, before: bool = False, within: int | None =
     return _limited(pairs[0][0].builder, _condition(pairs, "==", line), before, within, line)
 
 
+@public
 def visible(like: Value, before: bool = False, within: int | None = None) -> Selector:
     """Every position that can be seen from here, of the program that a value belongs to."""
     line = caller()
@@ -302,6 +313,7 @@ def _condition(pairs: list[tuple[Value, Value]], relation: object, line: Locatio
         return nodes.different(q.index, k.index)
     if not (numeric(q) and numeric(k)):
         raise DomainError(f"{relation} orders {q.domain}, which has no order", line, "use hw.table(f, x) to give symbols a number")
+    q, k = as_number(q, line), as_number(k, line)
     less, equal = relation in ("<", "<="), relation in ("<=", ">=")
     width = q.domain.size + (0 if q.index == k.index else k.domain.size)
     bits = nodes.bits(q.index, k.index)
@@ -362,10 +374,8 @@ def _pair(what: str, query: object, key: object, line: Location | None, relation
     if like is None:
         raise DomainError(f"{what} was given no value of the program", line, "at least one of query and key must be a value")
     a, b = lift(query, like, what, line), lift(key, like, what, line)
-    if not callable(relation):
-        same_kind(what, a, b, line)
     require_value(what, b, a.builder, line)
-    return a, b
+    return (a, b) if callable(relation) else same_kind(what, a, b, line)
 
 
 def _pairs(what: str, query: object, key: object, line: Location | None) -> list[tuple[Value, Value]]:
@@ -384,10 +394,20 @@ def _pairs(what: str, query: object, key: object, line: Location | None) -> list
         like = q if isinstance(q, Value) else k if isinstance(k, Value) else values[0]
         a, b = lift(q, like, what, line), lift(k, like, what, line)
         if {a.domain.kind, b.domain.kind} == {"token", "position"}:
-            raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "to read the token at a position, use token.at(here)")
-        same_kind(what, a, b, line)
-        pairs.append((a, b))
+            raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, _token_or_place(a, b))
+        pairs.append(same_kind(what, a, b, line))
     return pairs
+
+
+def _token_or_place(query: Value, key: Value) -> str:
+    """What to write where a token is compared with a position."""
+    token = query if query.domain.kind == "token" else key
+    if numeric(token):
+        sides = ("token + 0, position", "token.at(position)") if token is query else ("position, token + 0", "token.at(position)")
+        return f"to compare the numbers, write match({sides[0]}); to read the token at a position, {sides[1]}"
+    return (
+        "symbols are no numbers of positions: to read the token at a position, write token.at(position); to find a symbol, match(x, token)"
+    )
 
 
 def _tuple(x: object) -> tuple[object, ...]:

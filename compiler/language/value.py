@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, cast
 
+from ..calls import readable
 from ..domain import Domain, Kind, plain
-from ..errors import DomainError, Location, ProgramError, caller
+from ..errors import DomainError, Location, ProgramError, caller, warn
 from ..graph import Builder
-from ..ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position
+from ..ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position, Table, Token
+from .ahead import ahead
 from .symbolic import Symbolic
 
 LARGEST = 2**53
 _ASSIGNED = re.compile(r"^(\w+)\s*=[^=]")
 
 
+@readable
 class Value(Symbolic):
     """A value at every position: a finite domain, or ⊥. Operators act at each position; ⊥ in gives ⊥ out."""
 
     __slots__ = ("builder", "index")
     __hash__ = Symbolic.__hash__
     called: ClassVar[str] = "a value"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **{name: f"it is a function: hw.{name}" for name in ("previous", "match", "select", "visible", "where", "table", "scan")},
+        **{
+            name: f"over positions it is of a selector: hw.visible(x).{name}"
+            for name in ("sum", "mean", "mode", "count", "counts", "any", "all")
+        },
+        **dict.fromkeys(("min", "max"), "over positions it is of a selector: hw.visible(x).max(x); of two values hw.maximum(x, y)"),
+        **dict.fromkeys(("latest", "earliest"), "pick among the positions of a selector: hw.match(x, y).latest()"),
+        "fetch": "read it at a position by .at(position), or where a match is by hit.fetch(x)",
+        "is_none": "use ~x.exists",
+    }
 
     def __init__(self, builder: Builder, index: int) -> None:
         self.builder, self.index = builder, index
@@ -54,6 +68,9 @@ class Value(Symbolic):
             )
         n = self.builder.sizes.length
         index = position.index
+        if self.builder.sizes.causal and (ahead(self.builder.nodes, index) or 0) > 0:
+            fact = "this reads at a position that is always ahead, which a causal program does not see: it is ⊥ everywhere"
+            warn(fact, line, "read behind, for example at position - 1, or write @hw.program(causal=False)")
         if position.domain.lo < 1 or position.domain.hi > n:
             index = self.builder.add(Clip(1, n), [index], "clip", line)
         here = self.builder.add(Position(), [], "position")
@@ -79,8 +96,8 @@ class Value(Symbolic):
         line, factor = caller(), cast("int", plain(factor))
         if not isinstance(factor, int) or isinstance(factor, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DomainError("* scales by an integer constant only", line, "use hw.table(lambda x, y: x * y, x, y) for a product")
-        number("*", self, line)
-        return value_of(self.builder, Affine("int", (factor,), 0), [self.index], line)
+        x = number("*", self, line)
+        return value_of(x.builder, Affine("int", (factor,), 0), [x.index], line)
 
     __rmul__ = __mul__
 
@@ -90,24 +107,24 @@ class Value(Symbolic):
     def __floordiv__(self, divisor: int) -> Value:
         line = caller()
         divisor = _divisor("//", divisor, line)
-        number("//", self, line)
+        x = number("//", self, line)
         if divisor == 1:
-            return value_of(self.builder, Affine("int", (1,), 0), [self.index], line)
-        k = _first_level(self.domain, divisor)
+            return value_of(self.builder, Affine("int", (1,), 0), [x.index], line)
+        k = _first_level(x.domain, divisor)
         if k == 1:
-            return value_of(self.builder, Divide(divisor), [self.index], line)
-        high = value_of(self.builder, Divide(divisor * k), [self.index], line)
-        low = value_of(self.builder, Divide(divisor), [_rest(self, divisor * k, line).index], line)
+            return value_of(self.builder, Divide(divisor), [x.index], line)
+        high = value_of(self.builder, Divide(divisor * k), [x.index], line)
+        low = value_of(self.builder, Divide(divisor), [_rest(x, divisor * k, line).index], line)
         return value_of(self.builder, Affine("int", (k, 1), 0), [high.index, low.index], line)
 
     def __mod__(self, divisor: int) -> Value:
         line = caller()
         divisor = _divisor("%", divisor, line)
-        number("%", self, line)
+        x = number("%", self, line)
         if divisor == 1:
-            return value_of(self.builder, Affine("int", (0,), 0), [self.index], line)
-        k = _first_level(self.domain, divisor)
-        return _rest(self if k == 1 else _rest(self, divisor * k, line), divisor, line)
+            return value_of(self.builder, Affine("int", (0,), 0), [x.index], line)
+        k = _first_level(x.domain, divisor)
+        return _rest(x if k == 1 else _rest(x, divisor * k, line), divisor, line)
 
     # --- comparisons -------------------------------------------------------------------------------
 
@@ -155,9 +172,8 @@ class Value(Symbolic):
     def or_else(self, default: object) -> Value:
         """This value, or `default` where it is ⊥."""
         line = caller()
-        other = lift(default, self, "or_else()", line)
-        same_kind("or_else()", self, other, line)
-        return value_of(self.builder, OrElse(), [self.index, other.index], line)
+        this, other = same_kind("or_else()", self, lift(default, self, "or_else()", line), line)
+        return value_of(self.builder, OrElse(), [this.index, other.index], line)
 
 
 # --- shared checks ---------------------------------------------------------------------------------------
@@ -187,16 +203,40 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
     elif isinstance(x, bool) and kind == "bool":
         op = Const("bool", int(x))
     elif kind == "token":
-        alphabet = like.builder.sizes.alphabet
-        index = alphabet.id(x)
-        if index is None and not (alphabet.numeric and isinstance(x, int) and not isinstance(x, bool)):
-            raise DomainError(f"{what} uses {x!r}, which is not in the alphabet of {len(alphabet)} symbols", line, "add it to alphabet=")
-        op = Const("token", index) if index is not None else Const("int", int(str(x)))
+        op = _symbol(x, like, what, line)
     elif isinstance(x, int) and not isinstance(x, bool):
         op = Const("int", x)
     else:
         raise DomainError(f"{what} combines {like.domain} with {x!r}", line, "give a literal of the same kind")
     return _within_reach(f"{what}: the number", Value(like.builder, like.builder.add(op, [], "⊥" if x is None else str(x), line)), line)
+
+
+def _symbol(x: object, like: Value, what: str, line: Location | None) -> Const:
+    """A literal beside tokens: a symbol of the alphabet, or an integer where symbols are integers."""
+    alphabet = like.builder.sizes.alphabet
+    index = alphabet.id(x)
+    if index is not None:
+        return Const("token", index)
+    number, truth = isinstance(x, int) and not isinstance(x, bool), isinstance(x, bool)
+    if number and alphabet.numbers:
+        return Const("int", int(str(x)))
+    if (number or truth) and not any(type(symbol) is type(x) for symbol in alphabet.symbols):
+        other = f"the truth value {x!r}" if truth else f"the number {x!r}"
+        hint = f"give a symbol such as {alphabet.symbols[0]!r}, or None for ⊥" + (
+            "; or give symbols numbers by hw.table(f, x)" if number else ""
+        )
+        raise DomainError(f"{what} combines {like.domain} with {other}: their kinds differ", line, hint)
+    raise DomainError(f"{what} uses {x!r}, which is not in the alphabet of {len(alphabet)} symbols", line, "add it to alphabet=")
+
+
+def alike(builder: Builder, *literals: object) -> Value:
+    """Something of the kind that literals are meant as: symbols where all of them are symbols of words, else truths or integers."""
+    known = [x for x in map(plain, literals) if x is not None]
+    alphabet, first = builder.sizes.alphabet, known[0] if known else None
+    symbols = not alphabet.numeric and all(alphabet.id(x) is not None for x in known)
+    symbols = symbols and not (builder.integers and isinstance(first, int))
+    kind: Kind = "token" if symbols or not isinstance(first, int) else "bool" if isinstance(first, bool) else "int"
+    return Value(builder, builder.add(Const(kind, 0) if kind != "token" else Token(), [], kind))
 
 
 def require_value(what: str, x: object, builder: Builder | None, line: Location | None) -> None:
@@ -208,14 +248,30 @@ def require_value(what: str, x: object, builder: Builder | None, line: Location 
 
 
 def numeric(value: Value) -> bool:
+    """Whether a value is a number, or a token of an alphabet of integers."""
     kind = value.domain.kind
-    return kind in ("int", "position") or (kind == "token" and value.builder.sizes.alphabet.numeric)
+    return kind in ("int", "position") or (kind == "token" and value.builder.sizes.alphabet.numbers)
 
 
-def number(what: str, value: Value, line: Location | None) -> None:
+def number(what: str, value: Value, line: Location | None) -> Value:
+    """The value as a number. Raises DomainError where it is none."""
     if not numeric(value):
-        hint = "use & | ~ on booleans" if value.domain.kind == "bool" else "use hw.table(f, x) to give symbols a number"
+        odd = [s for s in value.builder.sizes.alphabet.symbols if type(s) is not int] if value.domain.kind == "token" else []
+        hint = f"{odd[0]!r} is no number: use hw.table(f, x) to give symbols a number" if odd else "use & | ~ on booleans"
         raise DomainError(f"{what} needs a number and got {value.domain}", line, hint)
+    return as_number(value, line)
+
+
+def as_number(value: Value, line: Location | None) -> Value:
+    """A number as it is; of a token of an alphabet of integers the symbol: the id itself for 0..V-1, else by its row or a table."""
+    symbols = value.builder.sizes.alphabet.symbols
+    if value.domain.kind != "token" or value.builder.sizes.alphabet.numeric:
+        return value
+    numbers = [s for s in symbols if isinstance(s, int)]
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    row = all(s == numbers[0] + step * i for i, s in enumerate(numbers))
+    op = Affine("int", (step,), numbers[0]) if row else Table("int", (0,), (len(numbers),), tuple(numbers), "number")
+    return _within_reach("the token as a number", Value(value.builder, value.builder.add(op, [value.index], "number", line)), line)
 
 
 def boolean(what: str, value: Value, line: Location | None) -> None:
@@ -223,10 +279,13 @@ def boolean(what: str, value: Value, line: Location | None) -> None:
         raise DomainError(f"{what} needs a boolean and got {value.domain}", line, "compare first, for example x == y")
 
 
-def same_kind(what: str, a: Value, b: Value, line: Location | None) -> None:
+def same_kind(what: str, a: Value, b: Value, line: Location | None) -> tuple[Value, Value]:
+    """Both as they are where they are of one kind, as numbers where both are numbers. Raises DomainError else."""
     kinds = {a.domain.kind, b.domain.kind}
-    if len(kinds) == 1 or (kinds != {"token", "position"} and numeric(a) and numeric(b)):
-        return
+    if len(kinds) == 1:
+        return a, b
+    if kinds != {"token", "position"} and numeric(a) and numeric(b):
+        return as_number(a, line), as_number(b, line)
     raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "both sides must be of one kind")
 
 
@@ -269,20 +328,17 @@ def _pair(what: str, a: Value, other: object) -> tuple[Value, Value, Location | 
     line = caller()
     if other is None:
         raise DomainError(f"{what} compares with None, which is ⊥, and would be ⊥ everywhere", line, "use x.exists, or ~x.exists")
-    b = lift(other, a, what, line)
-    same_kind(what, a, b, line)
-    return a, b, line
+    return *same_kind(what, a, lift(other, a, what, line), line), line
 
 
 def _sum(what: str, operands: tuple[Value, Value | int], coefficients: tuple[int, int]) -> Value:
     line = caller()
     a, other = operands[0], cast("Value | int", plain(operands[1]))
-    number(what, a, line)
+    a = number(what, a, line)
     if isinstance(other, int) and not isinstance(other, bool):
         kind: Kind = "position" if a.domain.kind == "position" and coefficients[0] == 1 else "int"
         return value_of(a.builder, Affine(kind, coefficients[:1], coefficients[1] * other), [a.index], line)
-    b = lift(other, a, what, line)
-    number(what, b, line)
+    b = number(what, lift(other, a, what, line), line)
     pointers = [c for v, c in ((a, coefficients[0]), (b, coefficients[1])) if v.domain.kind == "position"]
     return value_of(a.builder, Affine("position" if pointers == [1] else "int", coefficients, 0), [a.index, b.index], line)
 
@@ -291,6 +347,7 @@ def _at_least(what: str, a: Value, other: object, threshold: int) -> Value:
     x, y, line = _pair(what, a, other)
     if not (numeric(x) and numeric(y)):
         raise DomainError(f"{what} orders {x.domain}, which has no order", line, "use == or !=, or hw.table(f, x) to give symbols a number")
+    x, y = as_number(x, line), as_number(y, line)
     return value_of(a.builder, AtLeast(threshold), [x.index, y.index], line)
 
 
