@@ -18,6 +18,7 @@ from ..compiler.errors import InputError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..compiler.ops import Fetch
+from ..compiler.shown import Tabled
 from ..runtime.module import Attention
 from .attention import ALONE, HeadProof, exact_scores, prove_head
 from .bilinear import scores
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from ..runtime.model import Model, Probe
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Tabled):
     """What was proved. For every sequence of 1..length tokens every value and `outputs` equal the interpreter's.
 
     `sums` has for each cell that rounds a sum the block, the dimension, and how far off all that its heads add may be.
@@ -75,15 +76,24 @@ class Certificate:
         """The certificate as JSON-ready values."""
         return {"certified": True, "statement": self.statement, **asdict(self)}
 
-    def __str__(self) -> str:
-        lines = [f"certified: {self.program} in {self.dtype}", f"  {self.statement}"]
+    def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The theorem, and what its proof found of each part."""
+        rows = [("theorem", self.statement)]
         for h in self.heads:
             what = f"sums are within {h.error:.3g} of their integer, 1/2 is allowed" if h.error else f"winners lead by {h.gap:g} nats"
-            lines.append(f"  block {h.block}, head {h.head} ({h.lookup}): {what}; sums to {h.steps:,} steps")
-        lines.append(f"  MLPs enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used")
+            rows.append((f"block {h.block}, head {h.head} ({h.lookup})", f"{what}; sums to {h.steps:,} steps"))
+        rows.append(("MLPs", f"enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used"))
         what = "each is the logarithm of its count, different ones are" if self.logs else "the right class leads by"
-        lines.append(f"  logits: {what} at least {self.logit_margin:g}{' apart' * self.logs}")
-        return "\n".join(lines)
+        rows.append(("logits", f"{what} at least {self.logit_margin:g}{' apart' * self.logs}"))
+        return f"certified: {self.program} in {self.dtype}", rows
+
+    def __str__(self) -> str:
+        title, rows = self.table()
+        between = {"theorem": "", "MLPs": "MLPs "}
+        return "\n".join([title, *(f"  {between.get(name, f'{name}: ')}{said}" for name, said in rows)])
+
+    def __repr__(self) -> str:
+        return f"<Certificate of {self.program} in {self.dtype}: 1..{self.length:,} tokens over {self.alphabet:,} symbols>"
 
 
 @public

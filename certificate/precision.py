@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..compiler.calls import public
 from ..compiler.errors import InputError
+from ..compiler.shown import Shown
 from ..runtime.longest import Longest, longest
 from .certify import certify
 from .exact import ARITHMETICS, Refused
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from ..runtime.model import Model
 
 
-@dataclass(frozen=True, slots=True)
-class Precision:
+@dataclass(frozen=True)
+class Precision(Shown):
     """The p of the theorems, measured: mantissa bits (the hidden one included) with which the certificate passes.
 
     `heads` are (block, head, lookup, bits of its score); `arithmetics` maps each format to "certified" or the reason;

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from .domain import Domain, Sizes
 from .errors import Location, ProgramError
 from .ops import Lookup, Op, Total
+from .shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Guard:
     deliveries: tuple[Delivery, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+@dataclass(frozen=True, repr=False)
+class Graph(Shown):
     """A whole program for given sizes; `outputs` are the indices of the values it returns, `single` says that it is one, not a tuple.
 
     `notes` say which lowerings the language chose where there were several, and what the others would cost.
@@ -96,6 +97,9 @@ class Graph:
         """Attention layers the outputs and the guard need."""
         depths = self.depths()
         return max(depths[root] for root in self.roots)
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name}: {len(self.nodes)} nodes, length {self.sizes.length}, attention depth {self.depth}>"
 
     def __str__(self) -> str:
         rows = [(f"%{i}", n.name, describe(n), str(n.domain), str(n.line or "")) for i, n in enumerate(self.nodes)]

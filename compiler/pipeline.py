@@ -19,7 +19,7 @@ from .weights import Weights, emit
 STAGES = ("graph", "optimised", "plan", "schedule", "layout", "weights")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, repr=False)
 class Compiled:
     """Every stage of one compilation."""
 
@@ -29,6 +29,9 @@ class Compiled:
     schedule: Schedule
     layout: Layout
     weights: Weights
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.graph.name}: {', '.join(STAGES)}>"
 
     def stage(self, name: str) -> str:
         """A stage as text; `name` is one of STAGES."""

@@ -15,6 +15,7 @@ from ..certificate.certify import Certificate, certify
 from ..certificate.exact import Refused
 from ..compiler.calls import public
 from ..compiler.errors import CheckpointError, InputError
+from ..compiler.shown import Shown
 from ..runtime.files import EXPORT, appearing, config_json, program_json, read_json, rebuild, write_json
 from ..runtime.model import Model
 from ..runtime.module import Shape
@@ -32,8 +33,8 @@ CARD = "README.md"
 TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET)}
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+@dataclass(frozen=True)
+class Exported(Shown):
     """What an export wrote and what is known about it. `checked` is None where it was not run."""
 
     directory: Path
@@ -119,8 +120,8 @@ def _proof(spec: Target, built: Built) -> tuple[str, str]:
     return certificate.statement, spec.proof(built.model, built.words, built.frame, certificate)
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+@dataclass(frozen=True)
+class Proof(Shown):
     """What is proved of an export by its files alone: the certificate of the model they say, and what the target's arithmetic keeps."""
 
     target: str

@@ -10,6 +10,7 @@ from ..compiler.domain import Sizes
 from ..compiler.errors import Location, ProgramError, caller
 from ..compiler.graph import Builder, Graph, Node, describe
 from ..compiler.language.value import Value
+from ..compiler.shown import Shown
 
 CallKind: TypeAlias = Literal["shuffle", "scatter", "gather", "request", "broadcast", "all_reduce"]
 
@@ -25,8 +26,8 @@ class Call:
     line: Location | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
     """A protocol for N machines of `memory` words: local operations and communication in one graph."""
 
     graph: Graph
@@ -37,6 +38,9 @@ class Trace:
     def rounds(self) -> int:
         """Rounds of the model: as the calls count, whatever the compiler makes of them."""
         return sum(call.rounds for call in self.calls)
+
+    def __repr__(self) -> str:
+        return f"<Trace {self.graph.name}: {self.graph.sizes.length} machines, memory {self.memory}, {self.rounds} rounds>"
 
     def __str__(self) -> str:
         sizes = self.graph.sizes

@@ -1,4 +1,7 @@
-"""The program library: programs by name, each with an independent reference, samples and a stated layer count."""
+"""The program library: programs by name, each with an independent reference, samples and a stated layer count.
+
+`programs.khop` is what is known about a program, `programs.khop(k=8)` the program, as is `programs.get("khop", k=8)`.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,48 @@ import difflib
 
 from ..compiler.errors import InputError
 from ..compiler.language import Program
-from . import (
-    addition,
-    automaton,
-    automaton_by_steps,
-    compose,
-    counter,
-    counts,
-    dyck,
-    frequency,
-    hop_by_steps,
-    induction,
-    ioi,
-    khop,
-    memory,
-    nearest,
-    ngram,
-    prefix_sum,
-    previous,
-    recall,
-    reverse,
-    skip_trigram,
-    sort,
-    turing,
-)
+from .addition import ENTRY as addition
+from .automaton import ENTRY as automaton
+from .automaton_by_steps import ENTRY as automaton_by_steps
+from .compose import ENTRY as compose
+from .counter import ENTRY as counter
+from .counts import COUNT_LESS_FREQUENT as count_less_frequent
+from .counts import HISTOGRAM as histogram
+from .counts import LENGTH as length
+from .dyck import DYCK1 as dyck1
+from .dyck import DYCK_K as dyck_k
+from .dyck import SHUFFLE_DYCK as shuffle_dyck
 from .entry import Entry
+from .frequency import FRACTION_OF_PREVIOUS as fraction_of_previous
+from .frequency import MAJORITY as majority
+from .frequency import MOST_FREQUENT as most_frequent
+from .hop_by_steps import ENTRY as hop_by_steps
+from .induction import ENTRY as induction
+from .ioi import ENTRY as ioi
+from .khop import ENTRY as khop
+from .memory import ENTRY as associative_memory
+from .nearest import ENTRY as nearest
+from .ngram import BIGRAM as bigram
+from .ngram import NGRAM as ngram
+from .ngram import NGRAM_COUNTS as ngram_counts
+from .prefix_sum import PARITY as parity
+from .prefix_sum import PREFIX_SUM as prefix_sum
+from .previous import ENTRY as previous
+from .recall import ENTRY as recall
+from .reverse import ENTRY as reverse
+from .skip_trigram import ENTRY as skip_trigram
+from .sort import SORT as sort
+from .sort import SORT_BY as sort_by
+from .sort import SORT_BY_FREQUENCY as sort_by_frequency
+from .turing import ENTRY as turing
 
 _LIBRARY = (
-    *(previous.ENTRY, induction.ENTRY, khop.ENTRY, skip_trigram.ENTRY, recall.ENTRY, compose.ENTRY, ioi.ENTRY),
-    *(counts.LENGTH, counts.HISTOGRAM, counts.COUNT_LESS_FREQUENT, reverse.ENTRY, sort.SORT, sort.SORT_BY, sort.SORT_BY_FREQUENCY),
-    *(frequency.MOST_FREQUENT, frequency.MAJORITY, frequency.FRACTION_OF_PREVIOUS, prefix_sum.PARITY, prefix_sum.PREFIX_SUM),
-    *(dyck.DYCK1, dyck.DYCK_K, dyck.SHUFFLE_DYCK, ngram.BIGRAM, ngram.NGRAM, ngram.NGRAM_COUNTS, automaton.ENTRY, addition.ENTRY),
-    *(memory.ENTRY, nearest.ENTRY),
-    *(counter.ENTRY, hop_by_steps.ENTRY, automaton_by_steps.ENTRY, turing.ENTRY),  # on their own text
+    *(previous, induction, khop, skip_trigram, recall, compose, ioi),
+    *(length, histogram, count_less_frequent, reverse, sort, sort_by, sort_by_frequency),
+    *(most_frequent, majority, fraction_of_previous, parity, prefix_sum),
+    *(dyck1, dyck_k, shuffle_dyck, bigram, ngram, ngram_counts, automaton, addition),
+    *(associative_memory, nearest),
+    *(counter, hop_by_steps, automaton_by_steps, turing),  # on their own text
 )
 _ENTRIES = {entry.name: entry for entry in _LIBRARY}
 
@@ -62,4 +74,42 @@ def get(name: str, /, **parameters: object) -> Program:
     return entry(name).program(**parameters)
 
 
-__all__ = ["Entry", "entry", "get", "names"]
+__all__ = [
+    "Entry",
+    "addition",
+    "associative_memory",
+    "automaton",
+    "automaton_by_steps",
+    "bigram",
+    "compose",
+    "count_less_frequent",
+    "counter",
+    "dyck1",
+    "dyck_k",
+    "entry",
+    "fraction_of_previous",
+    "get",
+    "histogram",
+    "hop_by_steps",
+    "induction",
+    "ioi",
+    "khop",
+    "length",
+    "majority",
+    "most_frequent",
+    "names",
+    "nearest",
+    "ngram",
+    "ngram_counts",
+    "parity",
+    "prefix_sum",
+    "previous",
+    "recall",
+    "reverse",
+    "shuffle_dyck",
+    "skip_trigram",
+    "sort",
+    "sort_by",
+    "sort_by_frequency",
+    "turing",
+]

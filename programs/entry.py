@@ -14,7 +14,7 @@ _KINDS: tuple[tuple[type, str], ...] = ((int, "an integer"), (str, "a string"), 
 MOST = 1 << 20  # of what a parameter counts
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Entry:
     """A program of the library, its parameters with their defaults, and what is known about it without compiling it.
 
@@ -43,6 +43,19 @@ class Entry:
     def program(self, **parameters: object) -> Program:
         """The program for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
+
+    def __call__(self, **parameters: object) -> Program:
+        """The program for these parameters, as `program`."""
+        return self.program(**parameters)
+
+    def __repr__(self) -> str:
+        return f"<{called(self.name, self.parameters)}: {self.summary}>"
+
+
+def called(name: str, parameters: Mapping[str, object]) -> str:
+    """A name with its parameters and their defaults, long ones left out: `khop(k=2)`."""
+    shown = [f"{k}={v!r}" if len(repr(v)) <= 20 else f"{k}=…" for k, v in parameters.items()]
+    return f"{name}({', '.join(shown)})"
 
 
 def settled(what: str, defaults: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:

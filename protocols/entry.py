@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
-from ..programs.entry import settled
+from ..programs.entry import called, settled
 
 Result = list[Symbol | None] | list[tuple[Symbol | None, ...]]
 
@@ -21,7 +21,7 @@ class Case:
     machines: Sequence[Symbol]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProtocolEntry:
     """A protocol of the library, its parameters with their defaults, and what is known about it without compiling it.
 
@@ -48,6 +48,13 @@ class ProtocolEntry:
     def protocol(self, **parameters: object) -> Protocol:
         """The protocol for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
+
+    def __call__(self, **parameters: object) -> Protocol:
+        """The protocol for these parameters, as `protocol`."""
+        return self.protocol(**parameters)
+
+    def __repr__(self) -> str:
+        return f"<{called(self.name, self.parameters)}: {self.summary}>"
 
 
 def levels(length: int, base: int) -> int:

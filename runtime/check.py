@@ -15,6 +15,7 @@ from ..compiler.calls import public
 from ..compiler.domain import Domain, Symbol
 from ..compiler.errors import InputError
 from ..compiler.forms import Form, Ints
+from ..compiler.shown import Tabled
 from . import cases
 from .classes import classes
 from .interpreter import Column, interpret_graph, interpret_roots
@@ -43,8 +44,8 @@ class Divergence:
         return f"{self.value} after {where}, position {self.position}: wanted {self.wanted}, got {self.got}\n  input: {shown}"
 
 
-@dataclass(slots=True)
-class Report:
+@dataclass
+class Report(Tabled):
     """What a check saw. `ok` means every value on every input was right, bit for bit."""
 
     program: str
@@ -70,16 +71,21 @@ class Report:
         """The report as JSON-ready values."""
         return {"ok": self.ok, **asdict(self)}
 
-    def __str__(self) -> str:
+    def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The verdict, and what was seen."""
         lengths = ", ".join(map(str, self.lengths[:12])) + (", …" if len(self.lengths) > 12 else "")
-        lines = [
-            f"{'exact' if self.ok else 'WRONG'}: {self.program} in {self.dtype}",
-            f"  inputs     {self.sequences:,} sequences, {self.positions:,} positions, lengths {lengths}"
-            + (f"; every sequence up to length {self.exhaustive}" if self.exhaustive else ""),
-            f"  compared   {self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code",
-            f"  attention  largest leak {self.largest_leak:g}",
-            f"  decoding   largest deviation {self.largest_deviation:g}, smallest logit margin {self.smallest_margin:g}",
-        ]
+        every = f"; every sequence up to length {self.exhaustive}" if self.exhaustive else ""
+        return f"{'exact' if self.ok else 'WRONG'}: {self.program} in {self.dtype}", (
+            ("inputs", f"{self.sequences:,} sequences, {self.positions:,} positions, lengths {lengths}{every}"),
+            ("compared", f"{self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code"),
+            ("attention", f"largest leak {self.largest_leak:g}"),
+            ("decoding", f"largest deviation {self.largest_deviation:g}, smallest logit margin {self.smallest_margin:g}"),
+            *([("first divergence", str(self.first))] if self.first else []),
+        )
+
+    def __str__(self) -> str:
+        title, rows = self.table()
+        lines = [title, *(f"  {name:<10} {said}" for name, said in rows if name != "first divergence")]
         return "\n".join(lines) + (f"\nfirst divergence: {self.first}" if self.first else "")
 
 

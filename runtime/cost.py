@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from ..compiler.shown import Tabled
 from .module import Attention, Mlp, Transformer
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+@dataclass(frozen=True)
+class Cost(Tabled):
     """Sizes of a model. Layers count attention layers only; `d_head` is the widest head, per-layer figures are tuples.
 
     `parameters` counts every entry of every tensor; `embedding_parameters` are those of W_E and W_pos among them.
@@ -28,19 +30,20 @@ class Cost:
         """The figures as JSON-ready values."""
         return asdict(self)
 
-    def __str__(self) -> str:
-        heads = "none" if not self.heads else ", ".join(map(str, self.heads))
-        return "\n".join(
-            (
-                f"attention layers   {self.attention_layers}",
-                f"heads per layer    {heads}",
-                f"d_model            {self.d_model}",
-                f"d_head             {self.d_head}",
-                f"MLP sublayers      {self.mlp_sublayers}" + (f"  (d_mlp {', '.join(map(str, self.d_mlp))})" if self.d_mlp else ""),
-                f"parameters         {self.parameters:,}  ({self.parameters - self.embedding_parameters:,} outside the embedding)",
-                f"nonzero            {self.nonzero_parameters:,}",
-            )
+    def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The figures, in words."""
+        return "cost", (
+            ("attention layers", str(self.attention_layers)),
+            ("heads per layer", ", ".join(map(str, self.heads)) or "none"),
+            ("d_model", str(self.d_model)),
+            ("d_head", str(self.d_head)),
+            ("MLP sublayers", f"{self.mlp_sublayers}" + (f"  (d_mlp {', '.join(map(str, self.d_mlp))})" if self.d_mlp else "")),
+            ("parameters", f"{self.parameters:,}  ({self.parameters - self.embedding_parameters:,} outside the embedding)"),
+            ("nonzero", f"{self.nonzero_parameters:,}"),
         )
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<18} {said}" for name, said in self.table()[1])
 
 
 def cost_of(module: Transformer) -> Cost:

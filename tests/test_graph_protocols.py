@@ -29,8 +29,8 @@ from headwork.protocols import (
 )
 from headwork.protocols.entry import ProtocolEntry
 
-LISTS = [list_ranking.ENTRY, one_or_two_cycles.ENTRY, hop_k.ENTRY]
-GRAPHS = [connected_components.ENTRY, bipartite.ENTRY, minimum_spanning_forest.ENTRY]
+LISTS = [list_ranking, one_or_two_cycles, hop_k]
+GRAPHS = [connected_components, bipartite, minimum_spanning_forest]
 each_list = pytest.mark.parametrize("entry", LISTS, ids=lambda e: e.name)
 each_graph = pytest.mark.parametrize("entry", GRAPHS, ids=lambda e: e.name)
 each = pytest.mark.parametrize("entry", LISTS + GRAPHS, ids=lambda e: e.name)
@@ -76,7 +76,7 @@ def test_every_graph_on_four_nodes(entry: ProtocolEntry) -> None:
     rng = random.Random(4)
     for chosen in itertools.product([False, True], repeat=6):
         machines = graphs.placed(itertools.compress(every, chosen), 6)
-        if entry is minimum_spanning_forest.ENTRY:
+        if entry is minimum_spanning_forest:
             machines = [(*s, rng.randint(1, 4)) if s != graphs.NO_EDGE and isinstance(s, tuple) else (None,) * 3 for s in machines]
         for there in (6, 3):
             wanted = entry.oracle(machines[:there], nodes=4)
@@ -253,16 +253,16 @@ def test_a_machine_steps_three_times_at_once(entry: ProtocolEntry) -> None:
 @pytest.mark.parametrize(
     ("entry", "parameters", "text"),
     [
-        (connected_components.ENTRY, {"nodes": 0}, "protocol connected_components was given nodes=0\n    hint: give nodes from 1 to 362"),
-        (connected_components.ENTRY, {"nodes": 363}, "protocol connected_components was given nodes=363"),
-        (bipartite.ENTRY, {"nodes": -1}, "protocol bipartite was given nodes=-1"),
+        (connected_components, {"nodes": 0}, "protocol connected_components was given nodes=0\n    hint: give nodes from 1 to 362"),
+        (connected_components, {"nodes": 363}, "protocol connected_components was given nodes=363"),
+        (bipartite, {"nodes": -1}, "protocol bipartite was given nodes=-1"),
         (
-            minimum_spanning_forest.ENTRY,
+            minimum_spanning_forest,
             {"weights": 0},
             "protocol minimum_spanning_forest was given weights=0\n    hint: give at least one",
         ),
-        (hop_k.ENTRY, {"k": 0}, "protocol hop_k was given k=0\n    hint: give at least 1"),
-        (list_ranking.ENTRY, {"nodes": 3}, "protocol list_ranking has no parameter 'nodes'\n    hint: list_ranking takes memory=2"),
+        (hop_k, {"k": 0}, "protocol hop_k was given k=0\n    hint: give at least 1"),
+        (list_ranking, {"nodes": 3}, "protocol list_ranking has no parameter 'nodes'\n    hint: list_ranking takes memory=2"),
     ],
 )
 def test_parameters_are_refused(entry: ProtocolEntry, parameters: dict[str, object], text: str) -> None:

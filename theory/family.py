@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..compiler.errors import HeadworkError, InputError
 from ..compiler.graph import Graph
 from ..compiler.numerics import DTYPES
-from ..programs import Entry, compose, entry, names
+from ..programs import Entry, entry, names
+from ..programs.compose import PEOPLE
 from .measure import READINGS, Measured
 from .registry import FAMILIES, REGISTRY
 from .statement import Facts, Statement
@@ -94,7 +95,7 @@ def of_entry(found: Entry, settings: Mapping[str, object]) -> Member:
         case "recall":
             family, given, form = "recall", {}, None
         case "compose":
-            family, given, form = "composition", {"n": len(compose.PEOPLE), "functions": 2}, None
+            family, given, form = "composition", {"n": len(PEOPLE), "functions": 2}, None
         case "sort" | "sort_by":
             family, given, form = "sort", {}, None
         case "automaton" if found.layers(4, **settled) > 1:

@@ -21,6 +21,7 @@ from ..compiler.numerics import DTYPES, dtype_named
 from ..compiler.planner import plan
 from ..compiler.rewrite import optimise
 from ..compiler.schedule import schedule
+from ..compiler.shown import Shown
 from ..runtime.model import compile
 from .report import columns
 
@@ -51,8 +52,8 @@ class Point:
         return self.layers, self.heads, self.d_model, self.p, self.parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
+@dataclass(frozen=True)
+class Frontier(Shown):
     """Every construction of a program at one length, and those that were refused, with the reason."""
 
     name: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..compiler.calls import public
 from ..compiler.errors import InputError
+from ..compiler.shown import Shown
 from ..programs import Entry
 from ..programs import entry as entry_named
 from .family_costs import Instance, instances
@@ -53,8 +54,8 @@ class Law:
         return self.id, self.codes or "all", self.bound, self.measured, self.verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Laws:
+@dataclass(frozen=True)
+class Laws(Shown):
     """The report of a family: one row a cost, or one a cost and choice of codes where the codes differ."""
 
     name: str

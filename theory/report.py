@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..compiler.shown import Shown
 from .measure import Measured
 from .verdict import Row
 
 HEADINGS = ("id", "kind", "bound", "measured", "verdict")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+@dataclass(frozen=True)
+class Bounds(Shown):
     """What the theory says of a model: one row a quantity. `ok` is false where an exact bound is contradicted."""
 
     measured: Measured

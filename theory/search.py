@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..compiler.calls import public
 from ..compiler.errors import InputError
+from ..compiler.shown import Shown
 
 if TYPE_CHECKING:
     import z3
@@ -41,8 +42,8 @@ class Witness:
         return tuple(m[next(p for p in o[row[-1]] if p in there)] for o, m in zip(self.orders, self.messages, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+@dataclass(frozen=True)
+class Found(Shown):
     """The verdict on h heads of width m in p bits at length N over 3 symbols, and how many conflicts decided it."""
 
     length: int

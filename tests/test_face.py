@@ -1,0 +1,127 @@
+"""The face in a notebook or a terminal: names that TAB finds, results that show themselves, attributes that are not there."""
+
+from __future__ import annotations
+
+import html.parser
+import inspect
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+import headwork as hw
+from headwork import programs, protocols
+
+MODEL = hw.compile(programs.khop(k=8), length=32)
+WIDE = hw.compile(programs.automaton(), length=32)
+
+
+class Cells(html.parser.HTMLParser):
+    """The text of a page's cells, and whether every tag was closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        assert tag in ("table", "caption", "tr", "th", "td"), tag
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+class Paper:
+    """What IPython prints on."""
+
+    def __init__(self) -> None:
+        self.said = ""
+
+    def text(self, obj: str) -> None:
+        self.said += obj
+
+
+def test_every_public_name_is_found_and_is_there() -> None:
+    assert set(hw.__all__) <= set(dir(hw))
+    assert all(getattr(hw, name) is not None for name in dir(hw))
+    with pytest.raises(AttributeError, match="no attribute 'complie'"):
+        hw.complie  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", programs.names())
+def test_a_program_is_an_attribute(name: str) -> None:
+    entry = getattr(hw.programs, name)
+    assert entry is programs.entry(name) and name in dir(hw.programs) and name in programs.__all__
+    made, got = entry(), programs.get(name)
+    assert (made.name, made.alphabet, made.causal) == (got.name, got.alphabet, got.causal)
+    assert name in repr(entry) and len(repr(entry)) < 250
+
+
+@pytest.mark.parametrize("name", protocols.names())
+def test_a_protocol_is_an_attribute(name: str) -> None:
+    entry = getattr(hw.protocols, name)
+    assert entry is protocols.entry(name) and name in dir(hw.protocols) and name in protocols.__all__
+    assert entry().trace(9) == protocols.get(name).trace(9)
+    assert name in repr(entry) and len(repr(entry)) < 250
+
+
+def test_parameters_are_checked_there_too() -> None:
+    assert hw.programs.khop(k=8).name == "khop(k=8)" and repr(hw.programs.khop).startswith("<khop(k=2): ")
+    with pytest.raises(hw.InputError, match="has no parameter 'j'"):
+        hw.programs.khop(j=1)
+    with pytest.raises(hw.InputError, match="has no parameter 'speed'"):
+        hw.protocols.sort(speed=1)
+
+
+def test_reprs_are_one_short_line() -> None:
+    trace = hw.protocols.sort().trace(9)
+    things = [MODEL, WIDE, MODEL.graph, WIDE.graph, MODEL.compiled, trace, hw.certify(MODEL), programs.turing(), hw.protocols.sort()]
+    for thing in things:
+        assert len(repr(thing)) < 200 and "\n" not in repr(thing), repr(thing)
+    assert repr(MODEL) == "<Model khop(k=8): length 32, 4 symbols, float32; 5 attention layers, d_model 6, 570 parameters>"
+
+
+RESULTS = {"cost": lambda: MODEL.cost, "check": lambda: hw.check(MODEL, samples=2), "certify": lambda: hw.certify(MODEL)}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_are_tables_in_a_notebook_and_text_in_a_terminal(name: str) -> None:
+    result, paper = RESULTS[name](), Paper()
+    cells = Cells(result._repr_html_()).texts
+    title, rows = result.table()
+    assert cells == [title, *(text for row in rows for text in row)]
+    assert all(said.split("\n")[0] in str(result) for _, said in rows)
+    result._repr_pretty_(paper, False)
+    assert paper.said == str(result)
+
+
+def test_what_a_table_says_is_escaped() -> None:
+    program = hw.program(name="<b>&bold")(lambda token: token)
+    page = hw.check(hw.compile(program, length=2, alphabet=2), samples=1)._repr_html_()
+    assert "<b>" not in page and "exact: <b>&bold in float32" in Cells(page).texts
+
+
+def test_a_model_is_itself() -> None:
+    again = hw.compile(programs.khop(k=8), length=32)
+    assert MODEL == MODEL and MODEL != again and len({MODEL, again, MODEL}) == 2
+
+
+@pytest.mark.parametrize("thing", [MODEL, MODEL.cost, MODEL.graph, hw.certify(MODEL), programs.khop(k=2)], ids=lambda t: type(t).__name__)
+def test_attributes_that_are_not_there(thing: object) -> None:
+    with pytest.raises(FrozenInstanceError, match="x"):
+        thing.x = 1  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="lenght"):
+        thing.lenght  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_methods_print_types_without_quotes() -> None:
+    for kind in (hw.Model, hw.Value, hw.Selector, hw.Hit):
+        for name, method in inspect.getmembers(kind, inspect.isfunction):
+            text = "" if name.startswith("_") else str(inspect.signature(method))
+            assert ": '" not in text and "-> '" not in text, f"{kind.__name__}.{name}{text}"
