@@ -13,8 +13,7 @@ from .compiler.domain import Symbol
 from .display import console, cost_table, progress, say, status, table
 from .programs import Entry
 from .runtime.check import Report, check
-from .runtime.model import Model
-from .runtime.model import compile as compile_program
+from .runtime.model import Model, compile as compile_program
 
 TOPICS = ("objects", "naming", "execmodel", "types", "specialnames", "formatstrings", "debugger")
 PLACES = 16

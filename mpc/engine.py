@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol as Interface
-from typing import TypeAlias
+from typing import Protocol as Interface, TypeAlias
 
 from ..compiler.calls import public
 from ..compiler.domain import Symbol

@@ -14,37 +14,26 @@ from .automaton import ENTRY as automaton
 from .automaton_by_steps import ENTRY as automaton_by_steps
 from .compose import ENTRY as compose
 from .counter import ENTRY as counter
-from .counts import COUNT_LESS_FREQUENT as count_less_frequent
-from .counts import HISTOGRAM as histogram
-from .counts import LENGTH as length
-from .dyck import DYCK1 as dyck1
-from .dyck import DYCK_K as dyck_k
-from .dyck import SHUFFLE_DYCK as shuffle_dyck
+from .counts import COUNT_LESS_FREQUENT as count_less_frequent, HISTOGRAM as histogram, LENGTH as length
+from .dyck import DYCK1 as dyck1, DYCK_K as dyck_k, SHUFFLE_DYCK as shuffle_dyck
 from .entry import Entry
-from .frequency import FRACTION_OF_PREVIOUS as fraction_of_previous
-from .frequency import MAJORITY as majority
-from .frequency import MOST_FREQUENT as most_frequent
+from .frequency import FRACTION_OF_PREVIOUS as fraction_of_previous, MAJORITY as majority, MOST_FREQUENT as most_frequent
 from .hop_by_steps import ENTRY as hop_by_steps
 from .induction import ENTRY as induction
 from .ioi import ENTRY as ioi
 from .khop import ENTRY as khop
 from .memory import ENTRY as associative_memory
 from .nearest import ENTRY as nearest
-from .ngram import BIGRAM as bigram
-from .ngram import NGRAM as ngram
-from .ngram import NGRAM_COUNTS as ngram_counts
-from .prefix_sum import PARITY as parity
-from .prefix_sum import PREFIX_SUM as prefix_sum
+from .ngram import BIGRAM as bigram, NGRAM as ngram, NGRAM_COUNTS as ngram_counts
+from .prefix_sum import PARITY as parity, PREFIX_SUM as prefix_sum
 from .previous import ENTRY as previous
 from .recall import ENTRY as recall
 from .reverse import ENTRY as reverse
 from .skip_trigram import ENTRY as skip_trigram
-from .sort import SORT as sort
-from .sort import SORT_BY as sort_by
-from .sort import SORT_BY_FREQUENCY as sort_by_frequency
+from .sort import SORT as sort, SORT_BY as sort_by, SORT_BY_FREQUENCY as sort_by_frequency
 from .turing import ENTRY as turing
 
-_LIBRARY = (
+_LIBRARY: tuple[Entry, ...] = (
     *(previous, induction, khop, skip_trigram, recall, compose, ioi),
     *(length, histogram, count_less_frequent, reverse, sort, sort_by, sort_by_frequency),
     *(most_frequent, majority, fraction_of_previous, parity, prefix_sum),

@@ -24,11 +24,10 @@ from .reachability import ENTRY as reachability
 from .sort import ENTRY as sort
 from .sort_by_blocks import ENTRY as sort_by_blocks
 from .sorting_network import ENTRY as sorting_network
-from .sum import ALL_REDUCE as all_reduce
-from .sum import SUM as sum
+from .sum import ALL_REDUCE as all_reduce, SUM as sum
 from .triangle_count import ENTRY as triangle_count
 
-_LIBRARY = (
+_LIBRARY: tuple[ProtocolEntry, ...] = (
     *(broadcast, sum, all_reduce, prefix_sum, permute),
     *(sort, sorting_network, sort_by_blocks),
     *(matrix_vector, triangle_count, reachability),

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from ..compiler.domain import Symbol
 from ..compiler.language import Value, where
-from ..mpc import Protocol, protocol, scatter
-from ..mpc import all_reduce as reduced
+from ..mpc import Protocol, all_reduce as reduced, protocol, scatter
 from ..mpc.ops import How
 from ..programs.entry import always
 from .entry import Case, ProtocolEntry, at_least, levels, numbers, one_of

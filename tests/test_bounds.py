@@ -23,8 +23,7 @@ from headwork.compiler.weights import emit
 from headwork.runtime.model import to_module
 from headwork.theory.family_costs import chain_of_reads
 from headwork.theory.fit import fit
-from headwork.theory.functions import above, ceil_log, exact, floor_log2, number, ones
-from headwork.theory.functions import log2 as symbolic_log2
+from headwork.theory.functions import above, ceil_log, exact, floor_log2, log2 as symbolic_log2, number, ones
 from headwork.theory.measure import READINGS, cost_of_weights, of_model, of_weights
 from headwork.theory.registry import FAMILIES, REGISTRY
 from headwork.theory.report import Bounds

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import headwork as hw
 from headwork import programs
-from headwork.export import gguf as target
-from headwork.export import half, write
+from headwork.export import gguf as target, half, write
 from headwork.export.check import sequences
 from headwork.export.llamacpp import FILE, PLAIN, RUNS, Run, check_file
 

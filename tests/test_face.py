@@ -109,7 +109,7 @@ def test_what_a_table_says_is_escaped() -> None:
 
 def test_a_model_is_itself() -> None:
     again = hw.compile(programs.khop(k=8), length=32)
-    assert MODEL == MODEL and MODEL != again and len({MODEL, again, MODEL}) == 2
+    assert MODEL == MODEL and again != MODEL and len({MODEL, again, MODEL}) == 2
 
 
 @pytest.mark.parametrize("thing", [MODEL, MODEL.cost, MODEL.graph, hw.certify(MODEL), programs.khop(k=2)], ids=lambda t: type(t).__name__)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headwork.benchmarks.peers import __main__ as command
-from headwork.benchmarks.peers import systems
+from headwork.benchmarks.peers import __main__ as command, systems
 from headwork.benchmarks.peers.cell import LENGTHS, Built, Inexpressible, Row, measure
 from headwork.benchmarks.peers.on_headwork import build
 from headwork.benchmarks.peers.report import document, filled, reach, summary, table

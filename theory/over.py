@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..compiler.shown import Shown
-from ..programs import Entry
-from ..programs import entry as entry_named
+from ..programs import Entry, entry as entry_named
 from .family_costs import Instance, instances
 from .fit import Fit, fit
 from .functions import above, ceil_log2, exact, floor_log2, ones, sp
