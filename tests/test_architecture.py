@@ -12,8 +12,8 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export", "mpc", "protocols")
-COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_mpc", "cli_programs", "display", "demo", "__main__"}
+PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export", "mpc", "protocols", "lecture")
+COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_lecture", "cli_mpc", "cli_programs", "display", "demo", "__main__"}
 LOWERING = {"planner", "heads", "plan", "layout", "weights", "schedule", "forms", "linear", "numerics", "pipeline"}
 MAY_IMPORT = {
     "compiler": {"compiler"},
@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
     "protocols": {"compiler", "mpc", "programs", "protocols"},
+    "lecture": {"compiler", "runtime", "programs", "theory", "lecture"},
 }
 METHODS = {("runtime.model", "export.write")}  # a method's shorthand for a function above it, imported when called
 
@@ -125,7 +126,7 @@ def test_importing_headwork_imports_neither_torch_nor_sympy() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["compile", "--help"], ["list"], ["mpc", "--help"], ["mpc", "run", "--help"], ["mpc", "list"]]
+    "arguments", [["--help"], ["compile", "--help"], ["list"], ["mpc", "--help"], ["mpc", "run", "--help"], ["mpc", "list"], ["lecture"]]
 )
 def test_help_and_list_import_neither_torch_nor_ray(arguments: list[str]) -> None:
     code = f"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import comb, factorial
 from typing import TypeAlias, cast
 
 import sympy as sp
@@ -105,6 +106,37 @@ class Orders(sp.Function):
         return f"orders({printer.doprint(self.args[0])})"
 
 
+class LeastStates(sp.Function):
+    """Labelled rooted trees on subsets of x symbols that t tokens leave behind: Σ_s C(x, s) Σ_l [l + s - 1 <= t] s!/l!·S(s - 1, s - l).
+
+    A tree of s symbols and l leaves is left by l + s - 1 tokens or more; S counts set partitions. `lecture/rnn_memory.py` has the proof.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, *args: sp.Basic) -> sp.Expr | None:
+        """Its value, where both arguments are positive integers."""
+        t, x = args
+        return sp.Integer(least_states(int(t), int(x))) if isinstance(t, sp.Integer) and isinstance(x, sp.Integer) and x.p >= 1 else None
+
+    def _sympystr(self, printer: _Printer) -> str:
+        return f"trees({printer.doprint(self.args[0])}, {printer.doprint(self.args[1])})"
+
+
+def least_states(t: int, symbols: int) -> int:
+    """The states of induction after t tokens over so many symbols: see `LeastStates`."""
+    total, partitions = 0, [1]  # partitions[j] = S(s - 1, j)
+    for s in range(1, min(symbols, t) + 1):
+        if s > 1:
+            above = [*partitions, 0]
+            partitions = [0] + [j * above[j] + partitions[j - 1] for j in range(1, s)]
+        leaves = range(1, min(s, t - s + 1) + 1)
+        trees = sum(factorial(s) // factorial(leaf) * partitions[s - leaf] for leaf in leaves if s - leaf < len(partitions))
+        total += comb(symbols, s) * trees
+    return total
+
+
 class _Printer:
     """What sympy hands to `_sympystr`."""
 
@@ -152,6 +184,11 @@ def orders(s: sp.Expr) -> sp.Expr:
     return _applied(Orders, s)
 
 
+def trees(t: sp.Expr, x: sp.Expr) -> sp.Expr:
+    """The least number of states of induction after t tokens over x symbols."""
+    return _applied(LeastStates, t, x)
+
+
 def number(expr: sp.Expr | int | Fraction) -> Number:
     """The value of an expression without symbols: an int where it is one exactly, else a float."""
     value = sp.sympify(expr)
@@ -172,4 +209,19 @@ def exact(expr: sp.Expr, **values: int) -> int:
     return int(expr.subs({s: values[s.name] for s in expr.free_symbols if isinstance(s, sp.Symbol)}))
 
 
-__all__ = ["Number", "above", "ceil_log", "ceil_log2", "exact", "floor_log2", "half", "log2", "number", "ones", "orders", "sp"]
+__all__ = [
+    "Number",
+    "above",
+    "ceil_log",
+    "ceil_log2",
+    "exact",
+    "floor_log2",
+    "half",
+    "least_states",
+    "log2",
+    "number",
+    "ones",
+    "orders",
+    "sp",
+    "trees",
+]

@@ -62,6 +62,7 @@ READINGS: dict[str, Reading] = {
     "diameter": Reading("greatest distance within a component of the graph"),
     "depth": Reading("longest way to the root of the forest"),
     "bits": Reading("bits of a key"),
+    "state": Reading("bits of a recurrent state"),
 }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import explicit, hops, parallel, shallow
+from . import explicit, hops, others, parallel, shallow
 from .statement import Statement
 
-_ALL = (*hops.ROWS, *shallow.ROWS, *parallel.ROWS, *explicit.ROWS)
+_ALL = (*hops.ROWS, *shallow.ROWS, *parallel.ROWS, *explicit.ROWS, *others.ROWS)
 REGISTRY: dict[str, Statement] = {row.id: row for row in _ALL}
 assert len(REGISTRY) == len(_ALL), "two statements have one id"
 

@@ -1,0 +1,47 @@
+"""The list of constructions, with what each claims; the modules are imported when one is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..compiler.errors import InputError
+
+if TYPE_CHECKING:
+    from .shown import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One construction: its name on the command line, what it claims in one sentence, and its module."""
+
+    name: str
+    claim: str
+    module: str
+
+    @property
+    def command(self) -> str:
+        """The command that shows the claim."""
+        return f"headwork lecture {self.name}"
+
+    def run(self) -> Shown:
+        """Build it, hold it against its oracle and its bound, and give the tables and the figure."""
+        return import_module(f".{self.module}", __package__).run()
+
+
+LESSONS = (
+    Lesson(
+        "rnn-memory",
+        "A recurrent network that does induction needs one state for each labelled rooted tree over the symbols seen: Ω(N) bits.",
+        "rnn_memory",
+    ),
+)
+
+
+def lesson(name: str) -> Lesson:
+    """The construction of that name. Raises InputError where there is none."""
+    for found in LESSONS:
+        if found.name == name:
+            return found
+    raise InputError(f"the lecture has no {name!r}", hint=f"it has {', '.join(x.name for x in LESSONS)}")

@@ -1,0 +1,43 @@
+"""Models that are not softmax transformers: recurrent, linear-attention, n-gram and associative ones, and what each must pay."""
+
+from __future__ import annotations
+
+from .functions import ceil_log2, half, log2, sp, trees
+from .statement import Facts, Quantity, Statement, sym
+
+N, symbols, state = sym("N", "|Σ|", "state")
+
+
+def _index(facts: Facts) -> str | None:
+    return None if 2 * facts["|Σ|"] >= facts["N"] + 3 else f"|Σ| = {facts['|Σ|']} < (N - 1)/2 + 2: the keys cannot all differ"
+
+
+ROWS = (
+    Statement(
+        id="RNN-TREES",
+        statement="After N - 1 tokens a recurrent network that gives the N-th answer of induction is in one of trees(N - 1, |Σ|) states at "
+        "least, one for each labelled rooted tree that so many tokens can leave behind, and so many are enough.",
+        source="derived here (Myhill–Nerode, Prüfer), checked by brute force; Ω(N): arXiv 2306.02896",
+        kind="EXACT",
+        certainty="D",
+        families=("recurrent-induction",),
+        needs=("state",),
+        quantities=(
+            Quantity("state bits", state, "lower", ceil_log2(trees(N - 1, symbols)), "EXACT"),
+            Quantity("state bits", state, "upper", symbols * log2(symbols + 1) + log2(symbols), "explicit", "table"),
+        ),
+        assumptions=("the state is all that passes from token to token; the update may differ from place to place",),
+    ),
+    Statement(
+        id="RNN-INDEX",
+        statement="A recurrent state needs at least floor((N - 1)/2) bits for (key, bit) pairs with distinct keys and then a key.",
+        source="Ω(N): arXiv 2306.02896; explicit form derived here (one-way INDEX)",
+        kind="explicit",
+        certainty="D",
+        families=("recurrent-induction",),
+        needs=("state",),
+        quantities=(Quantity("state bits", state, "lower", sp.floor(half(N - 1), evaluate=False), "explicit"),),
+        assumptions=("|Σ| >= (N - 1)/2 + 2",),
+        excluded=_index,
+    ),
+)
