@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test lint format examples bench mpc peers clean
+.PHONY: demo test lint format examples bench docs wheel mpc peers clean
 
 demo: $(READY)
 	$(BIN)/headwork demo
@@ -25,6 +25,15 @@ examples: $(READY)
 
 bench: $(READY)
 	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+# The site, in build/site; any warning, such as a link that leads nowhere, is an error.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m mkdocs build --strict --quiet
+
+# Source distribution and wheel, in dist/, tried as a new user would.
+wheel: $(READY)
+	.ci/wheel
 
 mpc: $(READY)
 	$(BIN)/python benchmarks/mpc.py

@@ -1,8 +1,8 @@
-"""The README's tables, computed: the library's costs, khop-8 in every code beside other work, a certificate, and bounds.
+"""The documentation's tables, computed: the libraries' costs, khop-8 in every code beside other work, a certificate, and bounds.
 
 python benchmarks/table.py            print them all as Markdown
-python benchmarks/table.py --write    put them into README.md, between its markers
-python benchmarks/table.py --check    exit code 1 if README.md holds anything else
+python benchmarks/table.py --write    put them into the pages of docs/, between their markers
+python benchmarks/table.py --check    exit code 1 if a page holds anything else
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from headwork.compiler.numerics import dtype_named
 from headwork.compiler.planner import plan
 from headwork.compiler.rewrite import optimise
 from headwork.runtime.cost import Cost
+from headwork.theory.registry import REGISTRY
+from headwork.theory.statement import CERTAINTIES
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent.parent / "docs"
 LENGTH = 256
 HOPS, ALPHABET, DTYPE = 8, 4, "float32"
 MACHINES = 64
@@ -162,25 +164,36 @@ def protocols_table() -> str:
     return markdown(columns, rows, range(1, 8))
 
 
+def theory_table() -> str:
+    """Every row of the theory: what it says, how it is meant, how sure it is, and where it comes from."""
+    rows: list[list[str]] = []
+    for row in REGISTRY.values():
+        bounds = "; ".join(f"`{quantity.relation()}`" for quantity in row.quantities)
+        kinds = ", ".join(dict.fromkeys(quantity.kind for quantity in row.quantities))
+        rows.append([row.id, row.statement, bounds, kinds, CERTAINTIES[row.certainty], row.source])
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return markdown(["id", "statement", "bound", "kind", "certainty", "source"], cells, ())
+
+
 BLOCKS = {
-    "table": programs_table,
-    "certified": certified_table,
-    "codes": codes_table,
-    "mpc": protocols_table,
-    "certificate": certificate_text,
-    "bounds": bounds_table,
+    "table": ("library.md", programs_table),
+    "certified": ("library.md", certified_table),
+    "codes": ("concepts/codes.md", codes_table),
+    "mpc": ("mpc.md", protocols_table),
+    "certificate": ("certificate.md", certificate_text),
+    "bounds": ("theory.md", bounds_table),
+    "theory": ("theory.md", theory_table),
 }
 
 
-def filled(text: str) -> str:
-    """The README with every block as it is now. Stops where a marker is missing."""
-    for name, make in BLOCKS.items():
-        made = make()
+def filled(page: str, text: str) -> str:
+    """A page with every block of it as it is now. Stops where a marker is missing."""
+    for name, (_, make) in ((name, block) for name, block in BLOCKS.items() if block[0] == page):
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-            raise SystemExit(f"README.md needs {begin} and, after it, {end}, once each")
+            raise SystemExit(f"docs/{page} needs {begin} and, after it, {end}, once each")
         before, after = text.split(begin)[0], text.split(end)[1]
-        text = f"{before}{begin}\n{made}\n{end}{after}"
+        text = f"{before}{begin}\n{make()}\n{end}{after}"
     return text
 
 
@@ -201,18 +214,22 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--write", action="store_true", help="put them into README.md")
-    action.add_argument("--check", action="store_true", help="exit code 1 if README.md is out of date")
+    action.add_argument("--write", action="store_true", help="put them into the pages of docs/")
+    action.add_argument("--check", action="store_true", help="exit code 1 if a page is out of date")
     options = parser.parse_args()
     if not (options.write or options.check):
-        print("\n\n".join(make() for make in BLOCKS.values()))
+        print("\n\n".join(make() for _, make in BLOCKS.values()))
         return
-    old = README.read_text(encoding="utf-8")
-    new = filled(old)
-    if options.check and new != old:
-        sys.exit("README.md is out of date; run python benchmarks/table.py --write")
-    if options.write and new != old:
-        write(README, new)
+    stale: list[str] = []
+    for page in dict.fromkeys(page for page, _ in BLOCKS.values()):
+        old = (DOCS / page).read_text(encoding="utf-8")
+        new = filled(page, old)
+        if new != old:
+            stale.append(f"docs/{page}")
+            if options.write:
+                write(DOCS / page, new)
+    if options.check and stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run python benchmarks/table.py --write")
 
 
 if __name__ == "__main__":

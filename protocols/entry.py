@@ -15,7 +15,7 @@ Result = list[Symbol | None] | list[tuple[Symbol | None, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """An input of a protocol, one symbol a machine, and what it shows: a path, a star, many senders to one machine, …"""
+    """An input of a protocol, one symbol a machine, and what it shows: a path, a star, many senders to one machine, and the like."""
 
     title: str
     machines: Sequence[Symbol]

@@ -211,9 +211,9 @@ def test_the_document_says_when_what_and_which_versions() -> None:
     assert table(ROWS) in text and all(f"`{name}`" in text for name in TASKS)
 
 
-def test_the_readme_has_the_place_and_the_figures_of_the_document() -> None:
-    readme, record = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/peers.md"))
-    block = re.search("<!-- peers:begin -->\n(.*)\n<!-- peers:end -->", readme, re.DOTALL)
+def test_the_page_has_the_place_and_the_figures_of_the_document() -> None:
+    page, record = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("related.md", "peers.md"))
+    block = re.search("<!-- peers:begin -->\n(.*)\n<!-- peers:end -->", page, re.DOTALL)
     assert block
     cells = [line.strip("| ").split(" | ") for line in record.splitlines() if line.startswith("| `")]
     for line in block[1].splitlines()[2:]:
@@ -229,6 +229,6 @@ def test_the_readme_has_the_place_and_the_figures_of_the_document() -> None:
                 assert text in ("none", "cannot express"), (task, system)
 
 
-def test_a_readme_without_the_markers_is_refused() -> None:
-    with pytest.raises(SystemExit, match=r"README\.md needs <!-- peers:begin -->"):
+def test_a_page_without_the_markers_is_refused() -> None:
+    with pytest.raises(SystemExit, match=r"docs/related\.md needs <!-- peers:begin -->"):
         filled("<!-- peers:end -->", ROWS)

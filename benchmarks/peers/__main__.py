@@ -1,7 +1,7 @@
 """headwork beside other compilers that build transformers without training.
 
     python -m benchmarks.peers            run what has no result yet, and print the tables
-    python -m benchmarks.peers --write    the same, and write docs/peers.md, docs/peers.png and the README's table
+    python -m benchmarks.peers --write    the same, and write docs/peers.md, docs/peers.png and the table of docs/related.md
     python -m benchmarks.peers --again headwork    forget a system's results first
 
 Installs Tracr, torchwright and transformer-vm into environments of their own under benchmarks/peers/.cache, which also keeps the
@@ -81,13 +81,13 @@ def measured(tasks: Sequence[str]) -> list[Row]:
 
 
 def write(rows: Sequence[Row]) -> None:
-    """The document, the picture and the README's table."""
+    """The document, the picture and the short table."""
     from .plot import draw
 
     draw(rows, ROOT / PLOT)
     (ROOT / "docs" / "peers.md").write_text(document(rows), encoding="utf-8")
-    readme: Path = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    page: Path = ROOT / "docs" / "related.md"
+    page.write_text(filled(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="write docs/peers.md, docs/peers.png and the README's table")
+    parser.add_argument("--write", action="store_true", help="write docs/peers.md, docs/peers.png and the table of docs/related.md")
     parser.add_argument("--again", action="append", default=[], choices=[s.name for s in SYSTEMS], metavar="SYSTEM", help="measure it anew")
     parser.add_argument("--task", action="append", choices=list(TASKS), help="measure this task only; may be repeated")
     options = parser.parse_args()

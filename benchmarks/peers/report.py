@@ -1,4 +1,4 @@
-"""Measured cells as Markdown: docs/peers.md, and the short table of the README."""
+"""Measured cells as Markdown: docs/peers.md, and the short table of docs/related.md."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def verdict(row: Row) -> str:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """The README's table: for each task and system the length up to which all is exact, with layers and d_model there."""
+    """The short table: for each task and system the length up to which all is exact, with layers and d_model there."""
     lines = [(f"`{task}`", *(reach(rows, system.name, task) for system in SYSTEMS)) for task in TASKS]
     return markdown(("task", *(system.name for system in SYSTEMS)), lines, range(1, 1 + len(SYSTEMS)))
 
@@ -106,11 +106,11 @@ def reach(rows: Sequence[Row], system: str, task: str) -> str:
     return "none" if last is None else f"{last.length:,} ({last.layers}, {last.d_model:,})"
 
 
-def filled(readme: str, rows: Sequence[Row]) -> str:
-    """The README with the short table between its markers. Stops where a marker is missing."""
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise SystemExit(f"README.md needs {BEGIN} and, after it, {END}, once each")
-    return f"{readme.split(BEGIN)[0]}{BEGIN}\n{summary(rows)}\n{END}{readme.split(END)[1]}"
+def filled(page: str, rows: Sequence[Row]) -> str:
+    """The page with the short table between its markers. Stops where a marker is missing."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise SystemExit(f"docs/related.md needs {BEGIN} and, after it, {END}, once each")
+    return f"{page.split(BEGIN)[0]}{BEGIN}\n{summary(rows)}\n{END}{page.split(END)[1]}"
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
