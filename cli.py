@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from .cli_input import parse_alphabet, parse_lengths, read_sequences
+from .cli_input import Given, parse_alphabet, parse_lengths, read_sequences
 from .cli_lecture import lecture
 from .cli_mpc import mpc
 from .cli_programs import Source, blame, complete, find
@@ -23,12 +23,13 @@ Stage: TypeAlias = Literal["program", "graph", "optimised", "plan", "schedule", 
 Dtype: TypeAlias = Literal["float64", "float32", "float16", "bfloat16"]
 
 
+TOKENS = "Words, 'a b c', a JSON list, a file of either, or - for standard input"
 FORMS = "A library program, the directory of a checkpoint or an export, or your own: path/to/file.py:name."
 Wanted = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMS, show_default=False, autocompletion=complete)]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the program; repeatable.")]
 Length = Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest sequence.")]
 AlphabetOption = Annotated[
-    str | None, typer.Option("--alphabet", metavar="V", help="A size, symbols a,b,c or @file.json; default: the program's own.")
+    str | None, typer.Option("--alphabet", metavar="V", help="A size, symbols a,b,c or 'a b c', or @file.json; default: the program's own.")
 ]
 DtypeOption = Annotated[Dtype | None, typer.Option("--dtype", help="The arithmetic to be exact in; default float32.")]
 Code = Annotated[
@@ -157,7 +158,7 @@ def export(
 @app.command()
 def run(
     program: Wanted,
-    tokens: Annotated[str, typer.Option("--input", metavar="FILE", help="A JSON list, a list of lists, or words; - is standard input.")],
+    tokens: Annotated[str, typer.Option("--input", metavar="TOKENS", help=f"{TOKENS}, or a JSON list of lists.")],
     settings: Settings = None,
     length: Length = None,
     alphabet: AlphabetOption = None,
@@ -171,18 +172,45 @@ def run(
 
     source = find(program, settings or ())
     given = read_sequences(tokens)
-    symbols = parse_alphabet(alphabet)
-    if isinstance(source, Source):
-        length = length or max(1, *map(len, given.rows))
-        if symbols is None and source.takes_any_alphabet:
-            symbols = given.own_alphabet()
-    model = _model(source, length, symbols, dtype, code, heads)
+    model = _model_for(source, given, 0, length, alphabet, dtype, code, heads)
     results = model.run(given.in_symbols_of(model.alphabet))
     if as_json or given.json:
         say_json(results if given.batch else results[0])
         return
     for row in results:
         say(words(row))  # pyright: ignore[reportArgumentType]
+
+
+@app.command()
+def generate(
+    program: Wanted,
+    prompt: Annotated[str, typer.Option(metavar="TOKENS", help=f"How the text begins: {TOKENS[0].lower()}{TOKENS[1:]}.")],
+    steps: Annotated[int, typer.Option(metavar="S", min=0, help="How many tokens to say at most.")],
+    settings: Settings = None,
+    length: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest text; default: the prompt and all steps.")] = None,
+    alphabet: AlphabetOption = None,
+    seed: Annotated[int, typer.Option(help="The seed, where a program counts and tokens are drawn by its counts.")] = 0,
+    dtype: DtypeOption = None,
+    code: Code = None,
+    heads: Heads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what follows a prompt, token by token, up to ⊥; where a program counts, draw by its counts."""
+    from .display import say, say_json, words
+    from .runtime.generate import generate as generate_text
+    from .runtime.sample import is_distribution, sample
+
+    source = find(program, settings or ())
+    given = read_sequences(prompt)
+    if given.batch:
+        raise InputError(f"--prompt {prompt} holds several texts", hint="give one")
+    model = _model_for(source, given, steps, length, alphabet, dtype, code, heads)
+    (text,) = given.in_symbols_of(model.alphabet)
+    said = sample(model, text, steps, seed) if is_distribution(model.graph) else generate_text(model, text, steps)
+    if as_json or given.json:
+        say_json(said)
+    else:
+        say(words(said))
 
 
 @app.command()
@@ -395,6 +423,25 @@ def _model(
     for name in [name for name, value in options.items() if value is not None]:
         raise InputError(f"--{name} does not apply to the checkpoint {source}", hint="it was settled when the program was compiled")
     return read_export(source) if _exported(source) else load(source)
+
+
+def _model_for(
+    source: Source | Path,
+    given: Given,
+    more: int,
+    length: int | None,
+    alphabet: str | None,
+    dtype: str | None,
+    code: str | None,
+    heads: int | None,
+) -> Model:
+    """The model for tokens that were given: of a length that holds them and some more, over their own symbols where it takes any."""
+    symbols = parse_alphabet(alphabet)
+    if isinstance(source, Source):
+        length = length or max(1, *(len(row) + more for row in given.rows))
+        if symbols is None and source.takes_any_alphabet:
+            symbols = given.own_alphabet()
+    return _model(source, length, symbols, dtype, code, heads)
 
 
 def _exported(directory: Path) -> bool:

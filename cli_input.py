@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ MAX_SIZE = 1 << 16  # integers beyond this are taken for names, not for 0..V-1
 
 
 def parse_alphabet(text: str | None) -> int | list[Symbol] | None:
-    """`64`, `a,b,c` or `@file.json` (a JSON list). Items that are all integers become integers."""
+    """`64`, `a,b,c`, `a b c` or `@file.json` (a JSON list). Items that are all integers become integers."""
     if text is None:
         return None
     if text.startswith("@"):
@@ -28,9 +30,9 @@ def parse_alphabet(text: str | None) -> int | list[Symbol] | None:
         return symbols
     if _is_integer(text):
         return int(text)
-    symbols = [part.strip() for part in text.split(",")]
+    symbols = [part.strip() for part in text.split(",")] if "," in text or not text.strip() else text.split()
     if "" in symbols:
-        raise InputError(f"--alphabet {text!r} holds an empty symbol", hint="give a size, symbols a,b,c or @file.json")
+        raise InputError(f"--alphabet {text!r} holds an empty symbol", hint="give a size, symbols a,b,c or 'a b c', or @file.json")
     return _as_numbers(symbols)
 
 
@@ -76,11 +78,11 @@ class Given:
 
 
 def read_sequences(name: str) -> Given:
-    """Sequences from a file, or standard input for `-`: a JSON list, a JSON list of lists, or words.
+    """Sequences as they stand, from a file, or standard input for `-`: a JSON list, a JSON list of lists, or words.
 
     Raises InputError where JSON is damaged or nested deeper.
     """
-    text, what = _read(name)
+    text, what = _given(name)
     if not text.lstrip().startswith(("[", "{")):
         return Given([list(text.split())], batch=False, json=False)
     data = read_json(text, what)
@@ -97,11 +99,11 @@ def read_sequences(name: str) -> Given:
 
 
 def read_machines(name: str) -> Given:
-    """One symbol a machine from a file, or standard input for `-`: words, or a JSON list in which a list is a tuple.
+    """One symbol a machine as they stand, from a file, or standard input for `-`: words, or a JSON list in which a list is a tuple.
 
     Raises InputError where JSON is damaged, no list, or nested deeper.
     """
-    text, what = _read(name)
+    text, what = _given(name)
     if not text.lstrip().startswith(("[", "{")):
         return Given([list(text.split())], batch=False, json=False)
     data = read_json(text, what)
@@ -112,6 +114,29 @@ def read_machines(name: str) -> Given:
             raise InputError(f"{what} does not hold a list of machines' inputs", hint=hint)
         machines.append(tuple(entry) if isinstance(entry, list) else entry)
     return Given([machines], batch=False, json=True)
+
+
+def _given(text: str) -> tuple[str, str]:
+    """The text of the file of that name, of standard input for `-`, or the text itself where there is no such file; and what to call it.
+
+    One word could be meant either way: then standard error says how it was taken. What is written like a file's name is one.
+    """
+    there, one_word = _exists(text), len(text.split()) == 1 and not text.lstrip().startswith(("[", "{"))
+    like_a_file = one_word and (os.sep in text or re.search(r"\.[A-Za-z]\w{0,4}$", text) is not None)
+    if text == "-" or there or like_a_file:
+        if there and one_word and not like_a_file:
+            print(f"note: {text!r} is read as the file of that name", file=sys.stderr)
+        return _read(text)
+    if one_word:
+        print(f"note: {text!r} is taken as one token, there is no file of that name", file=sys.stderr)
+    return text, "what was given"
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or not one
+        return False
 
 
 def _read(name: str) -> tuple[str, str]:

@@ -87,7 +87,7 @@ def run(
     inputs: Annotated[
         str | None,
         typer.Option(
-            "--input", metavar="FILE", help="An input a machine: a JSON list, of lists for several words, or words; - is standard input."
+            "--input", metavar="INPUTS", help="An input a machine: words, a JSON list, of lists for several words, a file of either, or -."
         ),
     ] = None,
     engine: Annotated[EngineName, typer.Option(help="Where: this process, or Ray, at RAY_ADDRESS if that is set.")] = "local",

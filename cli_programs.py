@@ -47,7 +47,8 @@ class Source:
         from .runtime.model import compile as compile_program
 
         if alphabet is None and not self.program.names_symbols:
-            raise InputError(f"program {self.program.name} names no alphabet", hint="give --alphabet: a size, symbols a,b,c or @file.json")
+            fact = f"program {self.program.name} names no alphabet"
+            raise InputError(fact, hint="give --alphabet: a size, symbols a,b,c or 'a b c', or @file.json")
         with blame(self.file):
             return compile_program(self.program, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import headwork as hw
 from headwork import programs
 from headwork.cli import app
 
-COMMANDS = ["list", "compile", "run", "check", "show", "bounds", "demo"]
+COMMANDS = ["list", "compile", "run", "generate", "check", "show", "bounds", "demo"]
 
 OWN = """\
 import headwork as hw
@@ -203,6 +204,59 @@ def test_alphabets_by_list_and_by_file(spec: str, tmp_path: Path, monkeypatch: p
     fine("compile", "previous", "--length", "4", "--alphabet", spec, "--out", "model")
     assert fine("run", "model", "--input", "-", stdin="a b") == "⊥ a\n"
     assert json.loads(fine("compile", "previous", "--length", "4", "--alphabet", spec, "--out", "second", "--json"))["alphabet"] == 2
+
+
+@pytest.mark.parametrize("spec", ["a b c", " a  b\tc ", "a, b, c"])
+def test_symbols_may_stand_apart(spec: str, checkpoint: Path, tmp_path: Path) -> None:
+    fine("compile", "induction", "--length", "16", "--alphabet", spec, "--out", tmp_path / "again")
+    assert (tmp_path / "again" / "program.json").read_text() == (checkpoint / "program.json").read_text()
+    assert "empty symbol" in refused("check", "induction", "--alphabet", " ")
+
+
+def test_run_takes_tokens_as_they_stand(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("run", checkpoint, "--input", "a b c a b")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "⊥ ⊥ ⊥ b c\n", "")
+    assert json.loads(fine("run", checkpoint, "--input", '["a", "b", "a"]')) == [None, None, "b"]
+    assert json.loads(fine("run", checkpoint, "--input", '[["a", "a"], ["b"]]')) == [[None, "a"], [None]]
+    assert fine("run", "previous", "--input", "x " * 3000).endswith(" x x\n")  # too long for a file's name
+
+
+def test_one_token_or_a_file_of_that_name_is_said(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("run", checkpoint, "--input", "a")
+    assert (done.stdout, done.stderr) == ("⊥\n", "note: 'a' is taken as one token, there is no file of that name\n")
+    Path("a").write_text("a b a", encoding="utf-8")
+    done = call("run", checkpoint, "--input", "a")
+    assert (done.stdout, done.stderr) == ("⊥ ⊥ b\n", "note: 'a' is read as the file of that name\n")
+    Path("a b a").write_text("b b", encoding="utf-8")
+    assert fine("run", checkpoint, "--input", "a b a") == "⊥ b\n"
+    for name in ("none.txt", "none.json", "nowhere/tokens", "./a.b"):
+        assert "No such file" in refused("run", checkpoint, "--input", name)
+
+
+def test_generate_says_what_follows(checkpoint: Path, tmp_path: Path) -> None:
+    assert fine("generate", checkpoint, "--prompt", "a b c a b", "--steps", "4") == "c a b c\n"
+    assert json.loads(fine("generate", checkpoint, "--prompt", '["a", "b", "a"]', "--steps", "2")) == ["b", "a"]
+    assert fine("generate", "induction", "--prompt", "the cat saw the", "--steps", "3") == "cat saw the\n"
+    assert fine("generate", "induction", "--prompt", "a b a", "--steps", "5", "--length", "4") == "b\n"  # up to N tokens
+    assert fine("generate", "turing", "--prompt", "start", "--steps", "99").split()[-1] == "H:1>10"  # up to ⊥
+    (tmp_path / "prompt.txt").write_text("a b a", encoding="utf-8")
+    assert fine("generate", checkpoint, "--prompt", tmp_path / "prompt.txt", "--steps", "1") == "b\n"
+    assert fine("generate", checkpoint, "--prompt", "-", "--steps", "1", stdin="a c a") == "c\n"
+
+
+def test_generate_draws_where_a_program_counts() -> None:
+    drawn = [fine("generate", "ngram_counts", "--prompt", "a b a c a b", "--steps", "6", "--seed", str(seed)) for seed in (0, 0, 1)]
+    model = hw.compile(programs.get("ngram_counts"), length=12, alphabet="abc")
+    assert drawn[0] == drawn[1] == " ".join(hw.sample(model, list("abacab"), 6, seed=0)) + "\n"  # type: ignore[arg-type]
+    assert drawn[2] == " ".join(hw.sample(model, list("abacab"), 6, seed=1)) + "\n"  # type: ignore[arg-type]
+
+
+def test_generate_refuses(checkpoint: Path) -> None:
+    assert "which is no symbol to go on with" in refused("generate", "length", "--prompt", "a b", "--steps", "2")
+    assert "several texts" in refused("generate", checkpoint, "--prompt", '[["a"], ["b"]]', "--steps", "2")
+    assert "--length does not apply" in refused("generate", checkpoint, "--prompt", "a b", "--steps", "2", "--length", "9")
 
 
 # --- check and show ----------------------------------------------------------------------------------------
