@@ -36,6 +36,11 @@ LESSONS = (
         "A recurrent network that does induction needs one state for each labelled rooted tree over the symbols seen: Ω(N) bits.",
         "rnn_memory",
     ),
+    Lesson(
+        "gradient-step",
+        "A layer of linear attention is a step of gradient descent on the prompt's least squares, and an intention layer solves them.",
+        "gradient_step",
+    ),
 )
 
 

@@ -15,7 +15,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from math import log2
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SMALL = ((2, 6), (3, 6), (4, 5), (5, 5))  # |Σ|, N of the brute force
 LARGE = (8, 16, 32, 64, 128, 256)
+Held: TypeAlias = tuple[int, tuple[int, ...]]  # the last token, and for each symbol what followed it last
 
 
 class TableRNN(nn.Module):
@@ -117,11 +118,11 @@ def _blocks(rows: Sequence[Sequence[Tensor | None]]) -> nn.Parameter:
     )
 
 
-def _machine(symbols: int) -> tuple[list[tuple[int, tuple[int, ...]]], dict[tuple[int, int], tuple[int, int]]]:
+def _machine(symbols: int) -> tuple[list[Held], dict[tuple[int, int], tuple[int, int]]]:
     """Every (last token, what followed each symbol last) that can be reached, and the steps; the pointer of the last token is left out."""
-    start: tuple[int, tuple[int, ...]] = (-1, (0,) * symbols)
-    states, steps = {start: 0}, {}
-    waiting = [start]
+    waiting: list[Held] = [(-1, (0,) * symbols)]
+    states: dict[Held, int] = {waiting[0]: 0}
+    steps: dict[tuple[int, int], tuple[int, int]] = {}
     while waiting:
         at = waiting.pop()
         for y in range(symbols):

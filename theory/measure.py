@@ -63,6 +63,8 @@ READINGS: dict[str, Reading] = {
     "depth": Reading("longest way to the root of the forest"),
     "bits": Reading("bits of a key"),
     "state": Reading("bits of a recurrent state"),
+    "steps": Reading("steps of gradient descent"),
+    "products": Reading("multiplications of two matrix products"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .functions import ceil_log2, half, log2, sp, trees
 from .statement import Facts, Quantity, Statement, sym
 
-N, symbols, state = sym("N", "|Σ|", "state")
+N, symbols, state, L, steps, d_qk, products = sym("N", "|Σ|", "state", "L", "steps", "d_qk", "products")
 
 
 def _index(facts: Facts) -> str | None:
@@ -39,5 +39,28 @@ ROWS = (
         quantities=(Quantity("state bits", state, "lower", sp.floor(half(N - 1), evaluate=False), "explicit"),),
         assumptions=("|Σ| >= (N - 1)/2 + 2",),
         excluded=_index,
+    ),
+    Statement(
+        id="GD-STEP",
+        statement="L layers of linear attention are L steps of gradient descent on the least squares of the prompt.",
+        source="arXiv 2212.07677; the form with residuals derived here",
+        kind="EXACT",
+        certainty="T",
+        families=("in-context-regression",),
+        needs=("steps",),
+        quantities=(Quantity("L", L, "equality", steps, "EXACT"),),
+        assumptions=("no softmax", "rounding aside"),
+    ),
+    Statement(
+        id="LINEAR-ORDER",
+        statement="Attention without softmax over N tokens with keys and values of width d takes the lesser of 2 N^2 d and 2 N d^2 "
+        "multiplications: (QK)V = Q(KV), with the crossover at N = d.",
+        source="derived here",
+        kind="EXACT",
+        certainty="D",
+        families=("in-context-regression", "linear-attention"),
+        needs=("products",),
+        quantities=(Quantity("products", products, "upper", sp.Min(2 * N**2 * d_qk, 2 * N * d_qk**2), "EXACT"),),
+        assumptions=("every position sees every other", "matrices are multiplied by the definition"),
     ),
 )
