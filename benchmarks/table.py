@@ -21,13 +21,13 @@ from headwork.compiler.planner import plan
 from headwork.compiler.rewrite import optimise
 from headwork.runtime.cost import Cost
 from headwork.theory.registry import REGISTRY
-from headwork.theory.statement import CERTAINTIES
 
 DOCS = Path(__file__).parent.parent / "docs"
 LENGTH = 256
 HOPS, ALPHABET, DTYPE = 8, 4, "float32"
 MACHINES = 64
 SHOWN_HOPS, SHOWN_LENGTH = 3, 1024  # the certificate and the bounds that are shown
+SURE = {"T": "stated", "D": "derived", "M": "recalled"}
 CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 LONGEST = 1 << 20  # lengths beyond this are not tried
 LONGEST_ONEHOT = 1 << 12  # a one-hot position code is as wide as the sequence is long
@@ -168,11 +168,15 @@ def theory_table() -> str:
     """Every row of the theory: what it says, how it is meant, how sure it is, and where it comes from."""
     rows: list[list[str]] = []
     for row in REGISTRY.values():
-        bounds = "; ".join(f"`{quantity.relation()}`" for quantity in row.quantities)
+        bounds = "; ".join(f"<code>{_plain(quantity.relation())}</code>" for quantity in row.quantities)
         kinds = ", ".join(dict.fromkeys(quantity.kind for quantity in row.quantities))
-        rows.append([row.id, row.statement, bounds, kinds, CERTAINTIES[row.certainty], row.source])
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return markdown(["id", "statement", "bound", "kind", "certainty", "source"], cells, ())
+        rows.append([row.id, bounds, kinds, SURE[row.certainty], _plain(row.source), _plain(row.statement)])
+    return markdown(["id", "bound", "kind", "certainty", "source", "statement"], rows, ())
+
+
+def _plain(text: str) -> str:
+    """Text in which Markdown sees no marks, not even those that end a cell of a table."""
+    return "".join(f"&#{ord(c)};" if c in "&<>|*_`\\" else c for c in text)
 
 
 BLOCKS = {
