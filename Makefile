@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test lint format examples bench docs wheel mpc peers clean
+.PHONY: demo test lint format examples bench docs wheel sizes mpc peers clean
 
 demo: $(READY)
 	$(BIN)/headwork demo
@@ -34,6 +34,12 @@ docs: $(READY)
 # Source distribution and wheel, in dist/, tried as a new user would.
 wheel: $(READY)
 	.ci/wheel
+
+# Lines of Python in each folder, and the longest files: past 400, look for the second thing in one.
+sizes:
+	@git ls-files '*.py' | xargs wc -l | grep -v ' total$$' | awk '{ n = split($$2, p, "/"); f = n > 1 ? p[1] "/" : "./"; s[f] += $$1; c[f]++ } \
+	  END { for (f in s) printf "%7d lines in %3d files  %s\n", s[f], c[f], f }' | sort -rn
+	@git ls-files '*.py' | xargs wc -l | grep -v ' total$$' | sort -rn | head -12
 
 mpc: $(READY)
 	$(BIN)/python benchmarks/mpc.py

@@ -12,8 +12,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import yaml
+from typer.main import get_command
 
 import headwork as hw
+from headwork.cli import app
 from headwork.compiler.domain import Alphabet, Domain, Sizes
 from headwork.compiler.forms import scalar
 from headwork.compiler.linear import Lin
@@ -107,6 +109,11 @@ def test_every_program_and_protocol_of_the_libraries_is_listed() -> None:
         assert re.search(rf"^\| `{name}` \|.*\| {re.escape(hw.programs.entry(name).summary)} \|$", programs, re.MULTILINE), name
     for name in hw.protocols.names():
         assert re.search(rf"^\| `{name}` \|.*\| {re.escape(hw.protocols.entry(name).summary)} \|$", protocols, re.MULTILINE), name
+
+
+def test_every_command_is_on_the_page_of_commands() -> None:
+    table = (DOCS / "commands.md").read_text(encoding="utf-8").split("PROGRAM is a library name")[0]
+    assert set(re.findall(r"^\| `headwork ([a-z]+)", table, re.MULTILINE)) == set(get_command(app).commands)
 
 
 def test_the_readme_is_short_and_its_links_hold_where_there_is_no_repository() -> None:
