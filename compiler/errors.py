@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
 import warnings
@@ -9,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_OWN = tuple(str(Path(__file__).parent.parent / folder) + "/" for folder in ("compiler", "mpc"))
+# Frames of the language's own packages, and of what Python calls them through: not the user's.
+_OWN = (*(str(Path(__file__).parent.parent / folder) + "/" for folder in ("compiler", "mpc")), functools.__file__)
 
 
 @dataclass(frozen=True, slots=True)

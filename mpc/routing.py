@@ -15,7 +15,7 @@ from ..compiler.errors import Location
 from ..compiler.graph import Builder
 from ..compiler.language import Hit, Selector, Value, match, maximum, minimum, where
 from ..compiler.language.aggregate import added_up
-from ..compiler.language.conditions import Term
+from ..compiler.language.terms import Term
 from ..compiler.ops import Const, Exists, Position, Table
 from .covering import rows
 from .ops import How

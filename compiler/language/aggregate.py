@@ -11,9 +11,9 @@ from ..errors import DomainError, Location, caller
 from ..graph import Builder
 from ..ops import Affine, Const, Divide, Equal, Exists, Extreme, Position, Total, Where
 from ..tally import block, largest_value
-from .conditions import Compare, Term
-from .functions import choose, maximum
+from .functions import choose, maximum, minimum
 from .symbolic import Symbolic
+from .terms import Compare, Term
 from .value import Value, value_of
 
 MAX_MODE = 256  # values that are counted one by one: each takes a cell
@@ -39,6 +39,13 @@ def added_up(builder: Builder, terms: Sequence[tuple[int, Term]], value: Value, 
     if factors == [1]:
         return Value(builder, parts[0])
     return value_of(builder, Affine("int", tuple(factors), 0), parts, line)
+
+
+def as_count(total: Value) -> Value:
+    """A sum that counts positions, known to lie in 0..N, with that as its domain: its terms do not know that they belong together."""
+    n = total.builder.sizes.length
+    total = minimum(total, n) if total.domain.hi > n else total
+    return maximum(total, 0) if total.domain.lo < 0 else total
 
 
 def _total(builder: Builder, term: Term, value: int, line: Location | None) -> int:
@@ -149,7 +156,7 @@ def counted_by_value(
     for v in range(domain.lo, domain.hi + 1):
         constant = builder.add(Const(domain.kind, v), (), str(v))
         is_v = Value(builder, builder.add(Equal(), (value.index, constant), f"is {v}"))
-        row.append((added_up(builder, terms, is_v, line), Value(builder, constant)))
+        row.append((as_count(added_up(builder, terms, is_v, line)), Value(builder, constant)))
     return row
 
 

@@ -13,7 +13,7 @@ from ..graph import Builder
 from ..ops import Const, Fetch, Pick, Position
 from .functions import choose, maximum
 from .symbolic import Symbolic
-from .value import Value, require_value, value_of
+from .value import Value, lift, require_value, value_of
 
 
 @readable
@@ -109,5 +109,7 @@ def previous(value: Value, by: int = 1) -> Value:
     if not isinstance(by, int) or isinstance(by, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DomainError(f"previous() steps by {by!r}, not by an integer", line, "give an integer, or use value.at(position)")
     n = value.builder.sizes.length
+    if abs(by) >= n and (by > 0 or not value.builder.sizes.causal):
+        return lift(None, value, "previous()", line)  # N places off there is no position
     here = Value(value.builder, value.builder.add(Position(), [], "position"))
-    return value.at(here - max(-n, min(by, n))) if by else value  # N places back there is none already
+    return value.at(here - max(-n, by)) if by else value

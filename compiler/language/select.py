@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
@@ -11,16 +12,25 @@ from ..calls import public, readable
 from ..domain import Domain, plain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
-from ..ops import Const, Lookup, Pick, Relation, Table
-from .aggregate import Mean, added_up, counted_by_value, most_frequent
-from .conditions import RELATION_WIDTH, Both, Compare, Condition, Either, Nodes, Term
-from .functions import MAX_TABLE, choose, maximum, minimum
+from ..ops import Const, Lookup, Pick, Position, Relation, Table
+from .aggregate import Mean, added_up, as_count, counted_by_value, most_frequent
+from .comparisons import RELATION_WIDTH, Nodes
+from .conditions import ALL, NOWHERE, Both, Condition, Either
+from .functions import MAX_TABLE, choose
 from .lookups import Hit
 from .symbolic import Symbolic
+from .terms import Compare, Term
 from .value import Value, as_number, boolean, lift, number, numeric, require_value, same_kind, spaces, value_of
 
 MAX_HEADS = 128
 RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
+ORDERS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+}
 
 
 @readable
@@ -135,10 +145,7 @@ class Selector(Symbolic):
         """How many positions are selected."""
         line = caller()
         one = Value(self.builder, self.builder.add(Const("int", 1), [], "one"))
-        total = added_up(self.builder, self._counted(line), one, line)
-        n = self.builder.sizes.length
-        total = minimum(total, n) if total.domain.hi > n else total
-        return maximum(total, 0) if total.domain.lo < 0 else total
+        return as_count(added_up(self.builder, self._counted(line), one, line))
 
     def any(self, value: Value | None = None) -> Value:
         """Whether a position is selected; with a boolean value, whether it is true at one of them."""
@@ -315,6 +322,9 @@ def _condition(pairs: list[tuple[Value, Value]], relation: object, line: Locatio
         raise DomainError(f"{relation} orders {q.domain}, which has no order", line, "use hw.table(f, x) to give symbols a number")
     q, k = as_number(q, line), as_number(k, line)
     less, equal = relation in ("<", "<="), relation in ("<=", ">=")
+    by_place = nodes.placed(q.index, k.index, less, equal)
+    if by_place is not None:
+        return by_place
     width = q.domain.size + (0 if q.index == k.index else k.domain.size)
     bits = nodes.bits(q.index, k.index)
     ways = [f"1 head of a table, {width:,} dimensions", f"{bits} heads, one a bit, about {RELATION_WIDTH * bits} dimensions"]
@@ -350,6 +360,13 @@ def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: 
         held.append(int(result))
     if not size:
         return nodes.same(q.index, k.index)
+    if not any(held):
+        return NOWHERE
+    if all(held) and not q.domain.none and not k.domain.none:
+        return ALL
+    for sign, holds in ORDERS.items():
+        if isinstance(q.builder.nodes[q.index].op, Position) and q.index == k.index and _on_what_is_seen(holds, held, q):
+            return _condition([(q, k)], sign, line)
     rows = [tuple(held[r * k.domain.size : (r + 1) * k.domain.size]) for r in range(q.domain.size)]
     classes = list(dict.fromkeys(row for row in rows if any(row)))
     equality = bool(classes) and all(sum(column) <= 1 for column in zip(*classes, strict=True))
@@ -364,6 +381,14 @@ def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: 
         ]
         return nodes.same(ends[0].index, ends[1].index)
     return nodes.related(q.index, k.index, _relation(q.domain, k.domain, held))
+
+
+def _on_what_is_seen(holds: Callable[[int, int], bool], held: list[int], position: Value) -> bool:
+    """Whether a table over two positions is that order wherever the key is seen."""
+    inside = range(position.domain.lo, position.domain.hi + 1)
+    seen = (t <= i or not position.builder.sizes.causal for i, t in itertools.product(inside, inside))
+    pairs = zip(itertools.product(inside, inside), held, seen, strict=True)
+    return all(holds(i, t) == bool(value) for (i, t), value, there in pairs if there)
 
 
 def _pair(what: str, query: object, key: object, line: Location | None, relation: object) -> tuple[Value, Value]:

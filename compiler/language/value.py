@@ -71,6 +71,7 @@ class Value(Symbolic):
         if self.builder.sizes.causal and (ahead(self.builder.nodes, index) or 0) > 0:
             fact = "this reads at a position that is always ahead, which a causal program does not see: it is ⊥ everywhere"
             warn(fact, line, "read behind, for example at position - 1, or write @hw.program(causal=False)")
+            return lift(None, self, "at()", line)
         if position.domain.lo < 1 or position.domain.hi > n:
             index = self.builder.add(Clip(1, n), [index], "clip", line)
         here = self.builder.add(Position(), [], "position")
