@@ -26,10 +26,10 @@ examples: $(READY)
 bench: $(READY)
 	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-# The site, in build/site; any warning, such as a link that leads nowhere, is an error.
+# The site, in build/site; any warning, such as a link that leads nowhere, is an error. With --quiet, warnings would not be counted.
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python -m mkdocs build --strict
 
 # Source distribution and wheel, in dist/, tried as a new user would.
 wheel: $(READY)
