@@ -86,9 +86,11 @@ ZERO = Lin()
 class Unit:
     """One hidden ReLU unit: `relu(pre)` added with weight `out[d]` to dimension d of the feature it builds.
 
-    `peak` is a proven bound on relu(pre) where the gadget knows a better one than interval arithmetic.
+    `peak` is a proven bound on relu(pre) where the gadget knows a better one than interval arithmetic. Of a feature's units with
+    `alone` at most one fires at a time.
     """
 
     pre: Lin
     out: tuple[int, ...]
     peak: int | None = None
+    alone: bool = False

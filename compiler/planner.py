@@ -90,11 +90,16 @@ class _Planner:
             of_total = any(isinstance(self.features[f].recipe, Tally) for u in feature.recipe.units for f in u.pre.features())
             dtype = self.dtype if of_total else self.dtype.reading  # a total's filling takes all bits
             Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(dtype)
-            totals = [0] * feature.form.width
+            together, one = [0] * feature.form.width, [0] * feature.form.width
             for unit in feature.recipe.units:
                 peak = unit.peak if unit.peak is not None else max(0, unit.pre.range(self.interval)[1])
-                totals = [t + abs(w) * peak for t, w in zip(totals, unit.out, strict=True)]
-            Exactness(f"value {feature.name}", "Σ |weight|·max activation", max(totals, default=0)).require(self.dtype)
+                adds = [abs(w) * peak for w in unit.out]
+                if unit.alone:
+                    one = [max(o, a) for o, a in zip(one, adds, strict=True)]
+                else:
+                    together = [t + a for t, a in zip(together, adds, strict=True)]
+            most = max((t + o for t, o in zip(together, one, strict=True)), default=0)
+            Exactness(f"value {feature.name}", "Σ |weight|·max activation", most).require(self.dtype)
 
     # --- reading a value in a form -------------------------------------------------------------------
 

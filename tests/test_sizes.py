@@ -273,3 +273,31 @@ def test_reading_beyond_the_end_takes_no_layer(by: int, causal: bool) -> None:
     edge = 4 if by > 0 else -4
     near = hw.compile(hw.program(causal=causal)(lambda token: hw.previous(token, by=edge)), length=5, alphabet=3)  # type: ignore[arg-type]
     assert near.run([1, 0, 2, 0, 0]) == ([None] * 4 + [1] if by > 0 else [0] + [None] * 4)
+
+
+# --- tables of several computed arguments --------------------------------------------------------------------
+
+
+def test_a_table_of_large_entries_is_held_by_the_one_unit_that_fires() -> None:
+    """Entries of up to 2^18, 169 of them: their sum is beyond 2^24, but no two of the units fire at once."""
+
+    def large(x: int, y: int) -> int:
+        return (x * 1_000_003 + y * 77_777) % (1 << 19) - (1 << 18)
+
+    def body(token: hw.Value) -> object:
+        a, b = hw.visible(token).counts(token)
+        value = hw.table(large, a, b)
+        return value > 0, value == large(2, 1), value + 5 < large(1, 1)
+
+    model = hw.compile(hw.program(body), length=12, alphabet=2)  # type: ignore[arg-type]
+    hw.certify(model)
+    for row in itertools.product(range(2), repeat=6):
+        counts = [(row[: i + 1].count(0), row[: i + 1].count(1)) for i in range(6)]
+        assert model.run(row) == [(large(*c) > 0, c == (2, 1), large(*c) + 5 < large(1, 1)) for c in counts]
+
+
+def test_a_table_beyond_the_mantissa_is_refused() -> None:
+    program = hw.program(lambda token: hw.table(lambda x, y: (x + y) << 22, *hw.visible(token).counts(token)) > 5)
+    with pytest.raises(hw.ExactnessError, match="16,777,216"):
+        hw.compile(program, length=12, alphabet=2)
+    assert hw.compile(program, length=12, alphabet=2, dtype="float64").run([0, 1]) == [True, True]

@@ -84,5 +84,5 @@ class Table(Local):
                 continue  # outside what the argument can be
             products = [(cell, 2 * z * k) for z, arg in zip(codes, args, strict=True) for cell, k in arg.z.terms]
             constant = [(cell, k * (1 - sum(z * z for z in codes))) for cell, k in ONE.terms]
-            units.append(Unit(Lin.of((*constant, *squares, *products)), (entry - out.off,), peak=1))
+            units.append(Unit(Lin.of((*constant, *squares, *products)), (entry - out.off,), peak=1, alone=True))
         return units
