@@ -37,6 +37,11 @@ LESSONS = (
         "rnn_memory",
     ),
     Lesson(
+        "subquadratic",
+        "Linear attention needs a feature for every pair it keeps, windows miss what is far, and hashing keeps both depth and exactness.",
+        "subquadratic",
+    ),
+    Lesson(
         "gradient-step",
         "A layer of linear attention is a step of gradient descent on the prompt's least squares, and an intention layer solves them.",
         "gradient_step",

@@ -64,6 +64,9 @@ READINGS: dict[str, Reading] = {
     "bits": Reading("bits of a key"),
     "state": Reading("bits of a recurrent state"),
     "steps": Reading("steps of gradient descent"),
+    "r": Reading("features of linear attention"),
+    "pairs": Reading("pairs of key and value in a prompt"),
+    "keys": Reading("different keys"),
     "products": Reading("multiplications of two matrix products"),
 }
 

@@ -6,6 +6,7 @@ from .functions import ceil_log2, half, log2, sp, trees
 from .statement import Facts, Quantity, Statement, sym
 
 N, symbols, state, L, steps, d_qk, products = sym("N", "|Σ|", "state", "L", "steps", "d_qk", "products")
+r, pairs, keys = sym("r", "pairs", "keys")
 
 
 def _index(facts: Facts) -> str | None:
@@ -62,5 +63,17 @@ ROWS = (
         needs=("products",),
         quantities=(Quantity("products", products, "upper", sp.Min(2 * N**2 * d_qk, 2 * N * d_qk**2), "EXACT"),),
         assumptions=("every position sees every other", "matrices are multiplied by the definition"),
+    ),
+    Statement(
+        id="LINEAR-RANK",
+        statement="Linear attention that tells, by its sign, the value ±1 of a key among any m pairs of different keys has at least m "
+        "features; for m = |Σ| one-hot features are enough.",
+        source="derived here (strictly diagonally dominant matrices are regular)",
+        kind="EXACT",
+        certainty="D",
+        families=("linear-attention",),
+        needs=("r", "pairs", "keys"),
+        quantities=(Quantity("r", r, "lower", sp.Min(pairs, keys), "EXACT"),),
+        assumptions=("a sum of φ(query)·ψ(key) value, without normalisation or divided by a positive number",),
     ),
 )
