@@ -42,6 +42,11 @@ LESSONS = (
         "subquadratic",
     ),
     Lesson(
+        "ngrams",
+        "An n-gram table has |Σ|^n parameters and overfits; the compiled n-gram counts in the prompt, in two layers.",
+        "ngrams",
+    ),
+    Lesson(
         "gradient-step",
         "A layer of linear attention is a step of gradient descent on the prompt's least squares, and an intention layer solves them.",
         "gradient_step",

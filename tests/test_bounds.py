@@ -32,7 +32,8 @@ from headwork.theory.statement import CERTAINTIES, KINDS
 THEORY_ROWS = """HOP-UB HOP-SAT HOP-LOOKUP HOP-PREV HOP-LB IND-1L IND-1L-c FC-1L SEQ-L RNN-1HOP RNN-KHOP SUBQ-KHOP COT QSA MATCH3 CONN-1L
 MPC-UB MPC-UB2 MPC-ANNA MPC-LB CONN""".split()
 VERDICTS = ("meets", "beats by ", "exceeds by ", "violates by ", "ratio ", "vacuous here because ", "not applicable because ")
-PARAMETERS = dict(k=3, n=8, functions=2, q=4, d=2, R=5, s=4, payload=8, diameter=16, depth=9, bits=4, state=30, steps=3, products=90, r=4, pairs=5, keys=6)
+PARAMETERS = dict(k=3, n=8, functions=2, q=4, d=2, R=5, s=4, payload=8, diameter=16, depth=9, bits=4)
+PARAMETERS |= dict(state=30, steps=3, products=90, r=4, pairs=5, keys=6, order=3, patterns=7, neurons=99, lead=4)
 
 
 def verdicts(report: Bounds) -> dict[str, str]:
@@ -96,7 +97,9 @@ def test_only_the_rows_that_are_exact_in_the_theory_are_exact_here() -> None:
 def test_formulas_at_sizes_worked_out_by_hand() -> None:
     """Each figure from the text of the theorem, by ordinary arithmetic."""
     values = {"L": 3, "H": 2, "m": 10, "d_qk": 5, "c": 12, "p": 24, "N": 1024, "|Σ|": 64, "hops": 5, "k": 5, "n": 16, "functions": 2}
-    values |= {"q": 4, "d": 2, "R": 6, "s": 4, "payload": 8, "diameter": 16, "depth": 9, "bits": 3, "state": 30, "steps": 3, "products": 90, "r": 4, "pairs": 5, "keys": 6}
+    values |= {"q": 4, "d": 2, "R": 6, "s": 4, "payload": 8, "diameter": 16, "depth": 9, "bits": 3}
+    values |= {"state": 30, "steps": 3, "products": 90, "r": 4, "pairs": 5, "keys": 6, "order": 3, "parameters": 64**3}
+    values |= {"patterns": 7, "neurons": 99, "lead": 4}
     expected: dict[str, float] = {
         "HOP-UB": 4,
         "HOP-SAT": 5,

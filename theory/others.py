@@ -6,11 +6,20 @@ from .functions import ceil_log2, half, log2, sp, trees
 from .statement import Facts, Quantity, Statement, sym
 
 N, symbols, state, L, steps, d_qk, products = sym("N", "|Σ|", "state", "L", "steps", "d_qk", "products")
-r, pairs, keys = sym("r", "pairs", "keys")
+r, pairs, keys, order, parameters = sym("r", "pairs", "keys", "order", "parameters")
+k, patterns, neurons, lead = sym("k", "patterns", "neurons", "lead")
 
 
 def _index(facts: Facts) -> str | None:
     return None if 2 * facts["|Σ|"] >= facts["N"] + 3 else f"|Σ| = {facts['|Σ|']} < (N - 1)/2 + 2: the keys cannot all differ"
+
+
+def _deep(facts: Facts) -> str | None:
+    return f"L = {facts['L']} >= k = {facts['k']}: the other alternative, depth, holds" if facts["L"] >= facts["k"] else None
+
+
+def _small(facts: Facts) -> str | None:
+    return f"N/k**6 = {facts['N'] / facts['k'] ** 6:.3g} < 1" if facts["N"] < facts["k"] ** 6 else None
 
 
 ROWS = (
@@ -75,5 +84,73 @@ ROWS = (
         needs=("r", "pairs", "keys"),
         quantities=(Quantity("r", r, "lower", sp.Min(pairs, keys), "EXACT"),),
         assumptions=("a sum of φ(query)·ψ(key) value, without normalisation or divided by a positive number",),
+    ),
+    Statement(
+        id="NGRAM-TABLE",
+        statement="An n-gram model is a table of |Σ|^n numbers.",
+        source="Shannon 1951; the lectures' exp(Θ(n))",
+        kind="EXACT",
+        certainty="D",
+        families=("ngram-table",),
+        needs=("order",),
+        quantities=(Quantity("parameters", parameters, "equality", symbols**order, "EXACT"),),
+    ),
+    Statement(
+        id="RNN-STACK",
+        statement="k recurrent layers compute k-hop, each with a table of what the layer below said last after each symbol.",
+        source="derived here",
+        kind="EXACT",
+        certainty="D",
+        families=("recurrent-khop",),
+        needs=("k", "state"),
+        quantities=(
+            Quantity("L", L, "upper", k, "EXACT"),
+            Quantity("state bits a layer", state, "upper", (symbols + 1) * ceil_log2(symbols + 1), "EXACT", "state"),
+        ),
+    ),
+    Statement(
+        id="SEQ-KHOP",
+        statement="A recurrent network of depth below k computes k-hop only with a state of Ω(N/k^6).",
+        source="arXiv 2402.09268, Section 5",
+        kind="asymptotic",
+        certainty="T",
+        families=("recurrent-khop",),
+        needs=("k", "state"),
+        quantities=(Quantity("state bits", state, "lower", N / k**6, "asymptotic"),),
+        assumptions=("depth < k",),
+        vacuous=_small,
+        excluded=_deep,
+    ),
+    Statement(
+        id="SELECTION",
+        statement="Ridge at several λ, logistic regression, validation and the choice take one layer a step of descent and two more.",
+        source="mechanisms: arXiv 2306.04637; this form derived here",
+        kind="EXACT",
+        certainty="D",
+        families=("algorithm-selection",),
+        needs=("steps",),
+        quantities=(Quantity("L", L, "upper", steps + 2, "EXACT"),),
+        assumptions=("attention without softmax", "any function of each token after a layer"),
+    ),
+    Statement(
+        id="HOPFIELD",
+        statement="Outer products of random patterns keep all of n/(4 ln n) patterns of n signs as fixed points, and not more, as n grows.",
+        source="McEliece, Posner, Rodemich, Venkatesh 1987",
+        kind="asymptotic",
+        certainty="T",
+        families=("hopfield",),
+        needs=("patterns", "neurons"),
+        quantities=(Quantity("patterns", patterns, "upper", neurons / (4 * sp.log(neurons)), "asymptotic"),),
+    ),
+    Statement(
+        id="MODERN-1STEP",
+        statement="One step of attention and the signs of its result give the pattern whose overlap leads by λ nats, if there are at most "
+        "1 + exp(λ)/2 patterns: the others have a weight below (patterns - 1) exp(-λ), and each moves a sign by at most 2.",
+        source="derived here; the same step: arXiv 2008.02217",
+        kind="EXACT",
+        certainty="D",
+        families=("modern-hopfield",),
+        needs=("patterns", "lead"),
+        quantities=(Quantity("patterns", patterns, "upper", 1 + half(sp.exp(lead)), "EXACT"),),
     ),
 )
