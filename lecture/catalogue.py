@@ -37,6 +37,11 @@ LESSONS = (
         "rnn_memory",
     ),
     Lesson(
+        "khop-sequential",
+        "Recurrent layers compute k-hop in depth k, chain of thought in k + 1 steps, the transformer in floor(log2 k) + 2 layers.",
+        "khop_sequential",
+    ),
+    Lesson(
         "subquadratic",
         "Linear attention needs a feature for every pair it keeps, windows miss what is far, and hashing keeps both depth and exactness.",
         "subquadratic",
@@ -50,6 +55,11 @@ LESSONS = (
         "gradient-step",
         "A layer of linear attention is a step of gradient descent on the prompt's least squares, and an intention layer solves them.",
         "gradient_step",
+    ),
+    Lesson(
+        "associative-memory",
+        "Outer products keep about d/(4 ln d) patterns of d signs; one attention step keeps exponentially many, within a bound it states.",
+        "associative",
     ),
 )
 
