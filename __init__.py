@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
     from .certificate.exact import Refused
     from .certificate.precision import Precision, precision
-    from .export.write import Exported, certify_export, read_export
+    from .export.read import certify_export, check_export, read_export
+    from .export.write import Exported
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
@@ -74,8 +75,9 @@ _LATE = {
     "one_layer": "theory.bounds",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
-    "certify_export": "export.write",
-    "read_export": "export.write",
+    "certify_export": "export.read",
+    "check_export": "export.read",
+    "read_export": "export.read",
     "Refused": "certificate.exact",
     "sample": "runtime.sample",
     "search_one_layer": "theory.search",
@@ -130,6 +132,7 @@ __all__ = [
     "certify",
     "certify_export",
     "check",
+    "check_export",
     "compile",
     "diagnose",
     "frontier",

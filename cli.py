@@ -230,17 +230,21 @@ def check(
     heads: Heads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every value inside the transformer with the interpreter; exit code 1 where they differ."""
+    """Compare every value inside the transformer with the interpreter; exit code 1 where they differ. An export's own tool runs it."""
     from .display import progress, say, say_json
+    from .export.read import check_export
     from .runtime.check import check as check_model
 
     source = find(program, settings or ())
     model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
     inputs = source.samples(model.alphabet, model.length, seed) if isinstance(source, Source) else []
     with progress(f"checking {model.name}") as step:
-        report = check_model(
-            model, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive, inputs=inputs, progress=step
-        )
+        if isinstance(source, Path) and _exported(source):
+            report = check_export(source, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive)
+        else:
+            report = check_model(
+                model, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive, inputs=inputs, progress=step
+            )
     if as_json:
         say_json(report.as_dict())
     else:
@@ -265,7 +269,7 @@ def certify(
     from .certificate.exact import Refused
     from .certificate.precision import precision as precision_of
     from .display import say, say_json
-    from .export.write import certify_export
+    from .export.read import certify_export
 
     source = find(program, settings or ())
     model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
@@ -416,7 +420,7 @@ def _model(
     if isinstance(source, Source):
         with status(f"compiling {source.program.name}"):
             return source.compile(length or default_length, alphabet, dtype or "float32", code or "auto", heads)
-    from .export.write import read_export
+    from .export.read import read_export
     from .runtime.files import load
 
     options = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}

@@ -14,12 +14,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-import numpy as np
+from typing import cast
 
 from ..certificate.certify import Certificate
-from ..compiler.errors import CheckpointError, ExactnessError, InputError
+from ..compiler.errors import ExactnessError, InputError
 from ..compiler.ops import Total
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape
@@ -27,16 +25,14 @@ from ..runtime.serial import Json
 from . import gpt2
 from .check import Checked
 from .expected import Expected
+from .gguf_file import load
 from .half import balanced, canonical, halved, plain, unfit
 from .llamacpp import FILE, RUNS, check_file
-from .native import Frame, Reals
+from .native import Frame, Reals, require_whole
 from .stock import stored
 from .target import Built, Storage, Target
-from .totals import NOTHING, Sums
+from .totals import NOTHING, Sums, cells
 from .words import Words
-
-if TYPE_CHECKING:
-    from gguf import GGUFReader
 
 ARCHITECTURE, COUNT, SHARP = "gpt2", "GGUF.kv_count", 128.0
 CODES = ("auto", "digits:2", "digits:3", "digits:4", "binary")
@@ -108,6 +104,9 @@ def _built(built: Built, code: str, half: bool) -> Built:
 
 def _claim(model: Model, words: Words, frame: Frame, sums: Sums) -> str:
     """What holds in llama.cpp's arithmetic: GPT-2's, and of the cache. Raises ExactnessError where an inequality fails."""
+    if cells(model):
+        raise ExactnessError(f"{model.name} adds up over positions, which takes weights that a float16 cache does not keep", hint=_HINT)
+    require_whole(model)
     theirs = balanced(model, _root(model))
     said = gpt2.holds(theirs, frame, gpt2.tensors(theirs, words, frame), sums)
     if unfit(theirs, _root(model)):
@@ -167,10 +166,19 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     return made
 
 
+def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor."""
+    made: dict[str, tuple[int, ...]] = {}
+    for name, size in gpt2.shapes(model, words, frame).items():
+        turned, _, theirs = _map(name)
+        made[theirs] = size[::-1] if turned else size
+    return made
+
+
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors: `tensors` undone."""
     stock: dict[str, Reals] = {}
-    for name in gpt2.tensors(model, words, frame):
+    for name in gpt2.shapes(model, words, frame):
         turned, scale, theirs = _map(name)
         stock[name] = (found[theirs].T if turned else found[theirs]) / scale
     return plain(gpt2.native(model, words, frame, stock))
@@ -214,23 +222,15 @@ def write(work: Path, built: Built) -> None:
     writer.close()
 
 
-def _load(path: Path) -> GGUFReader:
-    from gguf import GGUFReader
-
-    try:
-        return GGUFReader(path)
-    except Exception as error:  # numpy's and the reader's errors have no common class of their own
-        raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; export the model again") from error
-
-
 def read(path: Path) -> dict[str, Reals]:
     """The tensors of a file, in float64."""
-    return {t.name: np.array(t.data, np.float64) for t in _load(path).tensors}
+    return load(path)[1]
 
 
 def settings(directory: Path) -> dict[str, Json]:
     """The fields of a file."""
-    return {name: field.contents() for name, field in _load(directory / FILE).fields.items()}
+    fields = load(directory / FILE)[0]
+    return {**fields, COUNT: len(fields)}
 
 
 def check(directory: Path, expected: Expected, tried: Sequence[Sequence[int]]) -> Checked:
@@ -246,4 +246,4 @@ server = Server(params)
 answer = server.handle_completions({"prompt": "WORDS", "temperature": 0, "max_tokens": 8})["choices"][0]["text"]"""
 
 GGUF = Storage(frozenset({FILE}), FILE, "xllamacpp", "gguf", LOAD, write, read, settings, check)
-TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, native, proof)
+TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, shapes, native, proof)

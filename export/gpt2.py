@@ -24,7 +24,7 @@ from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
-from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower
+from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower, require_causal
 from .rounding import biased, exact, rounding, totals
 from .scales import frame_of
 from .stock import STOCK
@@ -158,8 +158,6 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     norms, ones = norm_biases(model, frame), one(model)
     d_head, inner = _sizes(shape)
     n, heads, zero = frame.width, frame.width // d_head, shape.d_model + frame.balances
-    if zero >= n or n % d_head:
-        raise CheckpointError(f"a width of {n} has no place for {zero + 1} dimensions in heads of {d_head}", hint="export the model again")
     token = np.zeros((len(words.words), shape.d_model))
     token[1 : words.symbols + 1] = found["W_E"][1:]
     made: dict[str, Reals] = {}
@@ -213,6 +211,31 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     return made
 
 
+def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor."""
+    require_causal(model)
+    shape, n = model.module.shape, frame.width
+    d_head, inner = _sizes(shape)
+    if shape.d_model + frame.balances >= n or n % d_head:
+        fact = f"a width of {n} has no place for {shape.d_model + frame.balances + 1} dimensions in heads of {d_head}"
+        raise CheckpointError(fact, hint="export the model again")
+    if any(len(block.masks) > n // d_head for block in shape.blocks if isinstance(block, AttentionShape)):
+        raise CheckpointError(f"a width of {n} has no place for all heads of {d_head}", hint="export the model again")
+    made: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (len(words.words), n), "transformer.wpe.weight": (model.length + 1, n)}
+    for b in range(_blocks(model)):
+        for name, (above, below) in (
+            ("attn.c_attn", (n, 3 * n)),
+            ("attn.c_proj", (n, n)),
+            ("mlp.c_fc", (n, inner)),
+            ("mlp.c_proj", (inner, n)),
+        ):
+            made |= {f"transformer.h.{b}.{name}.weight": (above, below), f"transformer.h.{b}.{name}.bias": (below,)}
+    norms = [f"transformer.h.{b}.{name}" for b in range(_blocks(model)) for name in ("ln_1", "ln_2")]
+    for name in (*norms, "transformer.ln_f"):
+        made |= {f"{name}.weight": (n,), f"{name}.bias": (n,)}
+    return {**made, "lm_head.weight": (len(words.words), n)}
+
+
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone. Shapes are the caller's to check."""
     shape = model.module.shape
@@ -243,4 +266,4 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     return refilled(model, made)
 
 
-TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, native, proof)
+TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, shapes, native, proof)

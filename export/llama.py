@@ -27,12 +27,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..compiler.errors import ExactnessError, InputError
+from ..compiler.errors import CheckpointError, ExactnessError, InputError
 from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
-from .native import Frame, Native, Reals, most_bits, pairs, relower
+from .native import Frame, Native, Reals, most_bits, pairs, relower, require_causal, require_whole
 from .stock import STOCK, storage
 from .target import TRAP, Built, Storage, Target, head, unit
 from .words import Words
@@ -166,6 +166,22 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     return made
 
 
+def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor. Raises CheckpointError where the frame is not the family's."""
+    shape, width = model.module.shape, frame.width
+    require_causal(model)
+    if frame != _frame(shape):
+        raise CheckpointError(f"the stream is not laid out as {_frame(shape).width} dimensions of its own", hint="export the model again")
+    heads, d_head, inner = _sizes(shape)
+    made: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (len(words.words), width), "lm_head.weight": (len(words.words), width)}
+    for number in range(1 + len(_pairs(shape))):
+        sizes = {f"self_attn.{n}_proj": (heads * d_head, width) for n in "qkv"} | {"self_attn.o_proj": (width, heads * d_head)}
+        sizes |= {"mlp.gate_proj": (inner, width), "mlp.up_proj": (inner, width), "mlp.down_proj": (width, inner)}
+        made |= {f"model.layers.{number}.{name}.weight": size for name, size in sizes.items()}
+        made |= {f"model.layers.{number}.{norm}.weight": (width,) for norm in ("input_layernorm", "post_attention_layernorm")}
+    return {**made, "model.norm.weight": (width,)}
+
+
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that tensors of this model's layout hold: `tensors` undone."""
     shape = model.module.shape
@@ -214,7 +230,15 @@ def _member(name: str, loads: str, settings: dict[str, Json], storage: Storage =
             made |= {f"model.layers.{i}.self_attn.{part}_proj.bias": np.zeros(size) for i in layers for part in "qkv"}
         return made
 
-    return Target(name, loads, storage, _build(own_config, own_tensors), own_config, own_tensors, native, lambda model, *_: _claim(model))
+    def own_shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+        made = shapes(model, words, frame)
+        if biased:
+            weights = {key: size for key, size in made.items() if key.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight"))}
+            made |= {key.replace(".weight", ".bias"): (size[0],) for key, size in weights.items()}
+        return made
+
+    built, proof = _build(own_config, own_tensors), lambda model, *_: _claim(model)
+    return Target(name, loads, storage, built, own_config, own_tensors, own_shapes, native, proof)
 
 
 def _require_length(model: Model) -> None:
@@ -225,17 +249,21 @@ def _require_length(model: Model) -> None:
 
 
 def _claim(model: Model) -> str:
-    """What holds of any model of this family. Raises ExactnessError where inequality (1) does not, or a mean square may be seen.
+    """What holds of a model of this family. Raises ExactnessError where inequality (1) does not, a mean square may be seen, or
+    a hidden unit may be no integer.
 
     The greatest number a certified stream holds is a total's cell, below 2**24, so mean squares stay below 2**48.
     """
     _require_length(model)
+    if model.dtype != "float32":
+        raise ExactnessError(f"{model.name} is in {model.dtype}, and RMSNorm of this family computes in float32", hint="export it to gpt2")
+    require_whole(model)
     top = max((abs(end) for probe in model.probes for span in probe.form.intervals() for end in span), default=0)
     if top > 2**27:
         raise ExactnessError(f"{model.name}: a mean square may reach {top**2:,}, and epsilon swallows 2**55", hint="use another code")
     return (
-        f"The first block computes positions 1..{model.length:,} from RoPE. RMSNorm, SwiGLU and the still pairs of RoPE are exact: "
-        "every number after the first block is headwork's own."
+        f"The first block computes positions 1..{model.length:,} from RoPE. Hidden units are integers. RMSNorm, SwiGLU "
+        "and the still pairs of RoPE are exact: every number after the first block is headwork's own."
     )
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..compiler.errors import ExactnessError
+from ..compiler.errors import CheckpointError, ExactnessError
 from ..compiler.forms import LOG_BITS
 from ..compiler.numerics import Dtype
 from ..compiler.ops import Lookup
@@ -91,6 +91,28 @@ def relower(model: Model, dtype: Dtype, code: str, reuse: bool = True, logs: int
 def strict_lookups(model: Model) -> int:
     """How many lookups of the program leave out their own position."""
     return sum(isinstance(n.op, Lookup) and n.op.mask == "strict" for n in model.graph.nodes)
+
+
+def require_causal(model: Model) -> None:
+    """Refuse heads with a mask that the target does not have. Raises CheckpointError."""
+    masks = {mask for block in model.module.shape.blocks if isinstance(block, AttentionShape) for mask in block.masks}
+    if masks - {"causal"}:
+        fact = f"a head of {model.name} is {', '.join(sorted(masks - {'causal'}))}, and the target's attention is causal"
+        raise CheckpointError(fact, hint="export the model again")
+
+
+def require_whole(model: Model) -> None:
+    """Refuse hidden units that may be no integers, where a smooth function stands for ReLU.
+
+    The certified stream holds integers, so a unit is one wherever its column of W_in is of integers. Raises ExactnessError.
+    """
+    for i, block in enumerate(model.module.shape.blocks):
+        if isinstance(block, MlpShape):
+            columns = Native.of(model).block(i, "W_in")
+            odd = np.flatnonzero((columns != np.rint(columns)).any(axis=0))
+            if len(odd):
+                fact = f"hidden unit {odd[0]} of block {i + 1} may be no integer, and the target's activation is ReLU at integers alone"
+                raise ExactnessError(f"{model.name}: {fact}", hint="export the model again")
 
 
 @dataclass(frozen=True, slots=True)

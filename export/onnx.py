@@ -6,6 +6,7 @@ the model was compiled for. Input `ids` (batch, n + 1) are word ids with <bos> i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from .target import Built, Storage, Target, head, unit
 from .words import Words
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, TensorProto
 
 FILE, OPSET, IR = "model.onnx", 17, 9
 OWN = "The weights are headwork's own, and so is their arithmetic."
@@ -53,7 +54,9 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """What the file says of itself."""
     graph = operators(model.module.shape)
     constants: dict[str, Json] = {name: str(value.tolist()) for name, value in {**graph.constants, "hidden": -np.array(np.inf)}.items()}
-    return {"opset": OPSET, "length": model.length, "operators": [str(node) for node in graph.made], "constants": constants}
+    nodes: list[Json] = [str(node) for node in graph.made]
+    more: dict[str, Json] = {"inputs": ["ids"], "functions": 0}
+    return {"opset": [str(OPSET)], "length": model.length, "operators": nodes, "constants": constants, **more}
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
@@ -62,6 +65,14 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     token = np.zeros((len(words.words), model.module.shape.d_model))
     token[1 : words.symbols + 1] = found.tensors["W_E"][1:]
     return {**found.tensors, "W_E": token, "W_U": head(model, words)}
+
+
+def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+    """The shape of every initializer that is a weight. Raises CheckpointError where the stream is not the model's own."""
+    d_model, vocabulary = model.module.shape.d_model, len(words.words)
+    if frame != Frame((0,) * d_model, d_model):
+        raise CheckpointError(f"the stream is not the model's own of {d_model} dimensions", hint="export the model again")
+    return {**model.module.shape.tensors(), "W_E": (vocabulary, d_model), "W_U": (d_model, vocabulary)}
 
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
@@ -166,37 +177,60 @@ def write(work: Path, built: Built) -> None:
 
 
 def _load(path: Path) -> ModelProto:
-    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
 
     try:
-        return onnx.load(path)
-    except Exception as error:  # protobuf's errors have no common class of their own
+        return ModelProto.FromString(path.read_bytes())
+    except (DecodeError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; export the model again") from error
+
+
+def _array(path: Path, tensor: TensorProto) -> np.ndarray:
+    """A tensor that lies in the file itself, of the size that it declares. Raises CheckpointError for any other."""
+    from onnx import TensorProto
+
+    kinds: dict[int, str] = {TensorProto.FLOAT: "<f4", TensorProto.DOUBLE: "<f8", TensorProto.INT64: "<i8"}
+    kind = kinds.get(tensor.data_type)
+    shape = tuple(tensor.dims)
+    if kind is None or min(shape, default=0) < 0 or len(tensor.raw_data) != math.prod(shape) * np.dtype(kind).itemsize:
+        raise CheckpointError(f"{path}: an initializer is not what headwork writes", hint="export the model again")
+    return np.frombuffer(tensor.raw_data, kind).reshape(shape)
+
+
+def _initializers(path: Path, model: ModelProto) -> dict[str, np.ndarray]:
+    """The initializers by name. Raises CheckpointError where two have one name: readers differ in which they take."""
+    found: dict[str, np.ndarray] = {}
+    for tensor in model.graph.initializer:
+        if tensor.name in found:
+            raise CheckpointError(f"{path}: two initializers are named {tensor.name!r}", hint="export the model again")
+        found[tensor.name] = _array(path, tensor)
+    return found
 
 
 def read(path: Path) -> dict[str, Reals]:
     """The weights of a file, in float64."""
-    from onnx import numpy_helper
-
-    found = {t.name: numpy_helper.to_array(t) for t in _load(path).graph.initializer}
+    found = _initializers(path, _load(path))
     return {name: value.astype(np.float64) for name, value in found.items() if name.startswith(_WEIGHTS)}
 
 
 def settings(directory: Path) -> dict[str, Json]:
-    """Opset, length, operators and constants of a file, as `config` states them."""
-    from onnx import helper, numpy_helper
-
+    """Opsets, length, operators and constants of a file, as `config` states them, and how many things besides."""
     model = _load(directory / FILE)
     length = {p.key: p.value for p in model.metadata_props}.get("length", "")
     nodes: list[Json] = []
     for n in model.graph.node:
-        given = ((a.name, helper.get_attribute_value(a)) for a in n.attribute)
-        attributes = tuple((name, v if isinstance(v, int) else tuple(v)) for name, v in given)
-        nodes.append(str(Node(n.op_type, tuple(n.input), ", ".join(n.output), attributes)))
-    kept = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if not t.name.startswith(_WEIGHTS)}
+        attributes = tuple((a.name, tuple(a.ints) if a.type == a.INTS else a.i) for a in n.attribute)
+        kind = f"{n.domain}.{n.op_type}" if n.domain else n.op_type
+        nodes.append(str(Node(kind, tuple(n.input), ", ".join(n.output), attributes)))
+    kept = {name: value for name, value in _initializers(directory / FILE, model).items() if not name.startswith(_WEIGHTS)}
     constants: dict[str, Json] = {name: str(value.tolist()) for name, value in kept.items()}
-    found: Json = int(length) if length.isdigit() else None
-    return {"opset": model.opset_import[0].version, "length": found, "operators": nodes, "constants": constants}
+    opsets: list[Json] = [f"{opset.domain} {opset.version}".strip() for opset in model.opset_import]
+    found: Json = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+    inputs: list[Json] = [value.name for value in model.graph.input]
+    graph = model.graph
+    more = len(model.functions) + len(model.training_info) + len(graph.sparse_initializer) + len(graph.quantization_annotation)
+    return {"opset": opsets, "length": found, "operators": nodes, "constants": constants, "inputs": inputs, "functions": more}
 
 
 def check(directory: Path, expected: Expected, tried: Sequence[Sequence[int]]) -> Checked:
@@ -221,4 +255,4 @@ session = InferenceSession("DIR/model.onnx")
 ONNX = Storage(
     frozenset({FILE, "tokenizer.json", "tokenizer_config.json"}), FILE, "onnxruntime", "onnx", LOAD, write, read, settings, check
 )
-TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, native, lambda *_: OWN)
+TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, shapes, native, lambda *_: OWN)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from ..compiler.errors import CheckpointError
 from ..runtime.files import read_json, write_json
@@ -42,11 +42,20 @@ def stored(built: Built) -> dict[str, np.ndarray]:
 
 
 def read(path: Path) -> dict[str, Reals]:
-    """The tensors of a file, in float64. Raises CheckpointError where it cannot be read."""
+    """The tensors of a file, in float64. Raises CheckpointError where it cannot be read, or holds numbers of another kind."""
+    again = "the file is damaged; export the model again"
+    found: dict[str, Reals] = {}
     try:
-        return {name: tensor.astype(np.float64) for name, tensor in load_file(path).items()}
+        with safe_open(path, framework="numpy") as file:
+            names: list[str] = file.keys()
+            for name in names:
+                kind = file.get_slice(name).get_dtype()
+                if kind not in ("F32", "F64"):
+                    raise CheckpointError(f"{path}: tensor {name!r} holds {kind}, not float32 or float64", hint=again)
+                found[name] = file.get_tensor(name).astype(np.float64)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; export the model again") from error
+        raise CheckpointError(f"{path} cannot be read: {error}", hint=again) from error
+    return found
 
 
 def settings(directory: Path) -> dict[str, Json]:

@@ -14,6 +14,7 @@ from ..runtime.serial import Json
 from .check import Checked
 from .expected import Expected
 from .native import Frame, Native, Reals
+from .totals import one
 from .words import Words
 
 # The right word leads by HEAD nats at least, so that sampling, the default of some pipelines, gives it too: exp(-128) is 0.
@@ -57,8 +58,9 @@ class Storage:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An architecture: `build` lowers a program for it in a code and a dtype, `tensors` maps the lowered model to its
-    weights, and `native` maps these back. `proof` says what holds in its arithmetic of a model that has a certificate, by
-    the model, its mapping and the certificate alone; it raises ExactnessError where an inequality fails."""
+    weights, which have `shapes`, and `native` maps these back; the last two read no tensor of the model.
+    `proof` says what holds in its arithmetic of a model that has a certificate, by the model, its mapping
+    and the certificate alone; it raises ExactnessError where an inequality fails."""
 
     name: str
     loads: str
@@ -66,6 +68,7 @@ class Target:
     build: Callable[[Model, str, str], Built]
     config: Callable[[Model, Words, Frame], dict[str, Json]]
     tensors: Callable[[Model, Words, Frame], dict[str, Reals]]
+    shapes: Callable[[Model, Words, Frame], dict[str, tuple[int, ...]]]
     native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
     proof: Callable[[Model, Words, Frame, Certificate], str]
 
@@ -81,11 +84,10 @@ def head(model: Model, words: Words) -> Reals:
 
     Logarithms lie 256 nats and more above the 0 of what was not counted; between them lies ⊥, which is left where nothing was.
     """
-    one = next(p.dims[0] for p in model.probes if p.value == "one")
-    columns = np.zeros((model.module.shape.d_model, len(words.words)))
+    columns, ones = np.zeros((model.module.shape.d_model, len(words.words))), one(model)
     if words.drawn:
-        columns[one, 0] = HEAD / unit(model)
+        columns[ones, 0] = HEAD / unit(model)
     else:
-        columns[one] = -1  # the right class has a logit of at least 0
+        columns[ones] = -1  # the right class has a logit of at least 0
     columns[:, list(words.classes)] = Native.of(model).tensors["W_U"]
     return columns * unit(model)

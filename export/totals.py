@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..certificate.certify import Certificate
+from ..compiler.errors import CheckpointError
 from ..compiler.numerics import DTYPES
 from ..compiler.plan import Tally
-from ..runtime.model import Model
+from ..runtime.model import Model, Probe
 from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals
 
@@ -67,20 +68,32 @@ NOTHING = Sums({}, {})
 
 
 def cells(model: Model) -> tuple[Cell, ...]:
-    """The cells of a model's totals."""
-    sums = {(p.block, p.dims[0]): p.form for p in model.probes}
-    found: list[Cell] = []
+    """The cells of a model's totals, the earliest first. Raises CheckpointError where one holds anything besides, before or after."""
+    claimed: dict[int, list[Probe]] = {}
     for probe in model.probes:
-        if probe.value == "one" and probe.form.kind == "fill":
+        for dim in probe.dims:
+            claimed.setdefault(dim, []).append(probe)
+    found: list[Cell] = []
+    for probe in sorted(model.probes, key=lambda p: p.block):
+        if probe.form.kind == "fill":
             (dim,), fill = probe.dims, probe.form.top
+            later = [p for p in claimed[dim] if p is not probe]
+            if probe.value != "one" or len(later) != 1 or later[0].block != probe.block + 1 or len(later[0].dims) != 1:
+                fact = f"dimension {dim}, which {probe.name} fills, holds not one total and nothing else"
+                raise CheckpointError(fact, hint="the file was edited; export the model again")
             least = 2 ** (BITS[model.dtype] - 1) + 1 - fill
-            found.append(Cell(dim, probe.block, fill, least, sums[probe.block + 1, dim].top - fill))
+            found.append(Cell(dim, probe.block, fill, least, later[0].form.top - fill))
     return tuple(found)
 
 
 def one(model: Model) -> int:
-    """The dimension that is 1 at every token."""
-    return next(p.dims[0] for p in model.probes if p.value == "one" and p.form.kind != "fill")
+    """The dimension that is 1 at every token. Raises CheckpointError where not exactly one is said to be, from the embedding on."""
+    found = [p for p in model.probes if p.value == "one" and p.form.kind != "fill"]
+    if len(found) == 1 and found[0].block == 0 and len(found[0].dims) == 1:
+        form = found[0].form
+        if form.kind == "digits" and form.parts == 1 and form.off == 0:  # so 1 is coded as 1
+            return found[0].dims[0]
+    raise CheckpointError("no dimension, or more than one, is said to be 1 at every token", hint="export the model again")
 
 
 def emptied(model: Model, tensors: dict[str, Reals]) -> dict[str, Reals]:

@@ -19,7 +19,7 @@ from ..compiler.shown import Tabled
 from . import cases
 from .classes import classes
 from .interpreter import Column, interpret_graph, interpret_roots
-from .model import Model, Probe, require_model
+from .model import Model, Probe, require_model, require_own_dtype
 from .module import Attention
 from .tokens import decode_value, encode
 
@@ -75,7 +75,7 @@ class Report(Tabled):
         """The verdict, and what was seen."""
         lengths = ", ".join(map(str, self.lengths[:12])) + (", …" if len(self.lengths) > 12 else "")
         every = f"; every sequence up to length {self.exhaustive}" if self.exhaustive else ""
-        return f"{'exact' if self.ok else 'WRONG'}: {self.program} in {self.dtype}", (
+        return f"{'exact' if self.ok else 'WRONG' if self.mismatches else 'NOT EXACT'}: {self.program} in {self.dtype}", (
             ("inputs", f"{self.sequences:,} sequences, {self.positions:,} positions, lengths {lengths}{every}"),
             ("compared", f"{self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code"),
             ("attention", f"largest leak {self.largest_leak:g}"),
@@ -108,10 +108,31 @@ def check(
     stream after the block that writes them. Raises InputError for impossible lengths or too many sequences.
     """
     require_model("check()", model)
+    require_own_dtype(model)
+    rows, every = chosen(model, samples, lengths, seed, exhaustive, inputs)
+    report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}))
+    done = 0
+    for batch in _batches(rows):
+        _check_batch(model, batch, report)
+        done += len(batch)
+        if progress:
+            progress(done, len(rows))
+    return report
+
+
+def chosen(
+    model: Model,
+    samples: int,
+    lengths: Sequence[int] | None,
+    seed: int,
+    exhaustive: int | None,
+    inputs: Sequence[Sequence[Symbol]] = (),
+) -> tuple[list[list[int]], int]:
+    """The sequences of token ids that `check` tries, and the length up to which they are all there. Raises InputError as it does."""
     vocabulary, limit = len(model.alphabet), model.length
     asked: object = cases.default_lengths(limit) if lengths is None else lengths
-    chosen = sorted({n for n in asked if isinstance(n, int) and 1 <= n <= limit}) if isinstance(asked, Sequence) else []
-    if not isinstance(samples, int) or samples < 0 or not chosen or set(chosen) != set(cast("Sequence[int]", asked)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    picked = sorted({n for n in asked if isinstance(n, int) and 1 <= n <= limit}) if isinstance(asked, Sequence) else []
+    if not isinstance(samples, int) or samples < 0 or not picked or set(picked) != set(cast("Sequence[int]", asked)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"cannot check {samples!r} samples of lengths {asked!r}", hint=f"lengths are 1..{limit}, samples at least 0")
     if exhaustive is not None and not (isinstance(exhaustive, int) and 0 <= exhaustive <= limit):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"exhaustive length {exhaustive} is not in 0..{limit}", hint="compile for a greater length")
@@ -121,19 +142,12 @@ def check(
         raise InputError(f"{count:,} sequences of length up to {every}", hint=f"at most {cases.MAX_EXHAUSTIVE:,}; choose a smaller length")
     rows = [
         *cases.exhaustive(vocabulary, every),
-        *cases.sampled(vocabulary, chosen, samples, random.Random(seed)),
+        *cases.sampled(vocabulary, picked, samples, random.Random(seed)),
         *(row for row in (encode(model.graph.sizes, tokens) for tokens in inputs) if row),
     ]
     if not rows:
         raise InputError("there is nothing to check", hint="ask for samples, for exhaustive lengths, or give inputs")
-    report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}))
-    done = 0
-    for batch in _batches(rows):
-        _check_batch(model, batch, report)
-        done += len(batch)
-        if progress:
-            progress(done, len(rows))
-    return report
+    return rows, every
 
 
 def _batches(rows: list[list[int]]) -> Iterator[list[list[int]]]:

@@ -26,7 +26,7 @@ from ..compiler.graph import Graph
 from ..compiler.heads import log_form, output_forms
 from ..compiler.numerics import DTYPES
 from ..compiler.plan import Origin
-from .model import TORCH, HeadRecord, Model, Probe, assemble
+from .model import TORCH, HeadRecord, Model, Probe, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
 from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
 
@@ -41,8 +41,10 @@ EXPORT = "headwork.json"  # what an export says of itself, beside the files of i
 def save(model: Model, directory: Path) -> Path:
     """Write a checkpoint, atomically: into a temporary directory beside it, then moved into place.
 
-    Replaces an earlier checkpoint of the same name. Raises InputError if the name is taken by something else.
+    Replaces an earlier checkpoint of the same name. Raises InputError if the name is taken by something else, or if the module was
+    brought to another dtype.
     """
+    require_own_dtype(model)
     files = {CONFIG: config_json(model), PROGRAM: program_json(model)}
     with appearing(directory, _is_checkpoint) as work:
         for name, content in files.items():

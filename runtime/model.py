@@ -162,12 +162,13 @@ class Model:
     def classes(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """The greatest logit's class at every position, 0 for ⊥, for each output where there are several, the guard's last.
 
-        Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs). Raises InputError where the module was brought to fewer bits.
+        Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs). Raises InputError where the module was brought to fewer
+        bits, or to more where the model counts: it reads a total off a sum that its own dtype rounds.
         """
-        device, real = self.module.W_E.device, self.module.W_E.dtype
-        if torch.finfo(real).eps > torch.finfo(TORCH[self.dtype]).eps:
-            fact = f"{self.name} is exact in {self.dtype}, and its module was brought to {str(real).removeprefix('torch.')}"
-            raise InputError(fact, hint="compile it again for that dtype")
+        device, real, own = self.module.W_E.device, self.module.W_E.dtype, TORCH[self.dtype]
+        counts = any(probe.form.kind == "fill" for probe in self.probes)
+        if torch.finfo(real).eps > torch.finfo(own).eps or (counts and real != own):
+            require_own_dtype(self)
         x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=device))
         parts: list[torch.Tensor] = []
         for start in range(0, x.shape[1], CHUNK):
@@ -236,6 +237,15 @@ def require_model(what: str, model: object) -> None:
     """Refuse what is not a model, where one is needed."""
     if not isinstance(model, Model):
         raise InputError(f"{what} was given {model!r}, which is not a model", hint="give what hw.compile() or hw.load() returns")
+
+
+def require_own_dtype(model: Model) -> None:
+    """Refuse a module that was brought to another dtype than the model's. Raises InputError."""
+    for name, tensor in model.module.state_dict().items():
+        if tensor.dtype != TORCH[model.dtype]:
+            brought = str(tensor.dtype).removeprefix("torch.")
+            fact = f"{model.name} is exact in {model.dtype}, and its module was brought to {brought} ({name})"
+            raise InputError(fact, hint=f"compile it for that dtype, or again for {model.dtype}")
 
 
 def model_of(compiled: Compiled) -> Model:

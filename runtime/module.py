@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
+from ..compiler.errors import InputError
+
 Mask = Literal["causal", "strict", "full"]
 
 
@@ -160,9 +162,27 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Attention(d, b) if isinstance(b, AttentionShape) else Mlp(d, b) for b in shape.blocks)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Token ids 0..V-1 to the residual stream, BOS in front. Shapes: (B, n) -> (B, n + 1, d_model)."""
+        """Token ids 0..V-1 to the residual stream, BOS in front. Shapes: (B, n) -> (B, n + 1, d_model).
+
+        Raises InputError for other ids, and for more than N of them.
+        """
+        if not torch.compiler.is_compiling():  # a graph that is being traced has no numbers to look at
+            self._require_known(ids)
         rows = torch.nn.functional.pad(ids + 1, (1, 0))  # row 0 is BOS
         return self.W_E[rows] + self.W_pos[: rows.shape[1]]
+
+    def _require_known(self, ids: Tensor) -> None:
+        """Refuse what the weights have no row for: other ids than 0..V-1, and more than N of them. Raises InputError."""
+        symbols, length = self.W_E.shape[0] - 1, self.W_pos.shape[0] - 1
+        if ids.shape[-1] > length:
+            raise InputError(
+                f"the sequence has {ids.shape[-1]:,} tokens, more than the length {length:,}", hint="compile for a greater length"
+            )
+        if ids.numel():
+            least, most = (int(end) for end in torch.aminmax(ids))
+            if least < 0 or most >= symbols:
+                odd = least if least < 0 else most
+                raise InputError(f"token id {odd} is not in 0..{symbols - 1}", hint="ids count the alphabet from 0; BOS is added inside")
 
     def stream(self, ids: Tensor) -> Iterator[Tensor]:
         """The residual stream after the embedding and after each block. Shapes: (B, n) -> (B, n + 1, d_model) each."""

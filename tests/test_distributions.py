@@ -22,7 +22,8 @@ from headwork.compiler.domain import Domain
 from headwork.compiler.heads import log_form
 from headwork.compiler.pipeline import lower
 from headwork.export.check import check_stock, sequences
-from headwork.export.write import TARGETS, expected
+from headwork.export.files import TARGETS
+from headwork.export.read import expected
 from headwork.runtime.model import model_of
 from headwork.runtime.stages import diagnose
 

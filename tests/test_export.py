@@ -22,14 +22,15 @@ from typer.testing import CliRunner
 import headwork as hw
 from headwork import programs
 from headwork.cli import app
-from headwork.export import gpt2, llama, write
+from headwork.export import gpt2, llama
 from headwork.export.check import Checked, check_stock, compare, sequences
 from headwork.export.expected import Expected
+from headwork.export.files import CARD, TARGETS, write_files
 from headwork.export.native import Frame
+from headwork.export.read import expected as expected_of
 from headwork.export.stock import STOCK
 from headwork.export.target import HEAD
 from headwork.export.words import Words
-from headwork.export.write import TARGETS
 
 from . import generate
 
@@ -96,7 +97,7 @@ LLAMA = [(name, "llama") for name in ("previous", "induction", "khop", "recall",
 def test_words_in_words_out_as_the_reference_says(name: str, target: str, exported: Any) -> None:
     """From text through the tokenizer and the stock model to words, against the program in plain Python."""
     model, tokenizer = stock(exported(name, target))
-    assert type(model).__name__ == write.TARGETS[target].loads
+    assert type(model).__name__ == TARGETS[target].loads
     entry, said = programs.entry(name), 0
     for text in texts(name, seed=1):
         with torch.no_grad():
@@ -205,7 +206,7 @@ def test_an_export_reads_back_as_the_model_it_came_from(name: str, target: str, 
     """Every tensor of the model comes back bit for bit, and the model that is read is checked and certified as such."""
     directory = exported(name, target)
     back, code = hw.read_export(directory), json.loads((directory / "headwork.json").read_text())["code"]
-    again = write.TARGETS[target].build(compiled(name), code, back.dtype).model
+    again = TARGETS[target].build(compiled(name), code, back.dtype).model
     assert back.module.shape == again.module.shape
     for key, tensor in again.module.state_dict().items():
         assert torch.equal(tensor, back.module.state_dict()[key]), key
@@ -378,7 +379,7 @@ def test_a_wrong_total_is_not_kept(tensor: str, change: Any, tmp_path: Path, mon
 def test_llama_reads_every_bit_of_a_position_off_its_angle(n: int) -> None:
     """The first block alone, at a length where the slowest pair turns least: position and its code at each place."""
     model = hw.compile(hw.program(name="where", alphabet=2)(lambda token, position: position), length=n)
-    built = write.TARGETS["llama"].build(model, "auto", "auto")
+    built = TARGETS["llama"].build(model, "auto", "auto")
     config = {k: v for k, v in built.config.items() if k not in ("architectures", "model_type")}
     with torch.device("meta"):
         stock_model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**config))
@@ -396,7 +397,7 @@ def test_llama_reads_every_bit_of_a_position_off_its_angle(n: int) -> None:
 def test_random_programs_in_stock_classes(numbers: list[int], target: str) -> None:
     """Programs over the whole language, without files: tensors into the stock class, every word against the interpreter."""
     model = hw.compile(generate.program(numbers, causal=True), length=7, alphabet=3)
-    spec = write.TARGETS[target]
+    spec = TARGETS[target]
     built = spec.build(model, "auto", "auto")
     sizes = {k: v for k, v in built.config.items() if k not in ("architectures", "model_type")}
     loads = getattr(transformers, spec.loads)
@@ -405,7 +406,7 @@ def test_random_programs_in_stock_classes(numbers: list[int], target: str) -> No
     made.load_state_dict({name: torch.tensor(t, dtype=dtype) for name, t in built.tensors.items()})
     report, rng = Checked(target, HEAD), random.Random(4)
     rows = [[rng.randrange(3) for _ in range(rng.randint(1, 7))] for _ in range(30)]
-    compare(lambda ids: made(ids).logits, write.expected(model, built), rows, report)
+    compare(lambda ids: made(ids).logits, expected_of(model, built), rows, report)
     assert report.ok, report
     back = spec.native(built.model, built.words, built.frame, built.tensors)
     for name, tensor in built.model.module.state_dict().items():
@@ -442,7 +443,7 @@ def test_the_command_exports_and_reports(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["checked"]["ok"] and report["checked"]["wrong"] == 0
     assert any("4 attention layers where headwork's own model has 3" in note for note in report["notes"])
-    assert {write.EXPORT, write.CARD} | STOCK.files == {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"headwork.json", CARD} | STOCK.files == {p.name for p in (tmp_path / "out").iterdir()}
     failed = command("-o", "/dev/null/x")
     assert failed.exit_code == 2 and "is not a directory" in failed.stderr
 
@@ -505,7 +506,7 @@ def test_a_consistent_export_in_a_frame_that_rounds_wrongly_is_refused(name: str
     built = gpt2.build(hw.compile(programs.get(name), length=LENGTH, alphabet=programs.entry(name).alphabet), "auto", "float32")
     frame = change(built.frame)
     config, tensors = gpt2.config(built.model, built.words, frame), gpt2.tensors(built.model, built.words, frame)
-    write._write(tmp_path, TARGETS["gpt2"], replace(built, frame=frame, config=config, tensors=tensors), "card")
+    write_files(tmp_path, TARGETS["gpt2"], replace(built, frame=frame, config=config, tensors=tensors))
     assert hw.certify(hw.read_export(tmp_path))
     with pytest.raises(hw.ExactnessError, match=text):
         hw.certify_export(tmp_path)

@@ -14,9 +14,11 @@ from hypothesis import given, settings, strategies as st
 
 import headwork as hw
 from headwork import programs
-from headwork.export import gguf as target, half, write
+from headwork.export import gguf as target, half
 from headwork.export.check import sequences
+from headwork.export.files import CARD
 from headwork.export.llamacpp import FILE, PLAIN, RUNS, Run, check_file
+from headwork.export.read import expected
 
 gguf = pytest.importorskip("gguf", reason="gguf is not installed: pip install -e '.[gguf]'")
 xllamacpp = pytest.importorskip("xllamacpp", reason="xllamacpp is not installed: pip install -e '.[gguf]'")
@@ -33,7 +35,7 @@ def compiled(name: str, length: int = LENGTH) -> hw.Model:
 def checked(model: hw.Model, directory: Path, *runs: Run) -> Any:
     """A file run by llama.cpp in these ways."""
     built, file = target.build(model, "auto", "float32"), directory / FILE
-    return check_file(file, target.read(file)["output.weight"], runs, write.expected(model, built), sequences(model.graph, samples=6))
+    return check_file(file, target.read(file)["output.weight"], runs, expected(model, built), sequences(model.graph, samples=6))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -65,7 +67,7 @@ def test_the_check_after_writing_passes_and_says_what_it_saw(tmp_path: Path) -> 
     assert report.checked is not None and report.checked.ok and report.checked.deviation == 0
     assert report.checked.positions > 3000 and report.checked.generations == 9
     assert "cache float16; cache float16, no flash attention; cache float32, no flash attention" in str(report)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {FILE, write.EXPORT, write.CARD}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {FILE, "headwork.json", CARD}
 
 
 def test_what_is_split_for_float16_is_wrong_there_unsplit(tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_gelu_is_relu_only_where_units_are_far_from_zero(tmp_path: Path, monkeyp
         built = target.build(model, "auto", "auto")
         target.write(tmp_path, built)
         unembedding = target.read(tmp_path / FILE)["output.weight"]
-        seen = check_file(tmp_path / FILE, unembedding, RUNS["float16"][:1], write.expected(model, built), tried)
+        seen = check_file(tmp_path / FILE, unembedding, RUNS["float16"][:1], expected(model, built), tried)
         assert seen.ok == right and (seen.deviation == 0) == right
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -215,7 +216,7 @@ def test_matmul_precision_changes_nothing_and_is_restored(setting: str) -> None:
     torch.set_float32_matmul_precision(setting)
     assert model.run(tokens) == wanted
     assert torch.get_float32_matmul_precision() == setting
-    with pytest.raises(IndexError):
+    with pytest.raises(hw.InputError, match=r"token id 99 is not in 0\.\.3"):
         model.module(torch.tensor([[99]]))
     assert torch.get_float32_matmul_precision() == setting
 
@@ -333,3 +334,32 @@ def test_a_large_batch_is_run_in_parts(induction: hw.Model) -> None:
     rows = [list(row) for row in itertools.product("abcd", repeat=6)] * 3  # 12,288 rows of 6
     assert 6 * len(rows) > 1 << 16
     assert induction.run(rows) == [programs.induction.reference(row) for row in rows]
+
+
+def test_a_module_that_counts_is_not_run_in_more_bits_either(tmp_path: Path) -> None:
+    """A total is read off a sum that float32 rounds: in float64 nothing rounds it."""
+    model = hw.compile(programs.get("sort_by_frequency"), length=16, alphabet=4)
+    model.module.double()
+    for used in (lambda: model.run([0, 1, 1]), lambda: hw.check(model, samples=2), lambda: model.save(tmp_path / "out")):
+        with pytest.raises(hw.InputError, match="is exact in float32, and its module was brought to float64"):
+            used()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_module_brought_to_another_dtype_is_not_saved(dtype: torch.dtype, tmp_path: Path) -> None:
+    """`load` would refuse it."""
+    model = hw.compile(programs.induction.make(), length=12)
+    model.module.to(dtype)
+    with pytest.raises(hw.InputError, match=r"its module was brought to float\d\d"):
+        model.save(tmp_path / "out")
+
+
+def test_ids_and_lengths_that_have_no_row_are_refused(induction: hw.Model) -> None:
+    symbols, length = len(induction.alphabet), induction.length
+    for odd in (-1, -symbols, symbols, 2**40):
+        with pytest.raises(hw.InputError, match=rf"token id {odd} is not in 0..{symbols - 1}"):
+            induction.module(torch.tensor([[0, 1], [odd, 0]]))
+    with pytest.raises(hw.InputError, match=f"has {length + 1:,} tokens, more than the length {length:,}"):
+        induction.module(torch.zeros(1, length + 1, dtype=torch.long))
+    assert induction.module(torch.zeros(2, 0, dtype=torch.long)).shape[1] == 0
