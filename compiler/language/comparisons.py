@@ -150,8 +150,7 @@ class Nodes:
     def earlier(self) -> Condition:
         """t < i."""
 
-        here = self.here()
-        return Terms((EARLIER,), lambda: self.order(here, here, less=True, equal=True))
+        return Terms((EARLIER,), lambda: self.order(self.here(), self.here(), less=True, equal=True))
 
     def within(self, width: int) -> Condition:
         """i - width < t <= i: the last `width` positions, this one included. By one term a place back, or one a bit."""
