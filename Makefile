@@ -29,7 +29,7 @@ bench: $(READY)
 # The site, in build/site; any warning, such as a link that leads nowhere, is an error. With --quiet, warnings would not be counted.
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Source distribution and wheel, in dist/, tried as a new user would.
 wheel: $(READY)

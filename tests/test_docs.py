@@ -21,7 +21,8 @@ from headwork.compiler.forms import scalar
 from headwork.compiler.linear import Lin
 from headwork.compiler.ops import Gadgets, Operand
 from headwork.compiler.ops.base import Local
-from tests.markdown import Wrong, blocks, run, written
+
+from .markdown import Wrong, blocks, run, written
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -37,6 +38,15 @@ PUBLIC = [
 
 def title(page: Path) -> str:
     return str(page.relative_to(ROOT))
+
+
+def script(name: str) -> ModuleType:
+    """A script of benchmarks/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 @pytest.mark.parametrize("page", RUN, ids=title)
@@ -111,6 +121,14 @@ def test_every_program_and_protocol_of_the_libraries_is_listed() -> None:
         assert re.search(rf"^\| `{name}` \|.*\| {re.escape(hw.protocols.entry(name).summary)} \|$", protocols, re.MULTILINE), name
 
 
+def test_the_page_of_theory_has_every_row_as_it_is() -> None:
+    """`make lint` compares the tables that take compiling."""
+    rows = script("table").theory_table()
+    assert f"<!-- theory:begin -->\n{rows}\n<!-- theory:end -->" in (DOCS / "theory.md").read_text(encoding="utf-8"), (
+        "run python benchmarks/table.py --write"
+    )
+
+
 def test_every_command_is_on_the_page_of_commands() -> None:
     table = (DOCS / "commands.md").read_text(encoding="utf-8").split("PROGRAM is a library name")[0]
     assert set(re.findall(r"^\| `headwork ([a-z]+)", table, re.MULTILINE)) == set(get_command(app).commands)
@@ -119,6 +137,7 @@ def test_every_command_is_on_the_page_of_commands() -> None:
 def test_the_readme_is_short_and_its_links_hold_where_there_is_no_repository() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 200
+    assert f"each of the {len(hw.programs.names())} programs" in text.replace("\n  ", " ")
     assert all(re.match(r"https://|#", link) for link in re.findall(r"\]\(([^)\s]+)", text))
     for path in re.findall(r"`((?:docs|examples|tests|benchmarks)/[^`\s]*|[A-Z]+\.(?:md|cff))`", text):
         assert (ROOT / path).exists(), f"README.md names {path}, which is not there"
@@ -141,11 +160,7 @@ def test_every_page_is_in_the_contents() -> None:
 def test_the_gallery_has_its_pictures() -> None:
     """Each is drawn by the script, named by the page, and small."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    spec = importlib.util.spec_from_file_location("gallery", ROOT / "benchmarks" / "gallery.py")
-    assert spec is not None and spec.loader is not None
-    gallery = importlib.util.module_from_spec(spec)
-    sys.modules["gallery"] = gallery
-    spec.loader.exec_module(gallery)
+    gallery = script("gallery")
     text = (DOCS / "gallery.md").read_text(encoding="utf-8")
     drawn = {picture.name: picture for picture in gallery.pictures()}
     assert {path.stem for path in (DOCS / "gallery").iterdir()} == set(drawn) == set(re.findall(r"\(gallery/(\w+)\.png\)", text))
