@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from .native import Reals, strict_lookups
@@ -9,8 +10,8 @@ from .target import Built, Target
 from .words import BOS, NONE
 
 
-def card(source_layers: int, target: Target, built: Built, proof: Sequence[str]) -> str:
-    """README.md of a checkpoint; `proof` says what is proved of it, and notes."""
+def card(source_layers: int, target: Target, built: Built, proof: Sequence[str], name: str) -> str:
+    """README.md of a checkpoint in a directory of that name; `proof` says what is proved of it, and notes."""
     model, words, stock = built.model, built.words, target.storage.module == "transformers"
     symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
     lines = [
@@ -23,13 +24,14 @@ def card(source_layers: int, target: Target, built: Built, proof: Sequence[str])
         "Nothing is trained: headwork computed every weight from the program below.",
         "",
         "```python",
-        target.storage.how,
+        target.storage.how.replace("DIR", json.dumps(name, ensure_ascii=False)[1:-1]),  # where the directory is
         "```",
         "",
         f"{_said(built)} Words are separated by spaces. {BOS} stands",
         f"first, the tokenizer puts it there. Sequences have up to {model.length:,} words. Generation stops at what is no symbol.",
         "",
         *([f"It is exact in {model.dtype}; loaded in fewer bits, in bfloat16 say, it gives NaN and no words.", ""] if stock else []),
+        *(["A word that is no symbol is an error of the tokenizer's (its text: Missing [UNK] token).", ""] if stock else []),
         f"Symbols ({words.symbols:,}): {symbols}",
         "",
         "## Cost",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from .words import Words
 
 # The probability that a word which is never said may have, 128 nats behind; the relative error where one word is certain.
 NEVER, CERTAIN = 1e-30, 1e-9
+# Changed weights are any numbers, and their sums round: logits of up to 10^3 nats, off by 10^-5 of themselves, move a probability so much.
+ROUNDED = 1e-2
+
+Own: TypeAlias = Callable[[Sequence[int]], np.ndarray]  # n token ids -> logits (n, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +33,30 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a checkpoint must do: the program, its vocabulary, the forms its outputs are read in, and the least lead of a word."""
+    """What a checkpoint must do: the program, its vocabulary, the forms its outputs are read in, and the least lead of a word.
+
+    With `own`, which gives the logits of a module whose weights were changed, it must do what that module does instead.
+    """
 
     graph: Graph
     words: Words
     forms: tuple[Form, ...]
     scale: float
+    own: Own | None = None
 
     @property
     def error(self) -> float:
         """The relative error that a probability may have: each logarithm is rounded by 2**-(k + 1) at most."""
+        if self.own is not None:
+            return ROUNDED
         return math.expm1(2.0 ** -self.forms[0].parts) if self.words.drawn else CERTAIN
 
     def row(self, ids: Sequence[int]) -> Wanted:
-        """What is wanted on a sequence of token ids, by the interpreter."""
+        """What is wanted on a sequence of token ids, by the interpreter, or by the module itself."""
+        if self.own is not None:
+            logits = self.own(ids)
+            share = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            return Wanted(logits, share / share.sum(axis=-1, keepdims=True))
         values = interpret_graph(self.graph, ids)
         return self._drawn(values) if self.words.drawn else self._said(values)
 

@@ -63,7 +63,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """The initializers: the native tensors, embedding and unembedding by word."""
     found = Native.of(model)
     token = np.zeros((len(words.words), model.module.shape.d_model))
-    token[1 : words.symbols + 1] = found.tensors["W_E"][1:]
+    token[1 : words.symbols + 1], token[words.bos] = found.tensors["W_E"][1:], found.tensors["W_E"][0]
     return {**found.tensors, "W_E": token, "W_U": head(model, words)}
 
 
@@ -77,7 +77,7 @@ def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors: `tensors` undone."""
-    w_e, w_u = found["W_E"][: words.symbols + 1], found["W_U"][:, list(words.classes)] / unit(model)
+    w_e, w_u = found["W_E"][[words.bos, *range(1, words.symbols + 1)]], found["W_U"][:, list(words.classes)] / unit(model)
     return {**found, "W_E": w_e, "W_U": w_u}
 
 
@@ -255,4 +255,4 @@ session = InferenceSession("DIR/model.onnx")
 ONNX = Storage(
     frozenset({FILE, "tokenizer.json", "tokenizer_config.json"}), FILE, "onnxruntime", "onnx", LOAD, write, read, settings, check
 )
-TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, shapes, native, lambda *_: OWN)
+TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, shapes, native, lambda *_: OWN, holds_any=True)

@@ -25,7 +25,7 @@ def write(work: Path, built: Built) -> None:
     model, words = built.model, built.words
     ids: dict[str, Json] = {"bos_token_id": words.bos, "pad_token_id": words.pad, "eos_token_id": list[Json](words.ends)}
     write_json(work / CONFIG, {**built.config, **ids, "torch_dtype": model.dtype})
-    write_json(work / "generation_config.json", words.generation_config())
+    write_json(work / "generation_config.json", words.generation_config(model.length))
     write_json(work / "tokenizer.json", words.tokenizer())
     write_json(work / "tokenizer_config.json", words.tokenizer_config(model.length))
     save_file(stored(built), work / TENSORS, metadata={"format": "pt"})  # version 4 of transformers insists on the metadata

@@ -60,7 +60,8 @@ class Target:
     """An architecture: `build` lowers a program for it in a code and a dtype, `tensors` maps the lowered model to its
     weights, which have `shapes`, and `native` maps these back; the last two read no tensor of the model.
     `proof` says what holds in its arithmetic of a model that has a certificate, by the model, its mapping
-    and the certificate alone; it raises ExactnessError where an inequality fails."""
+    and the certificate alone; it raises ExactnessError where an inequality fails. A target
+    that `holds_any` takes the weights of a model as they are, whatever they are."""
 
     name: str
     loads: str
@@ -71,6 +72,7 @@ class Target:
     shapes: Callable[[Model, Words, Frame], dict[str, tuple[int, ...]]]
     native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
     proof: Callable[[Model, Words, Frame, Certificate], str]
+    holds_any: bool = False
 
 
 def unit(model: Model) -> float:

@@ -35,8 +35,8 @@ class Words:
         """The vocabulary of a model. Raises InputError for symbols that are no words of a whitespace-separated text."""
         symbols = [str(s) for s in model.alphabet.symbols]
         for symbol, text in zip(model.alphabet.symbols, symbols, strict=True):
-            if not text or any(c.isspace() for c in text) or text == NONE or BOS in text or PAD in text:
-                raise InputError(f"the symbol {symbol!r} cannot be a word", hint=f"words have no spaces and are not {NONE}, {BOS} or {PAD}")
+            if not text or any(c.isspace() for c in text) or NONE in text or BOS in text or PAD in text:
+                raise InputError(f"the symbol {symbol!r} cannot be a word", hint=f"words have no spaces and hold no {NONE}, {BOS} or {PAD}")
             if symbols.count(text) > 1:
                 raise InputError(f"two symbols read {text!r}", hint="symbols must differ as text to be words")
         ids = {word: i for i, word in enumerate((NONE, *symbols))}
@@ -67,7 +67,7 @@ class Words:
         return [self.bos, *(t + 1 for t in tokens)]
 
     def tokenizer(self) -> Json:
-        """tokenizer.json: words between spaces, <bos> put in front; unknown words are refused."""
+        """tokenizer.json: words between spaces, <bos> put in front; unknown words are refused. ⊥ is special, as no word of a text."""
         special: list[Json] = [
             {
                 "id": i,
@@ -78,7 +78,7 @@ class Words:
                 "normalized": False,
                 "special": True,
             }
-            for i in (self.bos, self.pad)
+            for i in (0, self.bos, self.pad)
         ]
         first: Json = {"SpecialToken": {"id": BOS, "type_id": 0}}
         return {
@@ -94,8 +94,7 @@ class Words:
                 "pair": [first, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
                 "special_tokens": {BOS: {"id": BOS, "ids": [self.bos], "tokens": [BOS]}},
             },
-            # Each word brings the space before it, so that what is generated can be put behind the prompt.
-            "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"Regex": "^"}, "content": " "}, {"type": "Fuse"}]},
+            "decoder": None,  # words with a space between two
             "model": {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(self.words)}, "unk_token": "<unk>"},
         }
 
@@ -112,7 +111,8 @@ class Words:
             "model_input_names": ["input_ids", "attention_mask"],
         }
 
-    def generation_config(self) -> Json:
-        """generation_config.json: the greatest logit, or a draw from all words, until an output that is no symbol."""
+    def generation_config(self, length: int) -> Json:
+        """generation_config.json: the greatest logit, or a draw from all words, until an output that is no symbol, or to N words."""
         how: dict[str, Json] = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0} if self.drawn else {"do_sample": False}
-        return {**how, "bos_token_id": self.bos, "pad_token_id": self.pad, "eos_token_id": list[Json](self.ends)}
+        ids: dict[str, Json] = {"bos_token_id": self.bos, "pad_token_id": self.pad, "eos_token_id": list[Json](self.ends)}
+        return {**how, **ids, "max_length": length + 1}

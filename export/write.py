@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from ..certificate.certify import certify
 from ..certificate.exact import Refused
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
 from ..runtime.files import appearing
-from ..runtime.model import Model
+from ..runtime.model import Model, require_own_dtype
 from ..runtime.sample import is_distribution
 from .card import card, parameters, summary
+from .changed import changed, require_own_weights
 from .check import Checked, sequences
 from .files import CARD, is_export, target_named, write_files
 from .read import expected, installed, require_installed
-from .target import Built, Target
+from .target import Built, Target, head
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,10 @@ def export(
 
     The program is lowered again for the target's arithmetic, in `code` and `dtype` or in the first that is proved. `check`
     runs the target's own implementation against the interpreter; None does so where it is installed. The directory appears
-    whole or not at all, and not at all where the check finds a difference (CheckpointError). Raises ExactnessError with the
-    inequality where the target cannot be exact, InputError for unknown options and for symbols that are no words, or for several outputs.
+    whole or not at all, and not at all where the check finds a difference (CheckpointError). Weights that were changed since
+    compiling are written as they are where the target can hold them (onnx), and compared with the module itself; else InputError.
+    Raises ExactnessError with the inequality where the target cannot be exact, InputError for unknown options and for symbols
+    that are no words, or for several outputs.
     """
     spec = target_named(target)
     if len(model.output_forms) > 1 and not is_distribution(model.graph):
@@ -65,15 +73,23 @@ def export(
     store = spec.storage
     if check:
         require_installed(spec)
+    require_own_dtype(model)
+    what = changed(model)
+    if not spec.holds_any or is_distribution(model.graph):
+        require_own_weights(model, target, what)
     built = spec.build(model, code, dtype)
     said = (*_proof(spec, built), *built.notes)
+    wanted = expected(model, built)
+    if what:
+        said = (f"{what[0].upper()}{what[1:]}: the file holds the weights as they are, and is compared with the module itself.", *said)
+        wanted = replace(wanted, own=partial(_logits, built))
     source_layers = model.cost.attention_layers
     checked: Checked | None = None
     with appearing(Path(directory), is_export) as work:
         write_files(work, spec, built)
-        (work / CARD).write_text(card(source_layers, spec, built, said), encoding="utf-8")
+        (work / CARD).write_text(card(source_layers, spec, built, said, Path(directory).absolute().name), encoding="utf-8")
         if installed(spec) if check is None else check:
-            checked = store.check(work, expected(model, built), sequences(model.graph))
+            checked = store.check(work, wanted, sequences(model.graph))
             if not checked.ok:
                 raise CheckpointError(
                     f"the export is wrong and was not kept; {checked}", hint="this is a fault of headwork: please report it"
@@ -95,6 +111,20 @@ def export(
         notes,
         checked,
     )
+
+
+def _logits(built: Built, ids: Sequence[int]) -> np.ndarray:
+    """What a module says in its own numbers, by word, in nats. Shapes: n token ids -> (n, words).
+
+    Raises InputError where a word that is no output would lead.
+    """
+    with torch.no_grad():
+        stream = built.model.module.hidden(torch.tensor([list(ids)]))[0].double().numpy()
+    logits = stream @ head(built.model, built.words)
+    if not np.isin(logits.argmax(axis=-1), built.words.classes).all():
+        fact = f"the changed weights of {built.model.name} give all its outputs less than a word that it never returns"
+        raise InputError(fact, hint="raise the logits of the outputs")
+    return logits
 
 
 def _proof(spec: Target, built: Built) -> tuple[str, str]:

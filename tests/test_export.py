@@ -78,7 +78,7 @@ def stock(directory: Path) -> tuple[Any, Any]:
     """Model and tokenizer, loaded as the model card says."""
     scope: dict[str, Any] = {}
     card = (directory / "README.md").read_text(encoding="utf-8")
-    exec(card.split("```python\n")[1].split("```")[0].replace('"DIR"', repr(str(directory))), scope)
+    exec(card.split("```python\n")[1].split("```")[0].replace(f'"{directory.name}"', repr(str(directory))), scope)
     return scope["model"], scope["tokenizer"]
 
 
@@ -132,7 +132,7 @@ def test_generation_follows_the_reference(name: str, target: str, exported: Any)
     batch = tokenizer([" ".join(prompt) for prompt in prompts], padding=True, return_tensors="pt")
     assert batch.attention_mask.min() == 0
     for row, right in zip(model.generate(**batch, max_new_tokens=5)[:, batch.input_ids.shape[1] :], wanted, strict=True):
-        assert tokenizer.decode(row, skip_special_tokens=True).split() == right
+        assert tokenizer.decode(row, skip_special_tokens=True).split() == [word for word in right if word != "⊥"]
 
 
 @pytest.mark.parametrize("target", ["gpt2", "llama"])

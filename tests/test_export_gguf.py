@@ -44,7 +44,7 @@ def test_words_in_words_out_as_the_reference_says(name: str, tmp_path: Path) -> 
     compiled(name).export(tmp_path / "out", "gguf", check=False)
     scope: dict[str, Any] = {}
     code = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    code = code.replace("DIR", str(tmp_path / "out")).replace("Server(params)", "Server(quiet(params))")
+    code = code.replace("out/model.gguf", str(tmp_path / "out" / FILE)).replace("Server(params)", "Server(quiet(params))")
 
     def quiet(params: Any) -> Any:
         params.verbosity, params.cpuparams.n_threads, params.n_parallel = 0, 1, 1

@@ -1,0 +1,43 @@
+"""Whether a model still has the weights of its program: an export that lowers the program again would drop any others."""
+
+from __future__ import annotations
+
+import torch
+
+from ..certificate.certify import certify
+from ..certificate.exact import Refused
+from ..compiler.errors import InputError
+from ..compiler.pipeline import Compiled, lower
+from ..runtime.model import TORCH, Model, to_module
+
+
+def changed(model: Model) -> str:
+    """What shows that a model's weights are no longer its program's, empty where nothing does.
+
+    Compared with its own compilation, bit for bit. A model from a file, which has none, is compared with the program compiled
+    as usual, and where that differs it is certified: weights of another form, which are shown right, are the program's as well.
+    """
+    if model.compiled is not None:
+        return _differing(model, model.compiled)
+    if not _differing(model, lower(model.graph, model.dtype)):
+        return ""
+    try:
+        certify(model)
+    except Refused as refusal:
+        return f"the weights are not shown to be the program's ({refusal.fact})"
+    return ""
+
+
+def _differing(model: Model, compiled: Compiled) -> str:
+    own, found = to_module(compiled.weights, TORCH[model.dtype]).state_dict(), model.module.state_dict()
+    for name in sorted(own.keys() | found.keys()):
+        if name not in own or name not in found or not torch.equal(own[name], found[name].detach().cpu()):
+            return f"tensor {name} was changed since compiling"
+    return ""
+
+
+def require_own_weights(model: Model, target: str, what: str) -> None:
+    """Refuse to drop changed weights; `what` is found by `changed`. Raises InputError."""
+    if what:
+        fact = f"{model.name}: {what}, and an export to {target} lowers the program again, which would drop the change"
+        raise InputError(fact, hint="export it to onnx, which holds the weights as they are, or compile the program again")
