@@ -94,7 +94,8 @@ class Words:
                 "pair": [first, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
                 "special_tokens": {BOS: {"id": BOS, "ids": [self.bos], "tokens": [BOS]}},
             },
-            "decoder": None,  # words with a space between two
+            # Each word brings the space before it: `pipeline` puts what is generated right behind the prompt.
+            "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"Regex": "^"}, "content": " "}, {"type": "Fuse"}]},
             "model": {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(self.words)}, "unk_token": "<unk>"},
         }
 
