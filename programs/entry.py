@@ -44,12 +44,23 @@ class Entry:
         """The program for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
 
-    def __call__(self, **parameters: object) -> Program:
-        """The program for these parameters, as `program`."""
-        return self.program(**parameters)
+    def __call__(self, *values: object, **parameters: object) -> Program:
+        """The program for these parameters, as `program`; without names they are taken in order."""
+        return self.program(**in_order(f"program {self.name}", self.parameters, values, parameters))
 
     def __repr__(self) -> str:
         return f"<{called(self.name, self.parameters)}: {self.summary}>"
+
+
+def in_order(what: str, defaults: Mapping[str, object], values: Sequence[object], given: Mapping[str, object]) -> dict[str, object]:
+    """Parameters by name, those that were given without one in their order. Raises InputError for too many, or one given twice."""
+    named = dict(zip(defaults, values, strict=False))
+    if len(values) > len(defaults) or named.keys() & given.keys():
+        taken = ", ".join(defaults) or "no parameters"
+        raise InputError(
+            f"{what} was given {len(values)} values without a name and {', '.join(given) or 'none'} by name", hint=f"it takes {taken}"
+        )
+    return named | dict(given)
 
 
 def called(name: str, parameters: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
-from ..programs.entry import called, settled
+from ..programs.entry import called, in_order, settled
 
 Result = list[Symbol | None] | list[tuple[Symbol | None, ...]]
 
@@ -49,9 +49,9 @@ class ProtocolEntry:
         """The protocol for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
         return self.make(**self.settle(parameters))
 
-    def __call__(self, **parameters: object) -> Protocol:
-        """The protocol for these parameters, as `protocol`."""
-        return self.protocol(**parameters)
+    def __call__(self, *values: object, **parameters: object) -> Protocol:
+        """The protocol for these parameters, as `protocol`; without names they are taken in order."""
+        return self.protocol(**in_order(f"protocol {self.name}", self.parameters, values, parameters))
 
     def __repr__(self) -> str:
         return f"<{called(self.name, self.parameters)}: {self.summary}>"

@@ -73,6 +73,14 @@ def test_a_protocol_is_an_attribute(name: str) -> None:
 
 def test_parameters_are_checked_there_too() -> None:
     assert hw.programs.khop(k=8).name == "khop(k=8)" and repr(hw.programs.khop).startswith("<khop(k=2): ")
+    assert (
+        hw.programs.khop(8).name == "khop(k=8)"
+        and hw.protocols.connected_components(9, 3).name == hw.protocols.get("connected_components", nodes=9, memory=3).name
+    )
+    with pytest.raises(hw.InputError, match="2 values without a name"):
+        hw.programs.khop(8, 9)
+    with pytest.raises(hw.InputError, match="k by name"):
+        hw.programs.khop(8, k=9)
     with pytest.raises(hw.InputError, match="has no parameter 'j'"):
         hw.programs.khop(j=1)
     with pytest.raises(hw.InputError, match="has no parameter 'speed'"):

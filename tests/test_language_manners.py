@@ -286,6 +286,27 @@ def test_an_input_tested_against_none(body: Body) -> None:
     assert caught.value.line.line == body.__code__.co_firstlineno
 
 
+def test_what_was_made_of_inputs_tested_against_none() -> None:
+    def read(token: hw.Value) -> hw.Value:
+        before = hw.previous(token)
+        if before is None:
+            return token
+        return before
+
+    def found(token: hw.Value) -> hw.Value:
+        return token if hw.match(token, token, before=True).latest().fetch(token + 1) is not None else token + 1
+
+    def summed(token: hw.Value, position: hw.Value) -> hw.Value:
+        both = token + 1 - position
+        return position if both is None else both
+
+    for body, line, text in ((read, 2, "before"), (found, 1, "hw.match(token, token, before=True)"), (summed, 2, "both")):
+        with pytest.raises(hw.ProgramError, match="is asked of Python") as caught:
+            hw.program(body)
+        assert f"`{text}" in caught.value.fact and ".exists" in caught.value.hint and caught.value.line is not None
+        assert caught.value.line.line == inspect.getsourcelines(body)[1] + line
+
+
 def test_none_tests_of_other_things_are_pythons_own() -> None:
     @hw.program
     def latest(token: hw.Value, default: object = None) -> hw.Value:
@@ -295,7 +316,17 @@ def test_none_tests_of_other_things_are_pythons_own() -> None:
         assert default is None and found is not None
         return found
 
-    assert latest.build(3, 3).depth == 1
+    @hw.program
+    def others(token: hw.Value) -> hw.Value:
+        table: dict[int, hw.Value] = {}
+        x = hw.previous(token)
+        x = table.get(1) if table else None
+        chosen = hw.where(True, None, 1)
+        inner = (lambda before: before is None)(None)
+        assert x is None and chosen is None and inner and table.get(0) is None
+        return token
+
+    assert latest.build(3, 3).depth == 1 and others.build(3, 3).depth == 0
 
 
 def test_a_forgotten_return_is_shown_where_it_belongs() -> None:
