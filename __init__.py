@@ -37,8 +37,8 @@ from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
-    from .certificate.exact import Refused
     from .certificate.precision import Precision, precision
+    from .certificate.refused import Refused
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
     from .runtime.check import Report, check
@@ -78,7 +78,7 @@ _LATE = {
     "certify_export": "export.read",
     "check_export": "export.read",
     "read_export": "export.read",
-    "Refused": "certificate.exact",
+    "Refused": "certificate.refused",
     "sample": "runtime.sample",
     "search_one_layer": "theory.search",
 }

@@ -266,8 +266,8 @@ def certify(
 ) -> None:
     """Prove the transformer right for every input, from its tensors; exit code 1 where no proof is found."""
     from .certificate.certify import certify as certify_model
-    from .certificate.exact import Refused
     from .certificate.precision import precision as precision_of
+    from .certificate.refused import Refused
     from .display import say, say_json
     from .export.read import certify_export
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..compiler.shown import Shown
+from ..kernel.numbers import ARITHMETICS
 from ..runtime.longest import Longest, longest
 from .certify import certify
-from .exact import ARITHMETICS, Refused
+from .refused import Refused
 
 if TYPE_CHECKING:
     from ..runtime.model import Model

@@ -135,7 +135,8 @@ def describe(node: Node) -> str:
 class Builder:
     """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is.
 
-    `integers` says that integer literals are integers even where the alphabet holds them as symbols.
+    `integers` says that integer literals are integers even where the alphabet holds them as symbols. `reads` remembers of a node that
+    was computed instead of read which value at which position it is.
     """
 
     integers = False
@@ -145,6 +146,7 @@ class Builder:
         self.nodes: list[Node] = []
         self.depth: list[int] = []
         self.notes: dict[str, None] = {}
+        self.reads: dict[int, tuple[int, int]] = {}
         self._known: dict[tuple[Op, tuple[int, ...]], int] = {}
 
     def add(self, op: Op, args: Sequence[int] = (), name: str = "", line: Location | None = None) -> int:

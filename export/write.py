@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..certificate.certify import certify
-from ..certificate.exact import Refused
+from ..certificate.refused import Refused
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
 from ..runtime.files import appearing

@@ -12,14 +12,16 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("compiler", "runtime", "programs", "certificate", "theory", "export", "mpc", "protocols", "lecture")
+PACKAGES = ("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols", "lecture")
 COMMAND_LINE = {"cli", "cli_bounds", "cli_input", "cli_lecture", "cli_mpc", "cli_programs", "display", "demo", "__main__"}
 LOWERING = {"planner", "heads", "plan", "layout", "weights", "schedule", "forms", "linear", "numerics", "pipeline"}
 MAY_IMPORT = {
     "compiler": {"compiler"},
     "runtime": {"compiler", "runtime"},
     "programs": {"compiler", "programs"},
-    "certificate": {"compiler", "runtime", "certificate"},
+    "kernel": {"kernel"},
+    "prover": {"compiler", "runtime", "kernel", "prover"},
+    "certificate": {"compiler", "runtime", "kernel", "prover", "certificate"},
     "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
@@ -108,6 +110,16 @@ def test_the_compiler_does_not_import_torch() -> None:
     for path in FILES:
         if path.is_relative_to(ROOT / "compiler") or path.is_relative_to(ROOT / "programs"):
             assert "import torch" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_kernel_stands_alone() -> None:
+    """What must be believed reads arrays and text: it needs NumPy and, for files, safetensors, and nothing of what it checks."""
+    for path in sorted((ROOT / "kernel").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        outside = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        outside |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and not n.level}
+        foreign = {name for name in outside if name.split(".")[0] not in sys.stdlib_module_names} - {"numpy", "numpy.typing"}
+        assert foreign <= ({"safetensors"} if path.stem == "files" else set()), path
 
 
 @pytest.mark.parametrize("name", ["interpreter", "interpret", "tokens"])

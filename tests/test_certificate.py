@@ -87,7 +87,7 @@ FAULTS = {  # tensor, index, new value: what is said of it, for induction at len
     "W_K": (("blocks.2.W_K", None, 0.0), r"block 3, head 0 \(\S+\)"),
     "W_V": (("blocks.0.W_V", None, 0.0), r"block 1"),
     "W_O": (("blocks.2.W_O", None, -1.0), r"block 3, head 0, value \S+: what is read is not the code of"),
-    "W_U": (("W_U", None, 0.0), r"the output"),
+    "W_U": (("W_U", None, 0.0), r"output 1"),
 }
 
 

@@ -93,15 +93,13 @@ def test_a_primitive_is_added_as_the_page_says(copy: Copy) -> None:
     """
     assert copy.python(use) == "[None, None, None, 0, 0, 2, 2, 1]\nno rule for the operation magnitude\n"
 
-    copy.before("certificate/ranges.py", "        case Exists():", "        case Magnitude():\n            a = args[0]\n")
-    copy.before(
-        "certificate/ranges.py",
-        "        case Exists():",
-        "            return Range(0, max(abs(a.lo), abs(a.hi)), none) if a.lo <= a.hi else Range(1, 0, True)\n",
-    )
-    copy.before("certificate/values.py", "        case Exists():", "        case Magnitude():\n            found = np.abs(given[0])\n")
-    for place in ("ranges", "values"):
-        copy.before(f"certificate/{place}.py", "from ..compiler.ops import", "from ..compiler.ops.magnitude import Magnitude\n")
+    terms = "kernel/terms.py"
+    copy.before(terms, '    "exists": ((), 1),', '    "magnitude": ((), 1),\n')
+    copy.before(terms, "LOCAL = STRICT", 'STRICT |= {"magnitude"}\n')
+    copy.before(terms, '            case "exists":', '            case "magnitude":\n                a = args[0]\n')
+    found = "Range(0, max(abs(a.lo), abs(a.hi)), none) if a.lo <= a.hi else Range(1, 0, True)"
+    copy.before(terms, '            case "exists":', f"                made = {found}\n")
+    copy.before(terms, '        case "or_else":', '        case "magnitude":\n            found = np.abs(given[0])\n')
     assert copy.python(use) == "[None, None, None, 0, 0, 2, 2, 1]\nFor every sequence of 1..16\n"
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..certificate.certify import certify
-from ..certificate.exact import Refused
+from ..certificate.refused import Refused
 from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import ExactnessError, InputError

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from ..graph import Graph
 from .associate import associate
 from .fold import fold
+from .maps import Rewritten
 from .push import push, shift
-from .strict import without_strict
+from .strict import unstrict, without_strict
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (fold, push, shift, associate)
+PASSES = (fold, push, shift, associate)
 _ROUNDS = 8
 
 
 def optimise(graph: Graph) -> Graph:
     """Run the passes until nothing changes. Values are preserved and depth never grows (checked after each pass)."""
-    for _ in range(_ROUNDS):
-        before = graph
-        for rewrite in PASSES:
-            after = rewrite(graph)
-            assert after.depth <= graph.depth, f"{rewrite.__name__} deepened {graph.name}"
-            graph = after
-        if graph.nodes == before.nodes:
-            break
+    for done in history(graph):
+        graph = done.graph
     return graph
 
 
-__all__ = ["PASSES", "associate", "fold", "optimise", "push", "shift", "without_strict"]
+def history(graph: Graph) -> Iterator[Rewritten]:
+    """What each pass made of the graph that the one before left, from which a proof of the result is written."""
+    for _ in range(_ROUNDS):
+        before = graph
+        for rewrite in PASSES:
+            done = rewrite.run(graph)
+            assert done.graph.depth <= graph.depth, f"{rewrite.name} deepened {graph.name}"
+            yield done
+            graph = done.graph
+        if graph.nodes == before.nodes:
+            break
+
+
+__all__ = ["PASSES", "associate", "fold", "history", "optimise", "push", "shift", "unstrict", "without_strict"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..graph import Builder, Graph, Node, reachable
 from ..ops import Fetch, Position
-from .maps import at, at_query, copy, position_of, read_known, rebuild
+from .maps import Rewrite, Rule, at, at_query, copy, position_of, read_known
 
 MAX_RUNS, MAX_LEAVES = 64, 2048
 
@@ -27,7 +27,7 @@ class Word:
     runs: tuple[tuple[int, int], ...] = ()
 
 
-def associate(graph: Graph) -> Graph:
+def _associate(_: Graph) -> Rule:
     """Replace a chain of reads by a shallower tree, or by one of equal depth that reads less.
 
     Preserves every value: composition is associative, ⊥ included, provided every map points to a visible place
@@ -46,7 +46,7 @@ def associate(graph: Graph) -> Graph:
         words[best] = word
         return best
 
-    return rebuild(graph, rule)
+    return rule
 
 
 def _word(builder: Builder, words: dict[int, Word], lookup: int, value: int) -> Word | None:
@@ -156,3 +156,6 @@ def _absorb(builder: Builder, x: int, p: int, k: int) -> int:
         if k:
             p = at(builder, p, p)
     return x
+
+
+associate = Rewrite("associate", _associate)

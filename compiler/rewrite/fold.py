@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from ..graph import Builder, Graph, Node
+from ..graph import Builder, Node
 from ..ops import Affine, Clip, Const, Exists, Fetch, OrElse
-from .maps import at_query, clip, copy, read_known, rebuild
+from .maps import Rewrite, at_query, clip, copy, read_known
 
 
-def fold(graph: Graph) -> Graph:
+def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
     """Apply, bottom up: `x.at(position) = x`; `f(position).at(g(position)) = f(g(position))` where g never points
     ahead; `clip`, `or_else` and `exists` on values that cannot be cut or ⊥; sums of sums, and of one
     value twice. Preserves every value.
     """
-    return rebuild(graph, _fold)
-
-
-def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
     first = builder.nodes[args[0]] if args else None
     match node.op:
         case Fetch():
@@ -47,3 +43,6 @@ def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
         case _:
             pass
     return copy(builder, node, args)
+
+
+fold = Rewrite("fold", lambda graph: _fold)

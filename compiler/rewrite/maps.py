@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..graph import Builder, Graph, Guard, Node, reachable
 from ..ops import Affine, Clip, Const, Fetch, Local, Lookup, Position
@@ -11,14 +11,37 @@ from ..ops import Affine, Clip, Const, Fetch, Local, Lookup, Position
 Rule = Callable[[Builder, Node, tuple[int, ...]], int]
 
 
-def rebuild(graph: Graph, rule: Rule) -> Graph:
-    """The graph with every node replaced by what `rule` makes of it, given its rewritten arguments; a guard keeps its value alone."""
-    builder = Builder(graph.name, graph.sizes)
-    new: list[int] = []
-    for node in graph.nodes:
-        new.append(rule(builder, node, tuple(new[a] for a in node.args)))
-    guard = Guard(new[graph.guard.node]) if graph.guard else None
-    return builder.finish([new[o] for o in graph.outputs], graph.single, guard)
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A pass: for each graph a rule that says what takes the place of a node, given its rewritten arguments, bottom up."""
+
+    name: str
+    rule: Callable[[Graph], Rule]
+
+    def __call__(self, graph: Graph) -> Graph:
+        """The graph with every node replaced."""
+        return self.run(graph).graph
+
+    def run(self, graph: Graph) -> Rewritten:
+        """The same, with all that was made on the way."""
+        builder, rule = Builder(graph.name, graph.sizes), self.rule(graph)
+        new: list[int] = []
+        for node in graph.nodes:
+            new.append(rule(builder, node, tuple(new[a] for a in node.args)))
+        guard = Guard(new[graph.guard.node]) if graph.guard else None  # of a guard the value alone is kept
+        after = builder.finish([new[o] for o in graph.outputs], graph.single, guard)
+        return Rewritten(self.name, graph, builder, tuple(new), after)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A graph and what a pass made of it: `new[i]` is the builder's node in the place of node i. A proof of the pass starts from this."""
+
+    name: str
+    before: Graph
+    builder: Builder
+    new: tuple[int, ...]
+    graph: Graph
 
 
 def copy(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
@@ -89,7 +112,9 @@ def read_known(builder: Builder, value: int, position: int) -> int | None:
     lag = builder.nodes[position].domain.lag
     if lag is None or lag > 0 or not (of_position(builder, position) and of_position(builder, value) and reads_position(builder, value)):
         return None
-    return substitute(builder, value, clip(builder, position, 1, builder.sizes.length))
+    found = substitute(builder, value, clip(builder, position, 1, builder.sizes.length))
+    builder.reads.setdefault(found, (value, position))
+    return found
 
 
 def reads_position(builder: Builder, index: int) -> bool:

@@ -6,10 +6,15 @@ from dataclasses import replace
 
 from ..graph import Builder, Graph, Node
 from ..ops import Affine, Clip, Const, Fetch, Lookup, OrElse, Total
-from .maps import at, copy, here, of_position, reads_position, rebuild, substitute
+from .maps import Rewrite, Rule, at, copy, here, of_position, reads_position, substitute
 
 
 def without_strict(graph: Graph) -> Graph:
+    """The same program for causal masks alone."""
+    return unstrict(replace(graph, sizes=replace(graph.sizes, strict=False)))
+
+
+def _unstrict(graph: Graph) -> Rule:
     """`match(q, k, before=True).fetch(x) = match(q, previous(k)).fetch(previous(x))`, with the same pick; totals likewise.
 
     Preserves every value: s < i and k[s] = q[i] holds exactly if t = s + 1 has t <= i and previous(k)[t] = q[i]; the
@@ -17,7 +22,6 @@ def without_strict(graph: Graph) -> Graph:
     is moved when compiling; anything else costs one layer, which all strict lookups of one depth share. previous(k)
     is ⊥ at the first place, so that is never picked, and what is read or ranked there does not matter.
     """
-    unmasked = replace(graph, sizes=replace(graph.sizes, strict=False))
 
     def rule(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
         if isinstance(node.op, Lookup) and node.op.mask == "strict":
@@ -36,7 +40,7 @@ def without_strict(graph: Graph) -> Graph:
                 return builder.add(Fetch(), (args[0], _moved(builder, args[1])), node.name, node.line)
         return copy(builder, node, args)
 
-    return rebuild(unmasked, rule)
+    return rule
 
 
 def _moved(builder: Builder, index: int) -> int:
@@ -58,3 +62,6 @@ def _never_none(builder: Builder, index: int) -> int:
     domain = builder.nodes[index].domain
     least = builder.add(Const(domain.kind, domain.lo), (), "least")
     return builder.add(OrElse(), (_previous(builder, index), least), "or_else")
+
+
+unstrict = Rewrite("strict", _unstrict)

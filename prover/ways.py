@@ -1,0 +1,135 @@
+"""Which terms to take as variables: the choices that a proof script writes down and the kernel does not make.
+
+What is read may be taken as it is, or through the sums that the program computes from it; what depends on the token alone, or on
+the position alone, as one variable or apart. Each choice is sound, for more variables only make more cases: few are tried first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..kernel.numbers import Ints, Rejected
+from ..kernel.stream import Cell, Stream, linear
+from ..kernel.terms import LOCAL, POSITION, TOKEN, Terms
+
+T = TypeVar("T")
+Script = dict[str, Any]
+SOURCES = ((TOKEN, POSITION), (POSITION,))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Sums to take as variables, and sources whose functions count as them; the stream and weights on it with these sums."""
+
+    sums: tuple[int, ...]
+    sources: tuple[int, ...]
+    stream: Stream
+    rows: Ints
+
+
+def first(scripts: Iterable[tuple[float, T]], accepted: Callable[[T], Any]) -> T:
+    """The script with the fewest cases that the kernel accepts. Raises what it said of the first."""
+    reason = Rejected("there is no way to take what is read as variables")
+    for number, (_, script) in enumerate(sorted(scripts, key=lambda some: some[0])):
+        try:
+            accepted(script)
+        except Rejected as rejected:
+            reason = rejected if number == 0 else reason
+        else:
+            return script
+    raise reason
+
+
+def ways(stream: Stream, rows: Ints, nodes: Iterable[int]) -> list[Way]:
+    """The choices for weights on the stream, (d_model, e), and the terms that are compared with what they give."""
+    sums = _sums(stream, rows, nodes)
+    found: list[Way] = []
+    for some in dict.fromkeys([(), sums]):
+        wide, weights = stream.with_sums(rows, some)
+        found += [Way(some, sources, wide, weights) for sources in SOURCES]
+    return found
+
+
+def cases(stream: Stream, rows: Ints, nodes: Sequence[int], others: Sequence[Cell] = ()) -> list[tuple[float, Script]]:
+    """Scripts {"over": …, "sums": …} to enumerate weights on the stream, `others` of its cells and `nodes`; and how many cases each has."""
+    found: list[tuple[float, Script]] = []
+    for way in ways(stream, rows, nodes):
+        read = [cell.term for _, cell in way.stream.held(way.rows)] + [cell.term for cell in others]
+        over = variables(way.stream, read, nodes, way.sources)
+        if over is not None:
+            found.append((size(stream.terms, over), {"over": over, "sums": list(way.sums)}))
+    return found
+
+
+def size(terms: Terms, over: Sequence[int]) -> float:
+    """How many cases variables have."""
+    return math.prod(float(terms.ranges[v].hi - terms.ranges[v].lo + 1 + terms.ranges[v].none) for v in over)
+
+
+def variables(stream: Stream, read: Sequence[int], nodes: Sequence[int], sources: tuple[int, ...]) -> list[int] | None:
+    """Terms that determine all that is read and `nodes`; None if nothing that is placed determines these."""
+    names = unify(stream.terms, needed(stream, read, nodes), sources)
+    return None if names is None else sorted({v for v in names.values()})
+
+
+def needed(stream: Stream, read: Sequence[int], nodes: Sequence[int]) -> dict[int, int] | None:
+    """What is read and what determines `nodes`, by what is read if that does, else by all that is placed: representatives and terms."""
+    terms = stream.terms
+    found = {terms.find(v): v for v in read if terms.list[v].op != "const"}
+    placed = {terms.find(c.term): c.term for c in stream.cells if c is not None and terms.list[c.term].op != "const"}
+    inside = {TOKEN: TOKEN, POSITION: POSITION}
+    wanted = dict(found)
+    for node in nodes:
+        behind = terms.behind(node, {*found, *inside})
+        if behind is None:
+            behind = terms.behind(node, {*placed, *inside})
+        if behind is None:
+            return None
+        wanted |= {rep: (placed | found | inside)[rep] for rep in behind}
+    return wanted
+
+
+def unify(terms: Terms, wanted: dict[int, int] | None, sources: tuple[int, ...]) -> dict[int, int] | None:
+    """What each variable is computed from, where that is another of them; itself otherwise."""
+    if wanted is None:
+        return None
+    names = dict(wanted)
+    for source in sources:
+        members = [rep for rep, v in wanted.items() if rep == source or terms.behind(v, {TOKEN, POSITION}) == {source}]
+        if len(members) > 1:
+            names |= dict.fromkeys(members, source)
+    for rep, v in sorted(wanted.items()):  # arguments come first
+        if names[rep] == v and rep not in (TOKEN, POSITION) and terms.list[v].op in LOCAL:
+            others = set(wanted) - {rep}
+            behind = set[int]()
+            for a in terms.list[v].args:
+                part = terms.behind(a, others)
+                behind |= {-1, -2} if part is None else part
+            if len(behind) == 1:
+                (origin,) = behind
+                names[rep] = names[origin]
+    return names
+
+
+def _sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[int, ...]:
+    """The sums that nodes are computed from, before anything that is placed, through which weights read what they sum."""
+    terms, found = stream.terms, list[int]()
+    placed = {terms.find(c.term) for c in stream.cells if c is not None}
+    seen, stack = set[int](), list(nodes)
+    while stack:
+        here = stack.pop()
+        if here in seen or terms.list[here].op not in LOCAL:
+            continue
+        seen.add(here)
+        if terms.list[here].op == "affine" and not terms.ranges[here].none and linear(terms, here, placed)[0]:
+            try:
+                _, weights = stream.with_sums(rows, [*found, here])
+            except Rejected:
+                pass
+            else:
+                found += [here] if weights[-1].any() else []
+        stack += [a for a in terms.list[here].args if terms.find(a) not in placed]
+    return tuple(found)
