@@ -74,7 +74,7 @@ def test_a_saved_model_of_logarithms_loads_and_a_changed_description_does_not(tm
     assert back.output_forms == model.output_forms and hw.certify(back).logs
     program = tmp_path / "model" / "program.json"
     text = program.read_text()
-    for bits, error, said in ((11, hw.Refused, "total:log: it is not the code of the value"), (25, hw.CheckpointError, "parts")):
+    for bits, error, said in ((11, hw.Refused, "value total: it is not the code of the value"), (25, hw.CheckpointError, "parts")):
         found = json.loads(text)
         for form in (*found["output_forms"], *(probe["form"] for probe in found["probes"])):
             form["parts"] = bits if form["kind"] == "log" else form["parts"]
