@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test lint format examples bench docs wheel sizes mpc peers clean
+.PHONY: demo test lint format examples bench docs wheel sizes mpc peers proofs clean
 
 demo: $(READY)
 	$(BIN)/headwork demo
@@ -40,6 +40,10 @@ sizes:
 	@git ls-files '*.py' | xargs wc -l | grep -v ' total$$' | awk '{ n = split($$2, p, "/"); f = n > 1 ? p[1] "/" : "./"; s[f] += $$1; c[f]++ } \
 	  END { for (f in s) printf "%7d lines in %3d files  %s\n", s[f], c[f], f }' | sort -rn
 	@git ls-files '*.py' | xargs wc -l | grep -v ' total$$' | sort -rn | head -12
+
+# Needs Coq and Flocq; on Debian or Ubuntu: apt-get install coq libcoq-flocq
+proofs:
+	$(PYTHON) proofs/check.py
 
 mpc: $(READY)
 	$(BIN)/python benchmarks/mpc.py
