@@ -34,8 +34,8 @@ def sample(rng: random.Random, length: int, by: int = 1) -> list[Symbol]:
 
 
 def layers(length: int, by: int = 1) -> int:
-    """Attention layers: one positional lookup, whatever the distance."""
-    return 1
+    """Attention layers: one positional lookup, whatever the distance; none where no position is that far back."""
+    return int(by < length)
 
 
 ENTRY = Entry(
@@ -45,7 +45,7 @@ ENTRY = Entry(
     reference=reference,
     sample=sample,
     layers=layers,
-    layers_formula="1",
+    layers_formula="1, 0 for by >= N",
     alphabet=ALPHABET,
     parameters={"by": 1},
 )

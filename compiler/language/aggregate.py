@@ -156,7 +156,8 @@ def counted_by_value(
     for v in range(domain.lo, domain.hi + 1):
         constant = builder.add(Const(domain.kind, v), (), str(v))
         is_v = Value(builder, builder.add(Equal(), (value.index, constant), f"is {v}"))
-        row.append((as_count(added_up(builder, terms, is_v, line)), Value(builder, constant)))
+        total = added_up(builder, terms, is_v, line)
+        row.append((as_count(total) if len(terms) > 1 else total, Value(builder, constant)))
     return row
 
 

@@ -106,7 +106,11 @@ class Nodes:
             return self.earlier()
         if self.builder.sizes.causal:
             return ALL if back <= 0 else None
-        return Terms((EARLIER, *self.same(here, here).cover()), lambda: self._later(0)) if back == 0 else None
+        if back != 0:
+            return None
+        # Picked by bits too: of two heads that are masks, the certificate does not follow every choice between what they find.
+        (same,) = self.same(here, here).cover()
+        return Counted(self._ordered(here, here, less=False, equal=True), lambda: self._later(0), ((EARLIER, 1), (same, 1)))
 
     def _nearer(self, back: int) -> Condition | None:
         """i - t < back, where masks and a few places hold it; None where they do not."""
