@@ -202,9 +202,10 @@ def _initializers(path: Path, model: ModelProto) -> dict[str, np.ndarray]:
     """The initializers by name. Raises CheckpointError where two have one name: readers differ in which they take."""
     found: dict[str, np.ndarray] = {}
     for tensor in model.graph.initializer:
-        if tensor.name in found:
-            raise CheckpointError(f"{path}: two initializers are named {tensor.name!r}", hint="export the model again")
-        found[tensor.name] = _array(path, tensor)
+        name = str(tensor.name)  # bytes where it is no UTF-8
+        if name in found:
+            raise CheckpointError(f"{path}: two initializers are named {name!r}", hint="export the model again")
+        found[name] = _array(path, tensor)
     return found
 
 
@@ -222,11 +223,11 @@ def settings(directory: Path) -> dict[str, Json]:
     for n in model.graph.node:
         attributes = tuple((a.name, tuple(a.ints) if a.type == a.INTS else a.i) for a in n.attribute)
         kind = f"{n.domain}.{n.op_type}" if n.domain else n.op_type
-        nodes.append(str(Node(kind, tuple(n.input), ", ".join(n.output), attributes)))
+        nodes.append(str(Node(kind, tuple(n.input), ", ".join(map(str, n.output)), attributes)))
     kept = {name: value for name, value in _initializers(directory / FILE, model).items() if not name.startswith(_WEIGHTS)}
     constants: dict[str, Json] = {name: str(value.tolist()) for name, value in kept.items()}
     opsets: list[Json] = [f"{opset.domain} {opset.version}".strip() for opset in model.opset_import]
-    found: Json = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+    found: Json = int(length) if isinstance(length, str) and length.isascii() and length.isdigit() and len(length) < 20 else None
     inputs: list[Json] = [value.name for value in model.graph.input]
     graph = model.graph
     more = len(model.functions) + len(model.training_info) + len(graph.sparse_initializer) + len(graph.quantization_annotation)

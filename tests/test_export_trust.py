@@ -309,3 +309,35 @@ def test_the_shapes_that_a_target_states_are_those_it_writes(target: str) -> Non
         built: Built = TARGETS[target].build(model(name), "auto", "auto")
         stated = TARGETS[target].shapes(built.model, built.words, built.frame)
         assert stated == {key: tensor.shape for key, tensor in built.tensors.items()}
+
+
+@pytest.mark.parametrize("target", [*TARGETS])
+def test_damaged_files_are_refused_in_one_line(target: str, made: Any, copy: Any) -> None:
+    """Bits, ends and values, in every file that is read; benchmarks/export_faults.py tries many more, and runs what is proved."""
+    import random
+
+    directory, rng = copy("induction", target), random.Random(3)
+    for file in sorted(p.name for p in directory.iterdir() if p.name != "README.md"):
+        right = (directory / file).read_bytes()
+        for number in range(8):
+            data = bytearray(right)
+            at = rng.randrange(min(len(data), 400) if number % 2 else len(data))
+            data[at] ^= 1 << rng.randrange(8)
+            (directory / file).write_bytes(data[:at] if number == 7 else data)
+            try:
+                hw.certify_export(directory)
+                assert file == "headwork.json"  # the names of values and heads are anything
+            except hw.HeadworkError as refusal:
+                assert "\n" not in refusal.fact
+        (directory / file).write_bytes(right)
+    assert hw.certify_export(directory)
+
+
+def test_a_name_in_an_onnx_file_that_is_no_text_is_refused(copy: Any) -> None:
+    directory = copy("induction", "onnx")
+    file = directory / "model.onnx"
+    for name in (b"Softmax_", b"blocks.0.W_Q"):
+        right = file.read_bytes()
+        file.write_bytes(right.replace(name, b"\xff" + name[1:]))
+        assert _unread(directory)
+        file.write_bytes(right)
