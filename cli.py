@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .cli_input import Given, parse_alphabet, parse_lengths, read_sequences
-from .cli_lecture import lecture
+from .cli_lecture import lecture, train
 from .cli_mpc import mpc
 from .cli_programs import Source, blame, complete, find
 from .compiler.domain import Symbol
@@ -68,6 +68,7 @@ app = typer.Typer(
 
 app.add_typer(mpc, name="mpc")
 app.command("lecture")(lecture)
+app.command("train")(train)
 
 
 def _version(wanted: bool) -> None:

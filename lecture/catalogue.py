@@ -57,9 +57,19 @@ LESSONS = (
         "gradient_step",
     ),
     Lesson(
+        "algorithm-selection",
+        "One transformer runs ridge at several λ and logistic regression in the prompt and picks by held-out pairs, as an oracle would.",
+        "selection",
+    ),
+    Lesson(
         "associative-memory",
         "Outer products keep about d/(4 ln d) patterns of d signs; one attention step keeps exponentially many, within a bound it states.",
         "associative",
+    ),
+    Lesson(
+        "sgd-khop",
+        "Transformers trained from scratch on k-hop: which depths SGD learns, and which learned head is like which compiled one.",
+        "sgd_khop",
     ),
 )
 

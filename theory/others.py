@@ -123,13 +123,13 @@ ROWS = (
     ),
     Statement(
         id="SELECTION",
-        statement="Ridge at several λ, logistic regression, validation and the choice take one layer a step of descent and two more.",
+        statement="Ridge at several λ, logistic regression, validation and the choice take one layer a step of descent and one more.",
         source="mechanisms: arXiv 2306.04637; this form derived here",
         kind="EXACT",
         certainty="D",
         families=("algorithm-selection",),
         needs=("steps",),
-        quantities=(Quantity("L", L, "upper", steps + 2, "EXACT"),),
+        quantities=(Quantity("L", L, "upper", steps + 1, "EXACT"),),
         assumptions=("attention without softmax", "any function of each token after a layer"),
     ),
     Statement(
