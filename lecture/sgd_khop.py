@@ -155,7 +155,7 @@ def heat(figure: Figure, points: Sequence[tuple[int, int, float]]) -> None:
         if not np.isnan(value):
             axes.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value < 0.7 else "black")
     axes.step([x - 0.5 for x in range(len(ks) + 1)], [_row(depths, k) for k in [*ks, ks[-1]]], where="post", color="red", lw=2)
-    axes.set(xlabel="k", ylabel="layers", title="Accuracy of the best seed; above the red line the construction is that deep")
+    axes.set(xlabel="k", ylabel="layers", title="Accuracy, best seed; the construction is deep enough above the red line")
     axes.set_xticks(range(len(ks)), [str(k) for k in ks])
     axes.set_yticks(range(len(depths)), [str(d) for d in depths])
     figure.colorbar(image)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import headwork as hw
 from headwork.cli import app
 from headwork.lecture.catalogue import LESSONS
 from headwork.lecture.shown import Check, Shown, hold, table
 
 RUNNER = CliRunner()
+ROOT = Path(__file__).parent.parent
 
 
 def test_the_list() -> None:
@@ -32,6 +36,17 @@ def test_every_construction_is_whole(name: str) -> None:
     assert lesson.claim.endswith(".") and lesson.command == f"headwork lecture {name}"
     for function in ("build", "oracle", "cost", "bound", "run"):
         assert callable(getattr(module, function)), function
+
+
+def test_the_page_shows_every_construction_and_names_only_what_there_is() -> None:
+    text = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"headwork lecture ([a-z-]+)", text)) == {x.name for x in LESSONS}
+    for lesson in LESSONS:
+        assert text.count(f"<!-- {lesson.name}:begin -->") == 1 and (ROOT / "docs" / "lecture" / f"{lesson.name}.png").is_file()
+    for program in re.findall(r"headwork (?:show|check|bounds) ([a-z_]+)", text):
+        assert program in hw.programs.names(), program
+    for command in set(re.findall(r"headwork ([a-z]+)", text)):
+        assert RUNNER.invoke(app, [command, "--help"]).exit_code == 0, command
 
 
 def test_an_unknown_name_is_the_users_mistake() -> None:
