@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..certificate.certify import certify
-from ..certificate.exact import Refused
+from ..certificate.refused import Refused
 from ..compiler.errors import InputError
 from ..compiler.pipeline import Compiled, lower
 from ..runtime.model import TORCH, Model, to_module
