@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
 from ..compiler.errors import InputError
+from .precision import full_precision
 
 Mask = Literal["causal", "strict", "full"]
 
@@ -67,22 +67,6 @@ class Shape:
             else:
                 shapes |= {f"blocks.{i}.W_in": (d, block.d_mlp), f"blocks.{i}.W_out": (block.d_mlp, d)}
         return shapes
-
-
-@contextmanager
-def full_precision(device: str) -> Iterator[None]:
-    """Keep products in the module's own precision: TF32, bfloat16 shortcuts and autocast would break exactness."""
-    before = torch.get_float32_matmul_precision()
-    cast = torch.is_autocast_enabled(device)
-    if before == "highest" and not cast:
-        yield
-        return
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device, enabled=False) if cast else nullcontext():
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class Attention(nn.Module):

@@ -13,7 +13,8 @@ from torch.nn.functional import relu
 
 import headwork as hw
 from headwork import programs
-from headwork.runtime.module import Attention, AttentionShape, Mask, Mlp, MlpShape, Shape, Transformer, full_precision
+from headwork.runtime.module import Attention, AttentionShape, Mask, Mlp, MlpShape, Shape, Transformer
+from headwork.runtime.precision import full_precision
 
 MASKS: tuple[Mask, ...] = ("strict", "causal", "full")
 SHAPE = Shape(
