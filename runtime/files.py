@@ -6,21 +6,19 @@ Nothing is executed on loading: no pickle, no program source. A checkpoint appea
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as tensor_bytes
 
 from ..compiler.calls import public
 from ..compiler.domain import Sizes
-from ..compiler.errors import CheckpointError, InputError
+from ..compiler.errors import CheckpointError
 from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..compiler.heads import log_form, output_forms
@@ -28,12 +26,15 @@ from ..compiler.numerics import DTYPES
 from ..compiler.plan import Origin
 from .model import TORCH, HeadRecord, Model, Probe, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
+from .place import appearing, digest, snapshot, write
 from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
 
 if TYPE_CHECKING:
     from .module import Mask
 
-FORMAT, VERSION = "headwork", 2
+FORMAT, VERSION = "headwork", 3
+OLDEST = 2  # of the versions that are read; it has no digest
+DIGEST = "sha256"  # the field of config.json that ties the three files together
 CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
 EXPORT = "headwork.json"  # what an export says of itself, beside the files of its target
 
@@ -45,70 +46,43 @@ def save(model: Model, directory: Path) -> Path:
     brought to another dtype.
     """
     require_own_dtype(model)
-    files = {CONFIG: config_json(model), PROGRAM: program_json(model)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
+    config, program = config_json(model), json_bytes(program_json(model))
+    files = {PROGRAM: program, TENSORS: tensor_bytes(tensors, metadata={"format": "pt"})}
+    files = {CONFIG: json_bytes({**config, DIGEST: sealed(config, files)}), **files}
     with appearing(directory, _is_checkpoint) as work:
         for name, content in files.items():
-            write_json(work / name, content)
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
-        save_file(tensors, work / TENSORS, metadata={"format": "pt"})
+            write(work / name, content)
     return directory.absolute()
+
+
+def sealed(config: dict[str, Json], files: Mapping[str, bytes]) -> str:
+    """The digest that ties a description to the files it describes: of them and of its own fields, the digest left out."""
+    fields = {name: value for name, value in config.items() if name != DIGEST}
+    return digest({**files, CONFIG: json.dumps(fields, sort_keys=True).encode()})
+
+
+def json_bytes(content: Json) -> bytes:
+    """A JSON file as it is written."""
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def write_json(path: Path, content: Json) -> None:
     """Write one file of a checkpoint."""
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def appearing(directory: Path, ours: Callable[[Path], bool]) -> Iterator[Path]:
-    """A directory to fill, which takes its name when all went well; what `ours` accepts, or an empty one, is replaced.
-
-    Raises InputError if the name is taken by something else.
-    """
-    directory = directory.resolve()  # a link stays one, and what it points to is replaced
-    if directory.exists() and not (directory.is_dir() and (not any(directory.iterdir()) or ours(directory))):
-        raise InputError(f"{directory} exists and is not a headwork checkpoint", hint="choose another directory, or empty this one")
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(f"{directory.parent} is not a directory", hint="choose another place to save") from error
-    work = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
-        yield work
-        work.chmod(0o755)
-        if directory.exists():
-            _swap(directory, work)
-        else:
-            os.replace(work, directory)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _swap(directory: Path, work: Path) -> None:
-    """Put `work` in the place of `directory`; if that fails, the old one stays."""
-    aside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
-        os.replace(directory, aside / "old")
-        os.replace(work, directory)
-    except BaseException:
-        if (aside / "old").exists() and not directory.exists():
-            os.replace(aside / "old", directory)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    write(path, json_bytes(content))
 
 
 def _is_checkpoint(directory: Path) -> bool:
     """Whether a directory holds a checkpoint and nothing else."""
-    names = {p.name for p in directory.iterdir()}
     try:
+        names = {p.name for p in directory.iterdir()}
         config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("format") == FORMAT and names <= {CONFIG, PROGRAM, TENSORS}
 
 
-def config_json(model: Model) -> Json:
+def config_json(model: Model) -> dict[str, Json]:
     """A model's sizes, as config.json holds them."""
     shape = model.module.shape
     blocks: list[Json] = []
@@ -160,13 +134,21 @@ def load(directory: str | Path) -> Model:
         raise CheckpointError(f"{path} is not a directory", hint="give the directory that save() or `headwork compile --out` wrote")
     if not (path / PROGRAM).exists() and (path / EXPORT).exists():
         raise CheckpointError(f"{path} was exported for other tools", hint="hw.read_export(directory) reads it back")
-    config, program = (Reader(read_json(path / name), name) for name in (CONFIG, PROGRAM))
-    return rebuild(config, program, lambda shape, dtype: _tensors(path / TENSORS, shape, TORCH[dtype]))
+    files = snapshot(path, (CONFIG, PROGRAM, TENSORS), f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}")
+    config, program = (Reader(_parsed(path / name, files[name]), name) for name in (CONFIG, PROGRAM))
+    model = rebuild(config, program, lambda shape, dtype: _tensors(path / TENSORS, files[TENSORS], shape, TORCH[dtype]))
+    if config.int("version") < 3 and DIGEST not in config.data:
+        warnings.warn(f"{path} was written before checkpoints had a digest, so nothing says that its files belong together", stacklevel=2)
+    elif config.str(DIGEST) != sealed(config.data, {name: files[name] for name in (PROGRAM, TENSORS)}):
+        fact = f"{path}: {CONFIG}, {PROGRAM} and {TENSORS} are not the files that were saved together"
+        raise CheckpointError(fact, hint="the files are mixed, damaged or were edited; save the model again")
+    return model
 
 
 def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict[str, torch.Tensor]]) -> Model:
     """A model from its two descriptions and from the tensors for a shape and dtype. Raises CheckpointError as `load` does."""
     shape, dtype = _read_config(config)
+    found = tensors(shape, dtype)  # first, so that no size is believed that the tensors do not have
     reader.only("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
     alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
     sizes = Sizes(shape.length, alphabet, config.bool("causal"), DTYPES[dtype].mantissa)
@@ -177,7 +159,7 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
     return Model(
         graph=graph,
         optimised=optimised,
-        module=assemble(shape, tensors(shape, dtype)),
+        module=assemble(shape, found),
         dtype=dtype,
         output_forms=forms,
         probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
@@ -209,11 +191,14 @@ def _output_forms(reader: Reader, shape: Shape, graph: Graph, optimised: Graph) 
 
 def read_json(path: Path) -> Json:
     """One file of a checkpoint. Raises CheckpointError where it is missing or damaged."""
+    hint = f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}"
+    return _parsed(path, snapshot(path.parent, (path.name,), hint)[path.name])
+
+
+def _parsed(path: Path, content: bytes) -> Json:
     try:
-        return cast("Json", json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing", hint=f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}") from error
-    except (OSError, ValueError, RecursionError) as error:
+        return cast("Json", json.loads(content.decode()))
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint="the file is damaged; save the model again") from error
 
 
@@ -224,11 +209,11 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
         raise CheckpointError(
             f"{CONFIG}: field 'version' is {version}, newer than the {VERSION} this headwork reads", hint="install a newer headwork"
         )
-    if version < VERSION:
+    if version < OLDEST:
         raise CheckpointError(
-            f"{CONFIG}: field 'version' is {version}, older than the {VERSION} this headwork reads", hint="compile the program again"
+            f"{CONFIG}: field 'version' is {version}, older than the {OLDEST} this headwork reads", hint="compile the program again"
         )
-    config.only("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks")
+    config.only("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks", DIGEST)
     blocks: list[AttentionShape | MlpShape] = []
     for block in config.objects("blocks"):
         if block.str("kind", ("attention", "mlp")) == "mlp":
@@ -247,31 +232,26 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
     return Shape(*sizes, classes=classes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
 
 
-def _tensors(path: Path, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def _tensors(path: Path, content: bytes, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     wanted = shape.tensors()
     again = "the file is damaged or belongs to another checkpoint; save the model again"
     try:
-        with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-            for name in sorted(wanted.keys() - names):
-                raise CheckpointError(f"{path}: tensor {name!r} is missing", hint=again)
-            for name in sorted(names - wanted.keys()):
-                raise CheckpointError(f"{path}: tensor {name!r} is not known", hint=again)
-            tensors: dict[str, torch.Tensor] = {}
-            for name, size in wanted.items():
-                found = tuple(file.get_slice(name).get_shape())
-                if found != size:
-                    raise CheckpointError(f"{path}: tensor {name!r} has shape {found} where {CONFIG} says {size}", hint=again)
-                tensors[name] = file.get_tensor(name)
-                if tensors[name].dtype != dtype:
-                    raise CheckpointError(f"{path}: tensor {name!r} is {tensors[name].dtype} where {CONFIG} says {dtype}", hint=again)
-                if not tensors[name].isfinite().all():
-                    raise CheckpointError(f"{path}: tensor {name!r} holds a number that is not finite", hint=again)
-            return tensors
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing", hint=f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}") from error
-    except (SafetensorError, OSError) as error:
+        tensors = read_tensors(content)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint=again) from error
+    for name in sorted(wanted.keys() - tensors.keys()):
+        raise CheckpointError(f"{path}: tensor {name!r} is missing", hint=again)
+    for name in sorted(tensors.keys() - wanted.keys()):
+        raise CheckpointError(f"{path}: tensor {name!r} is not known", hint=again)
+    for name, size in wanted.items():
+        found = tensors[name]
+        if tuple(found.shape) != size:
+            raise CheckpointError(f"{path}: tensor {name!r} has shape {tuple(found.shape)} where {CONFIG} says {size}", hint=again)
+        if found.dtype != dtype:
+            raise CheckpointError(f"{path}: tensor {name!r} is {found.dtype} where {CONFIG} says {dtype}", hint=again)
+        if not found.isfinite().all():
+            raise CheckpointError(f"{path}: tensor {name!r} holds a number that is not finite", hint=again)
+    return {name: tensors[name] for name in wanted}
 
 
 def _probe(reader: Reader, shape: Shape, nodes: int) -> Probe:

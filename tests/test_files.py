@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import copy
+import errno
 import json
 import os
 import pickle
 import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +25,8 @@ from safetensors.torch import load_file, save_file
 
 import headwork as hw
 from headwork import programs
-from headwork.runtime import files
+from headwork.runtime import place
+from headwork.runtime.files import sealed
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
@@ -216,13 +222,90 @@ def test_symbols_that_json_cannot_hold(symbols: list[object], tmp_path: Path) ->
     assert os.listdir(tmp_path) == []
 
 
+# --- saving and loading at one time ----------------------------------------------------------------------
+
+
+def test_a_load_during_a_save_gives_the_old_model_or_the_new(tmp_path: Path) -> None:
+    """Two threads save two programs of one shape; what is loaded meanwhile is one of them, whole."""
+    shifts = (1, 2)
+    models = [
+        hw.compile(hw.program(name=f"add{s}", alphabet=8)(lambda token, s=s: hw.table(lambda x: (x + s) % 8, token)), length=3)
+        for s in shifts
+    ]
+    models[0].save(tmp_path / "m")
+    end = time.monotonic() + 2
+
+    def keep_saving(model: hw.Model) -> int:
+        count = 0
+        while time.monotonic() < end:
+            model.save(tmp_path / "m")
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        saves = [pool.submit(keep_saving, model) for model in models]
+        loads = 0
+        while time.monotonic() < end:
+            model = hw.load(tmp_path / "m")
+            shift = int(model.name.removeprefix("add"))
+            assert model.run([0, 1, 7]) == [(x + shift) % 8 for x in (0, 1, 7)]
+            loads += 1
+        assert loads > 0 and all(s.result() > 0 for s in saves)
+    assert os.listdir(tmp_path) == ["m"]
+
+
+def test_first_saves_at_one_time_leave_one_of_them(tmp_path: Path) -> None:
+    model = model_of("no blocks")
+    with ThreadPoolExecutor(8) as pool:
+        for i in range(20):
+            list(pool.map(lambda _, i=i: model.save(tmp_path / f"m{i}"), range(8)))
+            assert hw.load(tmp_path / f"m{i}").name == model.name
+    assert len(os.listdir(tmp_path)) == 20
+
+
+def test_files_have_the_mode_of_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        model_of("no blocks").save(tmp_path / "m")
+    finally:
+        os.umask(before)
+    assert {p.name: oct(p.stat().st_mode & 0o777) for p in (tmp_path / "m").iterdir()} == dict.fromkeys((CONFIG, PROGRAM, TENSORS), "0o640")
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o750
+
+
+def test_what_the_system_refuses_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for name, says in (("a", "symbolic links"), ("x" * 300, "too long"), ("nul\0", "is no name")):
+        with pytest.raises(hw.InputError, match=says):
+            model_of("no blocks").save(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+def test_a_quota_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+import headwork as hw
+model = hw.compile(hw.programs.get("previous"), length=2000, alphabet=2)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    model.save(sys.argv[1])
+except hw.InputError as error:
+    print(error.fact)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "m"], capture_output=True, text=True, check=False)
+    assert done.stdout == f"{tmp_path / 'm'} cannot be written: File too large\n", done.stderr
+    assert os.listdir(tmp_path) == []
+
+
 # --- interrupted saves -----------------------------------------------------------------------------------
 
-STEPS = (("write_text", 1), ("write_text", 2), ("save_file", 1), ("chmod", 1), ("replace", 1))
-POINTS = [*((*step, earlier) for step in STEPS for earlier in (False, True)), ("replace", 2, True)]  # a new checkpoint is moved once
+# Each file is written through to the disk; the whole is moved once, and in steps where the system cannot exchange two names.
+STEPS = (("mkdir", 2), ("fsync", 1), ("fsync", 2), ("fsync", 3), ("rename", 1))
+POINTS = [*((*step, earlier) for step in STEPS for earlier in (False, True)), *(("rename", n, True) for n in (2, 3, 4))]
 
 
-@pytest.mark.parametrize("raised", [OSError("disk full"), KeyboardInterrupt(), MemoryError()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("raised", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt(), MemoryError()], ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize(("point", "nth", "earlier"), POINTS)
 def test_an_interrupted_save_leaves_what_was_there(
     point: str, nth: int, earlier: bool, raised: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -237,17 +320,14 @@ def test_an_interrupted_save_leaves_what_was_there(
             nonlocal calls
             calls += 1
             if calls == nth:
-                if point == "write_text":
-                    real(args[0], args[1][:20], **kwargs)  # half a file
-                if point == "save_file":
-                    Path(args[1]).write_bytes(b"\x08")
                 raise raised
             return real(*args, **kwargs)
 
         return f
 
-    owner = {"write_text": Path, "chmod": Path, "save_file": files, "replace": os}[point]
+    owner = Path if point == "mkdir" else os
     with monkeypatch.context() as patch:
+        patch.setattr(place, "exchange", place.exchange_in_steps)
         patch.setattr(owner, point, failing(getattr(owner, point)))
         with pytest.raises((type(raised), hw.HeadworkError)):
             model_of("numbers").save(tmp_path / "m")
@@ -285,6 +365,13 @@ def write(path: Path, document: Document) -> None:
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
+def seal(directory: Path) -> None:
+    """Give a changed checkpoint the digest of what it now holds, as one who means to deceive would."""
+    config = read(directory / CONFIG)
+    config["sha256"] = sealed(config, {name: (directory / name).read_bytes() for name in (PROGRAM, TENSORS)})
+    write(directory / CONFIG, config)
+
+
 def refused(directory: Path, *says: str) -> hw.CheckpointError:
     """Loading raises a CheckpointError that says all this and gives a hint."""
     with pytest.raises(hw.HeadworkError) as caught:
@@ -308,7 +395,7 @@ def put(document: Document, path: str, value: object) -> None:
 
 
 DELETE = object()
-CONFIG_KEYS = ("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks")
+CONFIG_KEYS = ("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks", "sha256")
 PROGRAM_KEYS = ("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
 
 
@@ -379,7 +466,7 @@ EDITS: list[Edit] = [
     (CONFIG, "extra", 1, (CONFIG, "'extra'", "not known")),
     (PROGRAM, "extra", 1, (PROGRAM, "'extra'", "not known")),
     (CONFIG, "format", "other", (CONFIG, "'format'", "headwork")),
-    (CONFIG, "version", 3, (CONFIG, "'version'", "newer")),
+    (CONFIG, "version", 4, (CONFIG, "'version'", "newer")),
     (CONFIG, "version", 1, (CONFIG, "'version'", "older")),
     (CONFIG, "version", 0, (CONFIG, "'version'")),
     (CONFIG, "dtype", "int8", (CONFIG, "'dtype'", "float32")),
@@ -389,9 +476,10 @@ EDITS: list[Edit] = [
     (CONFIG, "length", HUGE, (TENSORS, "'W_pos'", "shape")),
     (CONFIG, "d_model", 8, (TENSORS, "'W_E'", "shape")),
     (CONFIG, "d_model", HUGE, (TENSORS, "'W_E'", "shape")),
-    (CONFIG, "alphabet", 5, (PROGRAM, "'alphabet'", "4 symbols")),
-    (CONFIG, "classes", [6], (PROGRAM, "'output_forms[0]'", "classes")),
-    (CONFIG, "classes", [5, 5], (PROGRAM, "'output_forms'", "1 entries", "2 outputs")),
+    (CONFIG, "alphabet", 5, (TENSORS, "'W_E'", "shape")),
+    (CONFIG, "classes", [6], (TENSORS, "'W_U'", "shape")),
+    (CONFIG, "classes", [5, 5], (TENSORS, "'W_U'", "shape")),
+    (CONFIG, "classes", [2, 3], (PROGRAM, "'output_forms'", "1 entries", "2 outputs")),
     (CONFIG, "classes", [], (CONFIG, "'classes'")),
     (CONFIG, "classes", [0], (CONFIG, "'classes'")),
     (CONFIG, "classes", 5, (CONFIG, "'classes'")),
@@ -595,6 +683,31 @@ def test_files_of_two_checkpoints_do_not_mix(saved: Callable[[str], Path], tmp_p
         refused(directory, TENSORS if name != PROGRAM else PROGRAM)
 
 
+@pytest.mark.parametrize("name", [CONFIG, PROGRAM, TENSORS])
+def test_files_of_two_checkpoints_of_one_shape_do_not_mix(name: str, tmp_path: Path) -> None:
+    """All sizes agree, so only the digest tells."""
+    for shift in (1, 2):
+        made = hw.program(name=f"add{shift}", alphabet=8)(lambda token, s=shift: hw.table(lambda x: (x + s) % 8, token))
+        hw.compile(made, length=3).save(tmp_path / str(shift))
+    shutil.copy(tmp_path / "1" / name, tmp_path / "2" / name)
+    refused(tmp_path / "2", "not the files that were saved together")
+
+
+def test_any_changed_number_of_the_tensors_is_told(checkpoint: Path) -> None:
+    changed(checkpoint, lambda t: t["W_U"].neg_())
+    refused(checkpoint, TENSORS, "not the files that were saved together")
+    seal(checkpoint)
+    assert not hw.check(hw.load(checkpoint), samples=8).ok
+
+
+def test_a_checkpoint_from_before_the_digest_is_loaded_with_a_warning(checkpoint: Path) -> None:
+    config = read(checkpoint / CONFIG)
+    del config["sha256"]
+    write(checkpoint / CONFIG, {**config, "version": 2})
+    with pytest.warns(UserWarning, match="before checkpoints had a digest"):
+        assert hw.load(checkpoint).run(list("abab")) == model_of("induction").run(list("abab"))
+
+
 # --- damaged tensors -------------------------------------------------------------------------------------
 
 
@@ -722,6 +835,7 @@ def test_one_change_to_a_json_file(file: str, name: str, use: str, saved: Callab
         document = copy.deepcopy(original)
         done = f"seed {seed}, {file} of {name}: " + mutate(document, random.Random(f"{seed} {file} {name}"))
         write(directory / file, document)
+        seal(directory)
         loaded += survives(directory, use, rows, done)
     assert 0 < loaded < seeds  # names may change freely, sizes may not
 
@@ -738,6 +852,7 @@ def test_one_changed_byte_of_the_tensors_header(name: str, saved: Callable[[str]
         place = rng.randrange(header)
         damaged[place] ^= 1 << rng.randrange(8) if seed % 2 else rng.randint(1, 255)
         (directory / TENSORS).write_bytes(damaged)
+        seal(directory)
         refusals += not survives(directory, "run", rows, f"seed {seed}: byte {place} became {damaged[place]:#x}")
     assert refusals > 200
 
