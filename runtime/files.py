@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
-from safetensors.torch import save as tensor_bytes
+from safetensors.torch import load as read_tensors, save as tensor_bytes
 
 from ..compiler.calls import public
 from ..compiler.domain import Sizes
