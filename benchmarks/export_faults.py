@@ -91,7 +91,7 @@ def attack(directory: Path, file: str, damaged: bytes) -> str:
         hw.certify_export(directory)
         return "proved, right" if hw.check_export(directory, samples=4).ok else "PROVED AND WRONG"
     except hw.HeadworkError as error:
-        return f"{type(error).__name__}{' OF LINES' if chr(10) in error.fact else ''}"
+        return f"{type(error).__name__}{' OF LINES' if chr(10) in error.fact and not isinstance(error, hw.Refused) else ''}"
     except Exception as error:  # what must not come: reported, and counted as a failure
         return f"TRACEBACK {type(error).__name__}: {error}"
     finally:

@@ -24,7 +24,7 @@ def changed(model: Model) -> str:
     try:
         certify(model)
     except Refused as refusal:
-        return f"the weights are not shown to be the program's ({refusal.fact})"
+        return f"the weights are not shown to be the program's ({refusal.fact.splitlines()[0]})"
     return ""
 
 
