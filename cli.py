@@ -54,7 +54,9 @@ class Commands(TyperGroup):
             if error.filename is None:
                 raise
             message = f"{error.filename}: {error.strerror}"
-        typer.echo(f"error: {message}", err=True)
+        from .display import cut, shown
+
+        typer.echo(f"error: {shown(cut(message))}", err=True)
         raise typer.Exit(2)
 
 

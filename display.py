@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,20 @@ def console() -> Console:
 
 
 def say(text: str = "") -> None:
-    """Print text as it is, without wrapping."""
-    print(text)
+    """Print text without wrapping; what would command the terminal is shown, not sent."""
+    print(shown(text))
+
+
+def shown(text: str) -> str:
+    """Text with control characters other than line ends and tabs, and marks that turn the direction of writing, as escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else ascii(c)[1:-1] for c in text)
+
+
+def cut(text: str, most: int = 1000) -> str:
+    """Text with every line cut at a sensible length."""
+    return "\n".join(line if len(line) <= most else f"{line[:most]}… ({len(line):,} characters)" for line in text.split("\n"))
 
 
 def say_json(value: object) -> None:
@@ -40,7 +53,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for index, column in enumerate(columns):
         made.add_column(column, justify="right" if index in right else "left", overflow="fold", no_wrap=index == 0)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(shown, row))
     return made
 
 
