@@ -23,7 +23,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGE, FIGURES = DOCS / "lecture.md", DOCS / "lecture"
 RECORD = FIGURES / "training.csv"
 COLUMNS = ("k", "layers", "seed", "accuracy", "learned_at", "steps", "heads")
-GRID = [(k, layers, seed) for seed in (0, 1) for k in (1, 2, 3, 4) for layers in (1, 2, 3, 4)]
+SEEDS = (0,)  # the record has one
+GRID = [(k, layers, seed) for seed in SEEDS for k in (1, 2, 3, 4) for layers in (1, 2, 3, 4)]
 STEPS = 1500
 TRAINED = "sgd-khop"  # its tables come from the record, not from a run
 
