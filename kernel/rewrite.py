@@ -131,12 +131,16 @@ def _map(terms: Terms, number: int, known: dict[int, list[int]]) -> list[int]:
 
 
 def shift(terms: Terms, a: int, b: int) -> bool:
-    """SHIFT. A causal lookup or total of keys, ranks and values at t is the strict one of what these are at t + 1, if some key is ⊥ at 1.
+    """SHIFT. What a causal lookup reads, or a causal total, of keys, ranks and values at t is the strict one's of what these are at t + 1,
+    if some key is ⊥ at 1.
 
-    So t = 1 never matches, t = s + 1 <= i matches if s < i does, and the order of places is the same.
+    So t = 1 never matches, t = s + 1 <= i matches if s < i does, and the order of places is the same. The lookups themselves are not
+    equal: they find t and s.
     """
     x, y = terms.list[a], terms.list[b]
     pairs = []
+    if x.op == "lookup":
+        return False
     if x.op == y.op == "fetch":
         pairs, (x, y) = [(x.args[1], y.args[1])], (terms.list[x.args[0]], terms.list[y.args[0]])
     if (

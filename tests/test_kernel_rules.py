@@ -103,6 +103,19 @@ def test_shift_moves_keys_ranks_and_values_together(name: str) -> None:
     assert accepts(a, b, "shift") == same == (outputs(a, a.output) == outputs(b, b.output))
 
 
+def test_shift_does_not_take_the_lookups_themselves_for_equal() -> None:
+    """They find t and t - 1: a value that is not one place on, read through the one and the other, is another value."""
+    a, b = (graph(body) for body in (causal_pick(lambda r: hw.previous(r).or_else(1)), strict_pick))
+    one, other = (next(i for i, n in reversed(list(enumerate(g.nodes))) if isinstance(n.op, Lookup)) for g in (a, b))
+    last = a.nodes[a.output].args[0], b.nodes[b.output].args[0]
+    ledger = Ledger(a)
+    lowered = ledger.graph(b)
+    for x, y in {(one, other), last}:
+        with pytest.raises(Rejected, match="not equal by shift"):
+            step(ledger.terms, "shift", ledger.program[x], lowered[y])
+    step(ledger.terms, "shift", ledger.program[a.output], lowered[b.output])
+
+
 @pytest.mark.parametrize("other", [3, 0])
 def test_what_stands_in_for_a_missing_rank_counts(other: int) -> None:
     """`previous(r).or_else(y)` is `r.or_else(y)` one place back, with the same y: where r is ⊥, y decides."""
