@@ -116,6 +116,10 @@ def attention(
                 raise Rejected(f"{what} is said to do nothing, and may score what is no number")
         if (v.ints[live].any(axis=0) & sums[head].any(axis=1)).any():
             raise Rejected(f"{what} writes what it is not said to")
+    beside = np.abs(w_v.ints[copies][:, live]).any(axis=1)  # (heads, d_head): what copying heads read
+    for dim in added:  # what they add and take away again would be one more thing that is rounded with the sum
+        if (beside & (w_o.ints[:, :, dim] != 0)).any():
+            raise Rejected(f"block {number}: a head that copies writes into dimension {dim}, which holds a sum")
     for dim, cell in due.items():
         name = f"block {number}, dimension {dim}"
         if dim in added and dim not in written:

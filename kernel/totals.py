@@ -12,7 +12,7 @@ Then the head adds c·Σ v up to an error of 1.1·x·|c|·M·max|v|, x = |s·e^-
 terms added to the cell: a sum of M numbers in any order makes partial sums that add up to less than (M/2 + 1)·M·max|v|, each off
 by 2^-t of itself, two products are rounded and K - 1 sums, and e^x - 1 <= 1.1·x. Shown for each cell:
 
-5. the errors of its terms add up to less than 1/2, and each of its totals is added once;
+5. the errors of its terms add up to less than 1/2, each of its totals is added once, and no head that copies writes there;
 6. the cell held F, and F + S lies in (2^(t-1), 2^t] for every total S, where numbers have a spacing of 1: adding what is closer than
    1/2 to S gives F + S (IEEE 754, round to nearest). At 2^(t-1) itself numbers lie closer on one side.
 """
