@@ -14,7 +14,11 @@ certificate, which measures how far e^D is rounded and adds that, has to have ro
 
     |y - S|  <=  1.1·(2^8 + M/2 + 6)·2^-t · M·m  <  1/2     if     1.1·(M + 524)·M·m  <  2^t.
 
-Several heads may add to one cell, c_j times the total of each: their bounds add up, each times |c_j|.
+Several heads may add to one cell, c_j times the total of each: their bounds add up, each times |c_j|. Adding k such numbers takes
+k - 1 sums, each off by 2^-t of all of it at most, so that 6 becomes 5 + k, and 524 is 522 + 2k.
+
+Weights keep their mantissa bits only while they are normal numbers: e^-D >= 2·2^least. `numerics.py` has D = 32 for float32, where
+e^-32 > 2^-47 and the least is 2^-126, and D = 64 for float64, where e^-64 > 2^-93 and the least is 2^-1022.
 """
 
 from __future__ import annotations
@@ -28,17 +32,17 @@ from .numerics import Dtype, Exactness
 EXP_BITS = 8  # exp may be wrong by a relative 2**(EXP_BITS - t)
 
 
-def steps(most: int, largest: int) -> Fraction:
-    """The left side of the inequality above for `most` matches of values of size at most `largest`."""
-    return Fraction(11, 10) * (most + 2 * (1 << EXP_BITS) + 12) * most * largest
+def steps(most: int, largest: int, heads: int = 1) -> Fraction:
+    """The left side of the inequality above for `most` matches of values of size at most `largest`, of one of so many heads."""
+    return Fraction(11, 10) * (most + 2 * (1 << EXP_BITS) + 10 + 2 * heads) * most * largest
 
 
 def exactness(what: str, terms: Sequence[tuple[int, int, int]]) -> Exactness:
     """The inequality for a cell that several heads add to: (coefficient, most matches, largest value) of each."""
-    total = sum((abs(c) * steps(most, largest) for c, most, largest in terms), Fraction(0))
+    total = sum((abs(c) * steps(most, largest, len(terms)) for c, most, largest in terms), Fraction(0))
     facts = [f"M = {most:,}, m = {largest:,}" + (f", c = {c}" if c != 1 else "") for c, most, largest in dict.fromkeys(terms)]
     heads = f"{len(terms)} heads, " if len(terms) > 1 else ""
-    return Exactness(what, f"1.1·(M + 524)·M·m ({heads}{'; '.join(facts)})", math.ceil(total))
+    return Exactness(what, f"1.1·(M + {522 + 2 * len(terms)})·M·m ({heads}{'; '.join(facts)})", math.ceil(total))
 
 
 def block(mantissa: int) -> int:
