@@ -38,7 +38,9 @@ from .runtime.interpret import interpret
 if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
     from .certificate.precision import Precision, precision
+    from .certificate.proofs import write_proof
     from .certificate.refused import Refused
+    from .certificate.verdict import Verdict, verify
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
     from .runtime.check import Report, check
@@ -79,8 +81,11 @@ _LATE = {
     "check_export": "export.read",
     "read_export": "export.read",
     "Refused": "certificate.refused",
+    "Verdict": "certificate.verdict",
     "sample": "runtime.sample",
     "search_one_layer": "theory.search",
+    "verify": "certificate.verdict",
+    "write_proof": "certificate.proofs",
 }
 
 
@@ -125,6 +130,7 @@ __all__ = [
     "Report",
     "Selector",
     "Value",
+    "Verdict",
     "all_reduce",
     "bounds",
     "bounds_over",
@@ -162,6 +168,8 @@ __all__ = [
     "select",
     "shuffle",
     "table",
+    "verify",
     "visible",
     "where",
+    "write_proof",
 ]

@@ -265,22 +265,28 @@ def certify(
     code: Code = None,
     heads: Heads = None,
     precision: Annotated[bool, typer.Option("--precision", help="Also say which arithmetics would do, and the bits of each head.")] = False,
+    script: Annotated[Path | None, typer.Option("--proof", metavar="FILE", help="Write the proof script, which `verify` checks.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove the transformer right for every input, from its tensors; exit code 1 where no proof is found."""
     from .certificate.certify import certify as certify_model
     from .certificate.precision import precision as precision_of
+    from .certificate.proofs import write_proof
     from .certificate.refused import Refused
     from .display import say, say_json
     from .export.read import certify_export
 
     source = find(program, settings or ())
+    exported = source if isinstance(source, Path) and _exported(source) else None
+    if exported and script:
+        raise InputError("an export has no proof script", hint="certify the model it was made of, or the export without --proof")
     model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
     try:
-        proof = certify_export(source) if isinstance(source, Path) and _exported(source) else certify_model(model)
+        proof = certify_export(exported) if exported else write_proof(model, script) if script else certify_model(model)
     except (Refused, ExactnessError) as refusal:
         if as_json:
-            say_json({"certified": False, "program": model.name, "reason": refusal.fact})
+            kind = {"kind": refusal.kind} if isinstance(refusal, Refused) else {}
+            say_json({"certified": False, "program": model.name, **kind, "reason": refusal.fact})
         else:
             say(f"not certified: {model.name} in {model.dtype}\n  {refusal}")
         raise typer.Exit(1) from None
@@ -289,6 +295,33 @@ def certify(
         say_json({**proof.as_dict(), **({"precision": needed.as_dict()} if needed else {})})
     else:
         say(str(proof) + (f"\n{needed}" if needed else ""))
+
+
+@app.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint that `compile` wrote.")],
+    script: Annotated[
+        Path | None, typer.Option("--proof", metavar="FILE", help="The script that `certify --proof` wrote; default DIR/proof.json.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a checkpoint's proof script by the kernel alone; exit code 1 where a step does not hold."""
+    from .certificate.refused import Refused
+    from .certificate.verdict import verify as verify_proof
+    from .display import say, say_json
+
+    try:
+        verdict = verify_proof(directory, script)
+    except Refused as refusal:
+        if as_json:
+            say_json({"verified": False, "reason": refusal.fact})
+        else:
+            say(refusal.fact)
+        raise typer.Exit(1) from None
+    if as_json:
+        say_json(verdict.as_dict())
+    else:
+        say(str(verdict))
 
 
 @app.command()

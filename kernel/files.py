@@ -17,18 +17,19 @@ from .terms import FIELDS
 from .verify import Checkpoint, frozen, verify
 
 NUMBERS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+PROOF = "proof.json"  # where a checkpoint's script is looked for
 LONGEST = 1 << 32  # bytes of a file that is read
 
 
-def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Proved]:
-    """Check the proof script of a checkpoint: its name, what was read, and what was shown. Raises Rejected."""
+def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping[str, Any], Proved]:
+    """Check the proof script of a checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
     texts = {name: _bytes(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
     try:
         config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], _bytes(proof)))
         checkpoint = _checkpoint(config, program, _tensors(texts["model.safetensors"]))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as fault:
         raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no checkpoint: {fault}") from fault
-    return str(config["name"]), checkpoint, verify(checkpoint, script)
+    return str(config["name"]), checkpoint, script, verify(checkpoint, script)
 
 
 def _bytes(path: Path) -> bytes:

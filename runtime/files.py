@@ -35,6 +35,7 @@ FORMAT, VERSION = "headwork", 3
 OLDEST = 2  # of the versions that are read; it has no digest
 DIGEST = "sha256"  # the field of config.json that ties the three files together
 CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
+PROOF = "proof.json"  # a proof script, which `certify --proof` puts beside them
 EXPORT = "headwork.json"  # what an export says of itself, beside the files of its target
 
 
@@ -78,7 +79,7 @@ def _is_checkpoint(directory: Path) -> bool:
         config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(config, dict) and config.get("format") == FORMAT and names <= {CONFIG, PROGRAM, TENSORS}
+    return isinstance(config, dict) and config.get("format") == FORMAT and names <= {CONFIG, PROGRAM, TENSORS, PROOF}
 
 
 def config_json(model: Model) -> dict[str, Json]:

@@ -14,7 +14,7 @@ import torch
 
 import headwork as hw
 from headwork import CapacityError, InputError
-from headwork.certificate import Refused
+from headwork.certificate.refused import Refused
 from headwork.compiler.rewrite import optimise
 from headwork.mpc import Trace
 from headwork.protocols import (
