@@ -42,7 +42,7 @@ def statement(name: str, checkpoint: Checkpoint, outputs: str, values: int, tota
     exp = f" and off by a relative 2^{EXP_BITS - rule.sums} at most" if totals else ""
     return (
         f"For every sequence of 1..{checkpoint.length:,} tokens over {checkpoint.symbols:,} symbols, {outputs} of {name} and all "
-        f"{values:,} values it writes equal the program's, in {checkpoint.dtype}, for any order of summation and any exp with "
+        f"{values:,} values it writes equal the interpreter's, in {checkpoint.dtype}, for any order of summation and any exp with "
         f"exp(0) = 1 that is zero below -{rule.underflow:g}{exp}."
     )
 

@@ -73,7 +73,7 @@ def test_a_changed_weight_is_refused_with_its_place(tmp_path: Path) -> None:
     tensors = load_file(saved / "model.safetensors")
     tensors["W_E"][2, 0] += 1
     save_file(tensors, saved / "model.safetensors")
-    with pytest.raises(hw.Refused, match=r"not verified: W_E\[2, 0\] is 1, term \d+ needs"):
+    with pytest.raises(hw.Refused, match=r"not verified: W_E\[1, 0\] is 0, term \d+ needs"):
         hw.verify(saved)
 
 
