@@ -1,4 +1,4 @@
-"""The `headwork` command. Exit codes: 0 fine, 1 a check failed, 2 the user's mistake."""
+"""The `headwork` command. Exit codes: 0 fine, 1 a check failed, 2 the user's mistake, 128 + S where signal S stopped it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .cli_mpc import mpc
 from .cli_programs import Source, blame, complete, find
 from .compiler.domain import Symbol
 from .compiler.errors import ExactnessError, HeadworkError, InputError
+from .ends import ending, stopping
 
 if TYPE_CHECKING:
     from .runtime.model import Model
@@ -45,11 +46,10 @@ class Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> object:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with stopping():
+                return super().invoke(ctx)
         except HeadworkError as error:
             message = str(error)
-        except BrokenPipeError:
-            raise
         except OSError as error:
             if error.filename is None:
                 raise
@@ -501,6 +501,11 @@ def _headline(model: Model) -> str:
 
 def main() -> None:
     """The console script."""
+    with ending():
+        _main()
+
+
+def _main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]

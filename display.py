@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
+import os
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -19,10 +21,17 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
+class _Out(Console):
+    """Standard output; that its reader has left is for the command to say, not for rich."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def console() -> Console:
     """Standard output as it is now; 100 columns where it is not a terminal."""
-    out = Console(highlight=False, markup=False, emoji=False)
-    return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH)
+    out = _Out(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else _Out(highlight=False, markup=False, emoji=False, width=WIDTH)
 
 
 def say(text: str = "") -> None:

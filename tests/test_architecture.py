@@ -92,7 +92,7 @@ def test_the_face_does_not_import_the_command_line() -> None:
 
 def test_what_is_installed_is_the_package_and_nothing_else() -> None:
     """The root is the package, so every module in it is installed, and every folder of modules must be listed."""
-    assert {path.stem for path in ROOT.glob("*.py")} == COMMAND_LINE | {"__init__"}
+    assert {path.stem for path in ROOT.glob("*.py")} == COMMAND_LINE | {"__init__", "ends"}
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
     assert set(settings["packages"]) == {"headwork", *(f"headwork.{folder}" for folder in folders)}
