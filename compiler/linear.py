@@ -7,9 +7,12 @@ constant c is c·ONE and every expression is 0 at BOS, whose residual stream is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 Cell: TypeAlias = tuple[int, int]
 ONE_FEATURE = 0
@@ -94,3 +97,26 @@ class Unit:
     out: tuple[int, ...]
     peak: int | None = None
     alone: bool = False
+
+
+def activations(units: Sequence[Unit], value: Callable[[Lin], NDArray[np.int64]], rows: int, width: int) -> NDArray[np.int64]:
+    """What hidden units add up to in each row of a table, `value` giving an expression's value in each. Shape (rows, width).
+
+    Of units that read the same x with constants k, those with x > -k are active: Σ w·max(0, x + k) is x·Σ w + Σ w·k over
+    them, one sum up to each threshold. A staircase of a thousand steps over a million rows takes one search, not 10^9 products.
+    """
+    alike: dict[Lin, list[tuple[int, tuple[int, ...]]]] = {}
+    for unit in units:
+        k = dict(unit.pre.terms).get((ONE_FEATURE, 0), 0)
+        alike.setdefault(unit.pre - ONE * k, []).append((-k, unit.out))
+    table = np.zeros((rows, width), np.int64)
+    for lin, steps in alike.items():
+        x = value(lin)
+        at, out = np.array([k for k, _ in steps], np.int64), np.array([w for _, w in steps], np.int64)  # (units,), (units, width)
+        order = np.argsort(at)
+        at, out = at[order], out[order]
+        zero = np.zeros((1, width), np.int64)
+        slope, less = (np.concatenate([zero, np.cumsum(a, axis=0)]) for a in (out, out * at[:, None]))  # (units + 1, width)
+        active = np.searchsorted(at, x)  # how many thresholds lie below x. Shape (rows,)
+        table += slope[active] * x[:, None] - less[active]
+    return table

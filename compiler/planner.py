@@ -13,7 +13,7 @@ from .errors import ExactnessError
 from .forms import Form, Ints, scalar
 from .graph import Graph, Node
 from .heads import Candidate, apart, candidates, log_form, output_forms
-from .linear import ONE, Cell, Lin, Unit
+from .linear import ONE, Cell, Lin, Unit, activations
 from .numerics import Dtype, Exactness
 from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
 from .plan import Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, piecewise, prune
@@ -47,6 +47,7 @@ class _Planner:
         self._read: dict[tuple[int | Origin, Form], tuple[Lin, ...]] = {}
         self._refused: dict[tuple[int, Form], ExactnessError] = {}
         self._head_of: dict[tuple[Op, tuple[int, ...]], int] = {}
+        self._repeated: dict[int, int] = {}
         self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
         self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
 
@@ -178,9 +179,8 @@ class _Planner:
             return (made,) if isinstance(made, Lin) else self._add(index, form, Compute(tuple(made)), _label(name, form))
         if isinstance(made, Lin):
             return (made,)
-        table = np.zeros((self._sizes.get(source, 1), form.width), np.int64)
-        for unit in made:
-            table += np.maximum(self._evaluate(unit.pre, len(table)), 0)[:, None] * np.array(unit.out)
+        rows = self._sizes.get(source, 1)
+        table = activations(made, lambda lin: self._evaluate(lin, rows), rows, form.width)
         if source == "one":
             return tuple(ONE * int(c) for c in table[0])
         return self._embedded(source, index, form, table)
@@ -321,6 +321,8 @@ class _Planner:
         totals = [self.graph.nodes[a] for a in node.args]
         if self.limited or len(totals) < 2 or not all(isinstance(t.op, Total) for t in totals):
             return False
+        if any(fill(t.domain.lo, self.dtype) + t.domain.hi > self.dtype.limit for t in totals):
+            return False  # not even one of them has a cell, and is refused: before longer rows are looked at
         bound = exactness("", self._bounds(list(zip(node.op.coefficients, node.args, strict=True))))
         return bound.steps <= self.dtype.limit
 
@@ -342,6 +344,10 @@ class _Planner:
             if math.exp(self.dtype.tally) > self.dtype.largest:
                 fact = f"{what} needs e^{self.dtype.tally}, which {self.dtype.name} does not hold"
                 raise ExactnessError(fact, hint="use float32 or float64")
+            low, high = node.domain.lo - constant, node.domain.hi - constant
+            base = fill(min(0, low), self.dtype)
+            raw = Form("digits", constant - base, base + max(0, high))
+            Exactness(f"value Σ {node.name} as {raw}", "largest entry", raw.top).require(self.dtype)
             exact = exactness(what, self._bounds(terms)).require(self.dtype)
             parts: list[tuple[int, Lin, int]] = []
             for coefficient, total in terms:
@@ -350,9 +356,6 @@ class _Planner:
                 parts.append((self._head(total, args[:-1]), source, coefficient))
         except ExactnessError as error:
             raise ExactnessError(error.fact, error.line or node.line, error.hint) from None
-        low, high = node.domain.lo - constant, node.domain.hi - constant
-        base = fill(min(0, low), self.dtype)
-        raw = Form("digits", constant - base, base + max(0, high))
         cell = self._add(index, raw, Tally(tuple(parts), base, exact), f"Σ {node.name}")[0]
         return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,))])
 
@@ -361,11 +364,19 @@ class _Planner:
         assert isinstance(node.op, Total)
         parts, n = node.op.parts, self.graph.sizes.length - (node.op.mask == "strict")
         for part, key in enumerate(node.args[parts : 2 * parts]):
-            z = self.read(key, scalar(self.graph.nodes[key].domain))[0]
-            if not relation_of(node.op.relations, part) and self._source([z]) == "position":
-                codes = self._evaluate(z, self._sizes["position"])
-                n = min(n, int(np.unique(codes[codes > 0], return_counts=True)[1].max(initial=0)))
+            if not relation_of(node.op.relations, part):
+                n = min(n, self._repeats(key))
         return n
+
+    def _repeats(self, key: int) -> int:
+        """The most positions at which a key has one value: all, unless it is a function of the position. The blocks of a sum share it."""
+        if key not in self._repeated:
+            z, n = self.read(key, scalar(self.graph.nodes[key].domain))[0], self.graph.sizes.length
+            if self._source([z]) == "position":
+                codes = self._evaluate(z, n)
+                n = int(np.unique(codes[codes > 0], return_counts=True)[1].max(initial=0))
+            self._repeated[key] = n
+        return self._repeated[key]
 
     def output(self, root: int) -> Output:
         """An output's form, the narrowest whose logits are exact, and its cells."""

@@ -9,12 +9,16 @@ import itertools
 import operator
 import os
 import random
+import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 import headwork as hw
 from headwork.compiler.language.terms import FAR, Fact, Term
+from headwork.compiler.linear import ONE, Lin, Unit, activations
+from headwork.compiler.pipeline import lower
 
 SIGNS: dict[str, Callable[[int, int], bool]] = {
     **{"==": operator.eq, "!=": operator.ne, "<": operator.lt},
@@ -301,3 +305,32 @@ def test_a_table_beyond_the_mantissa_is_refused() -> None:
     with pytest.raises(hw.ExactnessError, match="16,777,216"):
         hw.compile(program, length=12, alphabet=2)
     assert hw.compile(program, length=12, alphabet=2, dtype="float64").run([0, 1]) == [True, True]
+
+
+# --- what does not fit is refused before it is begun ---------------------------------------------------------
+
+
+def test_units_add_up_as_their_definition_says() -> None:
+    """Random units over two expressions, one after the other by definition, against the sums up to each threshold."""
+    rng = random.Random(0)
+    rows = np.arange(-25, 25)
+    for _ in range(100):
+        units: list[tuple[int, int, int, tuple[int, int]]] = [
+            (rng.randint(-2, 2), rng.randint(0, 1), rng.randint(-60, 60), (rng.randint(-5, 5), rng.randint(-5, 5)))
+            for _ in range(rng.randint(0, 30))
+        ]
+        made = [Unit(Lin.cell(1) * a + Lin.cell(2) * b + ONE * k, out) for a, b, k, out in units]
+        found = activations(made, lambda lin: sum((k * (rows if f == 1 else rows**2) for (f, _), k in lin.terms), 0 * rows), len(rows), 2)
+        for row, x in zip(found.tolist(), rows.tolist(), strict=True):
+            fired = [(max(0, a * x + b * x * x + k), out) for a, b, k, out in units]
+            assert row == [sum(pre * out[d] for pre, out in fired) for d in range(2)]
+
+
+@pytest.mark.parametrize(("length", "reason"), [(10**6, "= 490,000,978 > "), (10**7, "largest entry = 18,388,609")])
+def test_counts_over_long_contexts_are_refused_at_once(length: int, reason: str) -> None:
+    """489 blocks of a million positions share one key, which is looked at once; of ten million, no total has a cell."""
+    graph = hw.program(causal=False)(lambda token: hw.match(token, token).count()).build(length, 4)  # type: ignore[arg-type]
+    began = time.perf_counter()
+    with pytest.raises(hw.ExactnessError, match=reason):
+        lower(graph)
+    assert time.perf_counter() - began < 10  # it takes one second, and took 45
