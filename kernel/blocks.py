@@ -254,9 +254,13 @@ def right_class(stream: Stream, rows: Ints, term: int, form: Form, shift: int, s
     classes = np.arange(form.top + 1)
     some = range(form.width if form.width * len(classes) < 1 << 24 else 0)
     codes = np.array([form.codes(np.where(classes, classes + form.off, NONE), dim) for dim in some], np.int64).reshape(len(some), -1).T
-    units = [int(np.flatnonzero(alike)[0]) for unit in np.eye(len(some)) if (alike := (codes == unit).all(axis=1)).any()]
-    if some and 0 <= shift <= 30 and len(units) == form.width:
-        weights, constant, squares = rows[:, units], unary[units] + (1 << shift), (codes * codes).sum(axis=1) << shift
+    ones = np.flatnonzero((np.abs(codes).sum(axis=1) == 1) & (codes.sum(axis=1) == 1))  # classes whose code is 1 in one dimension alone
+    spots = dict(zip(codes[ones].argmax(axis=1).tolist() if len(ones) else [], ones.tolist(), strict=True))
+    most = [float(np.abs(a).max(initial=0)) for a in (codes, rows, unary)]
+    small = form.width * most[0] * (most[1] + most[2] + 2.0**30 + most[0] * 2.0 ** min(max(shift, 0), 30)) < 2.0**60
+    if some and 0 <= shift <= 30 and len(spots) == form.width and small:
+        at = [spots[dim] for dim in some]
+        weights, constant, squares = rows[:, at], unary[at] + (1 << shift), (codes * codes).sum(axis=1) << shift
         live = x.any(axis=0)
         if (rows[live] == weights[live] @ codes.T).all() and (unary == codes @ constant - squares).all():
             q, k, rest = x @ weights + constant, codes, -squares
