@@ -184,7 +184,7 @@ def _square(q: Ints, k: Ints, q1: Ints, k1: Ints, q_value: Ints, k_value: Ints, 
     table = k[some_k][first]
     spot = np.searchsorted(values, q_value).clip(0, max(0, len(values) - 1))
     known = some_q & (values[spot] == q_value) if len(values) else some_q & False
-    if not known.any():
+    if not known.any() or not shared.any():
         raise Rejected(f"{what}: no query meets a key")
     meet = np.abs(table[spot[known]]).argmax(axis=0)  # a case in which each dimension is not zero
     at = np.arange(q.shape[1])

@@ -42,6 +42,15 @@ def present(terms: Terms, a: int, b: int) -> bool:
     return not terms.ranges[x].none and right
 
 
+def reflexive(terms: Terms, a: int, b: int) -> bool:
+    """REFLEXIVE. max(x, x) = x; x - x >= k is 0 >= k and x == x is true, where x is never ⊥."""
+    term, (x, y) = terms.list[a], terms.list[a].args
+    if not terms.same(x, y) or term.op == "extreme":
+        return terms.same(x, y) and terms.same(x, b)
+    said = int(term.op == "equal" or term.fields[0] <= 0)
+    return not terms.ranges[x].none and (terms.list[b].op, terms.list[b].fields) == ("const", (said,))
+
+
 def push(terms: Terms, a: int, b: int) -> bool:
     """PUSH. f(x.fetch(h), y.fetch(h), c) = f(x, y, c).fetch(h) for strict f and what is the same at every position.
 
@@ -211,9 +220,15 @@ def _first_value(terms: Terms, number: int) -> int:
 
 
 RULES: dict[str, Callable[..., bool]] = {
-    rule.__name__: rule for rule in (congruence, sums, inside, present, push, place, compose, shift)
+    rule.__name__: rule for rule in (congruence, sums, inside, present, reflexive, push, place, compose, shift)
 }  # fmt: skip
-TAKES = {"inside": ("clip",), "present": ("or_else", "exists"), "push": STRICT, "place": ("fetch",)}
+TAKES = {
+    "inside": ("clip",),
+    "present": ("or_else", "exists"),
+    "reflexive": ("extreme", "at_least", "equal"),
+    "push": STRICT,
+    "place": ("fetch",),
+}
 
 
 def step(terms: Terms, rule: str, a: int, b: int, *more: int) -> None:

@@ -36,6 +36,9 @@ class Checkpoint:
     tensors: Mapping[str, Reals]
 
 
+FAULTS = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, StopIteration)  # of what is malformed
+
+
 def statement(name: str, checkpoint: Checkpoint, outputs: str, values: int, totals: bool) -> str:
     """What an accepted script proves, in words."""
     rule = ARITHMETICS[checkpoint.dtype]
@@ -51,7 +54,7 @@ def verify(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Proved:
     """Replay a proof script. Raises Rejected where a step does not hold; no other exception leaves it."""
     try:
         return _replay(checkpoint, script)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError, StopIteration) as fault:
+    except FAULTS as fault:
         if isinstance(fault, Rejected):
             raise
         raise Rejected(f"the script is malformed: {type(fault).__name__}: {fault}") from fault

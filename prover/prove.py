@@ -12,7 +12,7 @@ from ..compiler.graph import Graph
 from ..kernel.numbers import Reals, Rejected
 from ..kernel.stream import Form
 from ..kernel.terms import ONE, POSITION, TOKEN
-from ..kernel.verify import Checkpoint, embedding, require_tensors
+from ..kernel.verify import FAULTS, Checkpoint, embedding, require_tensors
 from ..runtime.module import Attention
 from . import blocks
 from .rewrites import Ledger, explain, explain_unstrict, row
@@ -53,8 +53,9 @@ def prove(model: Model, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[in
     names: dict[int, str] = {}
     try:
         return _prove(model, checkpoint, names), names
-    except Rejected as rejected:
-        raise Unproved(rejected, names) from rejected
+    except FAULTS as fault:
+        rejected = fault if isinstance(fault, Rejected) else Rejected(f"the model is malformed: {type(fault).__name__}: {fault}")
+        raise Unproved(rejected, names) from fault
 
 
 def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import dataclasses
 from typing import Any
 
 from ..compiler.graph import Graph, Node, reachable
-from ..compiler.ops import Affine, Clip, Exists, Fetch, Lookup, Op, OrElse
+from ..compiler.ops import Affine, AtLeast, Clip, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse
 from ..compiler.rewrite import history, unstrict
 from ..compiler.rewrite.maps import Rewritten, at_query, copy, position_of, shifted
 from ..kernel.numbers import Rejected
@@ -151,6 +151,8 @@ class Explained:
             take("present", plain, made)
         elif isinstance(node.op, Clip):
             take("inside", plain, made)
+        elif isinstance(node.op, (Extreme, AtLeast, Equal)):
+            take("reflexive", plain, made)
         else:
             self.read(plain, new)
 

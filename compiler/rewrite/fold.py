@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ..graph import Builder, Node
-from ..ops import Affine, Clip, Const, Exists, Fetch, OrElse
+from ..ops import Affine, AtLeast, Clip, Const, Equal, Exists, Extreme, Fetch, OrElse
 from .maps import Rewrite, at_query, clip, copy, read_known
 
 
 def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
     """Apply, bottom up: `x.at(position) = x`; `f(position).at(g(position)) = f(g(position))` where g never points
-    ahead; `clip`, `or_else` and `exists` on values that cannot be cut or ⊥; sums of sums, and of one
-    value twice. Preserves every value.
+    ahead; `clip`, `or_else` and `exists` on values that cannot be cut or ⊥; comparisons of a value with itself; sums of sums,
+    and of one value twice. Preserves every value.
     """
     first = builder.nodes[args[0]] if args else None
     match node.op:
@@ -26,6 +26,11 @@ def _fold(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
             return args[0]
         case Exists() if first and not first.domain.none:
             return builder.add(Const("bool", 1), (), "true")
+        case Extreme() if args[0] == args[1]:
+            return args[0]
+        case AtLeast() | Equal() if args[0] == args[1] and first and not first.domain.none:
+            said = isinstance(node.op, Equal) or node.op.threshold <= 0
+            return builder.add(Const("bool", int(said)), (), str(said).lower(), node.line)
         case Affine(kind=kind, coefficients=(c,), constant=k) if first:
             if (c, k) == (1, 0) and first.domain.kind == kind:
                 return args[0]
