@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["shown wrong", "not shown", "too many cases"]
 WITNESS_LENGTH, WITNESS_SAMPLES = 64, 32
+_OUTPUT = re.compile(r"\boutput (\d+)\b")
 _TERM = re.compile(r"\b[Tt]erms? (\d+)")
 
 
@@ -35,8 +36,9 @@ class Refused(HeadworkError):
 
 def refusal(model: Model, unproved: Unproved, witness: bool) -> Refused:
     """What is said where no proof was found; with `witness` some inputs are run first, in search of one that fails."""
-    rejected = unproved.rejected
+    rejected, titles = unproved.rejected, model.graph.titles()
     fact = _TERM.sub(lambda found: unproved.names.get(int(found[1]), "a value that the program computes on the way"), rejected.fact)
+    fact = _OUTPUT.sub(lambda found: titles[int(found[1]) - 1] if 0 < int(found[1]) <= len(titles) else found[0], fact)
     if witness and (wrong := wrong_input(model)) is not None:
         return Refused(f"shown wrong: {wrong}\n  the proof stops where {fact}", kind="shown wrong", witness=wrong)
     if isinstance(rejected, TooMany):

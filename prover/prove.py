@@ -65,6 +65,8 @@ def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[
     numbers = _meaning(ledger, model)
     names |= {number: node.name for number, node in zip(numbers, model.optimised.nodes, strict=True)}
     outputs = [numbers[root] for root in model.optimised.roots]
+    if len(outputs) != len(model.graph.roots):
+        raise Rejected("the optimised graph is not shown to mean what the program means: it gives another number of values")
     for root, shown in zip(model.graph.roots, outputs, strict=True):
         if not ledger.terms.same(ledger.program[root], shown):
             raise Rejected("the optimised graph is not shown to mean what the program means")

@@ -276,14 +276,10 @@ def test_check_in_another_alphabet() -> None:
     fine("check", "khop", "--set", "k=3", "--length", "16", "--alphabet", "8", "--samples", "4", "--dtype", "float64")
 
 
-def test_a_damaged_weight_makes_check_fail(checkpoint: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    path = checkpoint / "model.safetensors"
-    tensors = load_file(path)
-    tensors["W_U"] = -tensors["W_U"]
-    save_file(tensors, path)
-    done = call("check", checkpoint, "--samples", "4", "--json")
+def test_a_damaged_weight_makes_check_fail(checkpoint: Path, tmp_path: Path) -> None:
+    model = hw.load(checkpoint)
+    model.module.W_U.data *= -1
+    done = call("check", model.save(tmp_path / "damaged"), "--samples", "4", "--json")
     assert done.exit_code == 1, done.output
     assert json.loads(done.stdout)["ok"] is False
 

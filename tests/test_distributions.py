@@ -27,6 +27,7 @@ from headwork.export.read import expected
 from headwork.runtime.model import model_of
 from headwork.runtime.stages import diagnose
 
+from .test_files import seal
 from .test_sample import following
 
 LETTERS = "abc"
@@ -79,6 +80,7 @@ def test_a_saved_model_of_logarithms_loads_and_a_changed_description_does_not(tm
         for form in (*found["output_forms"], *(probe["form"] for probe in found["probes"])):
             form["parts"] = bits if form["kind"] == "log" else form["parts"]
         program.write_text(json.dumps(found))
+        seal(tmp_path / "model")
         with pytest.raises(error, match=said):
             hw.certify(hw.load(tmp_path / "model"))
 

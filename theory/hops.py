@@ -26,9 +26,14 @@ def _theorem(facts: Facts) -> str | None:
     return _identity(facts) or more
 
 
+def _alone(facts: Facts) -> str | None:
+    """One position has nothing before it: every hop is ⊥ there, which takes no layers to say."""
+    return "N = 1: there is no earlier token to hop to" if facts["N"] == 1 else None
+
+
 def _lookups(facts: Facts) -> str | None:
     """The class that was searched: one lookup a layer, k <= 31; only the library's programs are known to be in it."""
-    if (why := _identity(facts) or _few_symbols(facts)) is not None:
+    if (why := _identity(facts) or _few_symbols(facts) or _alone(facts)) is not None:
         return why
     if facts["H"] > 1:
         return f"H = {facts['H']}: it is about one lookup a layer"
@@ -40,7 +45,7 @@ def _lookups(facts: Facts) -> str | None:
 
 
 def _previous_form(facts: Facts) -> str | None:
-    if (why := _identity(facts) or _few_symbols(facts)) is not None:
+    if (why := _identity(facts) or _few_symbols(facts) or _alone(facts)) is not None:
         return why
     if facts.form is None:
         return 'nobody said how the program is written; state form="previous" where it starts by copying the previous token'
@@ -99,7 +104,7 @@ ROWS = (
         families=("khop",),
         needs=("k",),
         quantities=(Quantity("L", L, "lower", DOUBLING, "EXACT"),),
-        assumptions=("one position lookup a layer", f"k <= {SEARCHED}", "|Σ| >= 3", "the program composes lookups"),
+        assumptions=("one position lookup a layer", f"k <= {SEARCHED}", "|Σ| >= 3", "N >= 2", "the program composes lookups"),
         excluded=_lookups,
     ),
     Statement(
@@ -112,7 +117,7 @@ ROWS = (
         families=("khop",),
         needs=("k",),
         quantities=(Quantity("L", L, "equality", PREVIOUS, "EXACT"),),
-        assumptions=('form="previous"', "no head has the strict mask", "|Σ| >= 3"),
+        assumptions=('form="previous"', "no head has the strict mask", "|Σ| >= 3", "N >= 2"),
         excluded=_previous_form,
     ),
     Statement(
