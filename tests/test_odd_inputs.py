@@ -290,7 +290,7 @@ def test_what_cannot_be_exact_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Table, "lower", counted)
     product = hw.program(lambda token, position: hw.table(lambda a, b: a * b << 13, token, position))
-    with pytest.raises(hw.ExactnessError, match="value product.* is not exact in float32"):
+    with pytest.raises(hw.ExactnessError, match=r"value product.* is not exact in float32"):
         hw.compile(product, length=256, alphabet=64)
     assert tables == [64 * 256]
 

@@ -1,0 +1,57 @@
+"""Right programs that a certificate once refused for lack of a rule: proved now, and run on every short input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import headwork as hw
+
+Body = Callable[..., hw.Value]
+
+
+def first_two(token: hw.Value) -> hw.Value:
+    counts = hw.visible(token).counts(token)
+    return counts[0] + counts[1] >= 3
+
+
+def long_chain(position: hw.Value) -> hw.Value:
+    for step in range(1000):
+        position = position + step % 3
+    return position
+
+
+def itself(token: hw.Value) -> hw.Value:
+    count = hw.match(token, token).count()
+    return count <= count
+
+
+PROGRAMS: dict[str, tuple[Body, int]] = {  # with the length that is certified
+    "a sum of totals over one selector": (first_two, 64),
+    "a ranked pick over several heads, before": (lambda token: hw.visible(token, before=True, within=2).max(token), 64),
+    "a query that is always the same": (lambda token, position: token.at(hw.match(position * 0 + 1, position).latest().position), 64),
+    "a value compared with itself": (itself, 64),
+    "keys that never match": (lambda token: hw.select(hw.match(token, token).count(), token, lambda q, k: False).any(), 64),
+    "a long chain": (long_chain, 16),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_right_programs_are_certified(name: str) -> None:
+    body, length = PROGRAMS[name]
+    assert hw.check(hw.compile(hw.program(name="p")(body), length=4, alphabet=3), exhaustive=4, samples=0).ok
+    assert hw.certify(hw.compile(hw.program(name="p")(body), length=length, alphabet=3)).length == length
+
+
+def test_large_alphabets_are_compared_by_squares() -> None:
+    """Five thousand symbols against five thousand are not enumerated."""
+    assert hw.certify(hw.compile(hw.programs.get("sort"), length=16, alphabet=5000)).alphabet == 5000
+
+
+def test_too_many_cases_say_how_many_and_how_far_it_would_do() -> None:
+    model = hw.compile(hw.program(name="p")(lambda token: hw.visible(token, within=5).max(token)), length=400, alphabet=10)
+    with pytest.raises(hw.Refused, match=r"too many cases: block \d+ \(MLP\), value \S+: .* with [\d,]+ combinations") as refused:
+        hw.certify(model, witness=False)
+    assert refused.value.kind == "too many cases"
+    assert "at about N = " in refused.value.hint
