@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,10 +228,25 @@ def compile(
     `length` is the longest sequence N, `alphabet` a size or a list of symbols (the program's own if it names one),
     `dtype` the arithmetic to be exact in, `code` the lookups' code ("auto", "scalar", "digits:r", "binary", "onehot"),
     `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
-    inequality where it cannot be exact, InputError for impossible options.
+    inequality where it cannot be exact, InputError for impossible options and for what does not fit in memory.
     """
     require_program("compile()", program)
-    return model_of(lower(program.build(length, alphabet, dtype), dtype, code, heads))
+    graph = program.build(length, alphabet, dtype)
+    try:
+        return model_of(lower(graph, dtype, code, heads))
+    except (MemoryError, RuntimeError) as error:  # of NumPy, of torch
+        said = allocation(str(error))
+        if not (said or isinstance(error, MemoryError)):
+            raise
+        sizes = f"length {graph.sizes.length:,} and {len(graph.sizes.alphabet):,} symbols"
+        fact = f"{graph.name} at {sizes} does not fit in memory" + (f": {said} could not be had" if said else "")
+    raise InputError(fact, hint="shorten the length or the alphabet")
+
+
+def allocation(message: str) -> str:
+    """The size that NumPy or torch says it could not allocate, such as 1.00 GiB; empty where it says none."""
+    found = re.search(r"[Uu]nable to allocate ([\d.]+ \w+)|tried to allocate (\d+ bytes)", message)
+    return (found[1] or found[2]) if found else ""
 
 
 def require_model(what: str, model: object) -> None:

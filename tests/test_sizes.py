@@ -9,16 +9,21 @@ import itertools
 import operator
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import headwork as hw
 from headwork.compiler.language.terms import FAR, Fact, Term
 from headwork.compiler.linear import ONE, Lin, Unit, activations
 from headwork.compiler.pipeline import lower
+from headwork.runtime.model import allocation
 
 SIGNS: dict[str, Callable[[int, int], bool]] = {
     **{"==": operator.eq, "!=": operator.ne, "<": operator.lt},
@@ -334,3 +339,30 @@ def test_counts_over_long_contexts_are_refused_at_once(length: int, reason: str)
     with pytest.raises(hw.ExactnessError, match=reason):
         lower(graph)
     assert time.perf_counter() - began < 10  # it takes one second, and took 45
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not say how much memory a process has")
+def test_what_does_not_fit_in_memory_is_refused_with_its_size() -> None:
+    """A process that may have half a GiB more than it has is asked for 2^27 positions."""
+    code = """
+import resource
+from pathlib import Path
+import headwork as hw
+import headwork.runtime.model
+has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (has + (1 << 29), -1))
+try:
+    hw.compile(hw.program(lambda token: hw.previous(token), name="p"), length=1 << 27, alphabet=2)
+except hw.InputError as error:
+    print(error.fact)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    wanted = "p at length 134,217,728 and 2 symbols does not fit in memory: 1.00 GiB could not be had\n"
+    assert (done.stdout, done.stderr) == (wanted, "")
+
+
+def test_torch_says_how_much_it_wanted() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    assert allocation(str(caught.value)) == f"{1 << 50} bytes"
+    assert allocation("mat1 and mat2 shapes cannot be multiplied") == ""
