@@ -143,8 +143,12 @@ def scores(q: Ints, k: Ints, q1: Ints, k1: Ints, q_values: Ints, k_values: Ints,
             raise TooMany(f"{what} compares {len(q):,} with {len(k):,} cases one by one", len(q) * len(k), 2, MAX_PAIRS)
         return _square(q, k, q1, k1, q_values[:, 0], k_values[:, 0], what)
     total, match = twice(q, k, q1, k1), matches(q_values, k_values, relations)
-    least, greatest = np.where(match, total, -LOW).min(axis=1, initial=-LOW), np.where(match, total, LOW).max(axis=1, initial=LOW)
-    return Scores(least, greatest, np.where(match, LOW, total).max(axis=1, initial=LOW))
+    least, greatest = np.full(len(q), -LOW), np.full(len(q), LOW)
+    query, found = np.nonzero(match)[0], total[match]
+    np.minimum.at(least, query, found)
+    np.maximum.at(greatest, query, found)
+    total[match] = LOW
+    return Scores(least, greatest, total.max(axis=1, initial=LOW))
 
 
 def twice(q: Ints, k: Ints, q1: Ints, k1: Ints) -> Ints:
@@ -239,20 +243,20 @@ def lookup(
     if term.fields[1] == "closest":
         doubled = _closest(stream, term, seen, homes[0], what)
     else:
-        doubled = min(_winner(stream, term, seen, what), _order(stream, term, seen, homes[0], what))
+        found = [(g, seen.scores(g, what)) for g in seen.groups]
+        doubled = min(_winner(stream, term, seen.base, found, what), _order(stream, term, seen.q0, homes[0], found, what))
     gap = doubled / 2 * 2.0**-seen.shift
     if not gap >= ARITHMETICS[dtype].underflow:
         raise Rejected(f"{what}: the winner leads by {gap:g} nats only, {ARITHMETICS[dtype].underflow:g} are needed")
     return gap, seen.steps
 
 
-def _winner(stream: Stream, term: Term, seen: Compared, what: str) -> int:
+def _winner(stream: Stream, term: Term, base: int, found: Sequence[tuple[Group, Scores]], what: str) -> int:
     """Twice the least lead of a match over BOS, and of the rightful winner over any mismatch."""
-    found = [(g, seen.scores(g, what)) for g in seen.groups]
     compared = [s for g, s in found if g.parts]
     bonus = [s for g, s in found if not g.parts]  # without components every key matches
-    low = seen.base + sum(int(s.least.min()) for s in bonus)
-    high = seen.base + sum(int(s.greatest.max()) for s in bonus)
+    low = base + sum(int(s.least.min()) for s in bonus)
+    high = base + sum(int(s.greatest.max()) for s in bonus)
     match = low + sum(int(s.least.min()) for s in compared)
     mismatch = high + max(int(s.rival.max()) + sum(int(o.any.max()) for o in compared if o is not s) for s in compared)
     if mismatch < 0:
@@ -271,54 +275,59 @@ def _winner(stream: Stream, term: Term, seen: Compared, what: str) -> int:
     return min(match, lead, -(high + int(only.rival[absent].max(initial=LOW))))
 
 
-def _order(stream: Stream, term: Term, seen: Compared, home: Group, what: str) -> int:
+def _order(stream: Stream, term: Term, q0: Ints, home: Group, found: Sequence[tuple[Group, Scores]], what: str) -> int:
     """Twice the least lead of the picked match over any other match: keys of one meaning in order of (rank, position), neighbours compared.
 
     Cases of one position exclude each other: of those alike in meaning and rank the least and the greatest score count.
     """
     spread = 0
-    for g in seen.groups:
+    for g, s in found:
         if g is not home and g.parts:
-            s = seen.scores(g, what)
             spread += int((s.greatest - s.least)[s.least != -LOW].max(initial=0))
     pick = term.fields[1]
     t = stream.terms.values([POSITION], home.key.cases, what)[0]
-    r = 2 * (home.key.vectors @ seen.q0)
+    r = 2 * (home.key.vectors @ q0)
     rank = np.zeros_like(t) if pick not in ("largest", "smallest") else home.rank * (1 if pick == "largest" else -1)  # pyright: ignore
     if any(home.relations):  # a query may match keys of several meanings: each query's keys are put in order
-        total, match = (
-            twice(home.query.vectors, home.key.vectors, home.query.vectors[:, 0] * 0, r // 2),
-            matches(home.query.values, home.key.values, home.relations),
-        )
-        leads = [
-            _leads(t[m], rank[m], row[m], np.zeros((m.sum(), 0), np.int64), pick) for row, m in zip(total, match, strict=True) if m.any()
-        ]
-        lead = min(leads, default=-LOW)
+        total = twice(home.query.vectors, home.key.vectors, np.zeros(len(home.query.vectors), np.int64), r // 2)
+        lead = _leads_by_query(t, rank, total, matches(home.query.values, home.key.values, home.relations), pick)
     else:
         kept = ~(home.key.values == NONE).any(axis=1)
-        shared = home.query.vectors.any(axis=0) & home.key.vectors.any(axis=0)
-        meanings, codes = home.key.values[kept], home.key.vectors[kept][:, shared]
-        order = np.lexsort(meanings.T) if meanings.shape[1] else np.arange(len(meanings))
-        alike = (meanings[order][1:] == meanings[order][:-1]).all(axis=1)
-        if (codes[order][1:] != codes[order][:-1])[alike].any():
+        order = np.flatnonzero(kept)[np.lexsort((-t[kept] if pick == "earliest" else t[kept], rank[kept], *home.key.values[kept].T))]
+        same = (home.key.values[order[1:]] == home.key.values[order[:-1]]).all(axis=1)
+        codes = home.key.vectors[:, home.query.vectors.any(axis=0) & home.key.vectors.any(axis=0)]
+        if (codes[order[1:]] != codes[order[:-1]])[same].any():
             raise Rejected(f"{what}: keys that mean the same have different codes")
-        lead = _leads(t[kept], rank[kept], r[kept], meanings, pick)
+        lead = _leads(t[order], rank[order], r[order], same)
     if pick == "only" and lead != -LOW:
         raise Rejected(f"{what}: several positions can match, and nothing says which to pick")
     return lead - spread
 
 
-def _leads(t: Ints, rank: Ints, score: Ints, meanings: Ints, pick: str) -> int:
-    """The least lead of a key over the next of the same meaning in order of (rank, position); -LOW if no two have the same meaning."""
-    t = -t if pick == "earliest" else t
-    order = np.lexsort((t, rank, *meanings.T))
-    t, rank, score, meanings = t[order], rank[order], score[order], meanings[order]
-    same = (meanings[1:] == meanings[:-1]).all(axis=1)
+def _leads(t: Ints, rank: Ints, score: Ints, same: np.ndarray) -> int:
+    """The least lead of a key over the one before, where they mean the same; -LOW if no two do. In order of (meaning, rank, position)."""
     if not len(t):
         return -LOW
     first = np.flatnonzero(np.concatenate([[True], ~same | (t[1:] != t[:-1]) | (rank[1:] != rank[:-1])]))
-    low, high, same = np.minimum.reduceat(score, first), np.maximum.reduceat(score, first), same[first[1:] - 1]
-    return int((low[1:] - high[:-1])[same].min(initial=-LOW))
+    low, high = np.minimum.reduceat(score, first), np.maximum.reduceat(score, first)
+    return int((low[1:] - high[:-1])[same[first[1:] - 1]].min(initial=-LOW))
+
+
+def _leads_by_query(t: Ints, rank: Ints, score: Ints, match: np.ndarray, pick: str) -> int:
+    """The same, query by query, among the keys that match it. Shapes: t, rank (n_w,), score, match (n_u, n_w)."""
+    t = -t if pick == "earliest" else t
+    order = np.lexsort((t, rank))
+    t, rank, score, match = t[order], rank[order], score[:, order], match[:, order]
+    if not match.any():
+        return -LOW
+    first = np.flatnonzero(np.concatenate([[True], (t[1:] != t[:-1]) | (rank[1:] != rank[:-1])]))
+    low = np.minimum.reduceat(np.where(match, score, -LOW), first, axis=1)
+    high = np.maximum.reduceat(np.where(match, score, LOW), first, axis=1)
+    there = low != -LOW
+    last = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
+    before = np.concatenate([np.full((len(last), 1), -1), last[:, :-1]], axis=1)  # the place before in which a key matches
+    lead = low - np.take_along_axis(high, np.maximum(before, 0), axis=1)
+    return int(lead[there & (before >= 0)].min(initial=-LOW))
 
 
 def _closest(stream: Stream, term: Term, seen: Compared, home: Group, what: str) -> int:
