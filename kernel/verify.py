@@ -106,6 +106,8 @@ def equalities(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Terms:
     terms = Terms(checkpoint.length, checkpoint.symbols, "causal" if checkpoint.causal else "full")
     program: list[int] = []
     for op, fields, args in checkpoint.nodes:
+        if any(not 0 <= a < len(program) for a in args):
+            raise Rejected(f"node {len(program)} of the program refers to one that is not before it")
         term = Term(op, fields, tuple(program[a] for a in args))
         program.append(terms.add(term) if (number := terms.known(term)) is None else number)
     for op, fields, args in script["terms"]:
@@ -113,7 +115,7 @@ def equalities(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Terms:
     for rule, *numbers in script["steps"]:
         step(terms, rule, *numbers)
     for root, shown in zip(checkpoint.outputs, script["outputs"], strict=True):
-        if terms.list[program[root]].op == "lookup" or not terms.same(program[root], shown):
+        if not 0 <= root < len(program) or terms.list[program[root]].op == "lookup" or not terms.same(program[root], shown):
             raise Rejected(f"output {root} is not shown to be term {shown}")
     return terms
 
