@@ -13,7 +13,7 @@ from email import message_from_string
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_FOR_USERS = {"tests", "benchmarks", "examples", "docs", "build", "dist", ".ci", ".venv"}
+NOT_FOR_USERS = {"tests", "benchmarks", "examples", "docs", "proofs", "build", "dist", ".ci", ".venv"}
 
 
 def contents(path: Path) -> tuple[set[str], str]:
