@@ -10,7 +10,8 @@ Write D for the nats by which a match scores below BOS, w for its weight e^-D, t
 
 Then the head adds c·Σ v up to an error of 1.1·x·|c|·M·max|v|, x = |s·e^-D/c - 1| + 2^(8-t) + (M/2 + 3 + K)·2^-t <= 0.18, K being the
 terms added to the cell: a sum of M numbers in any order makes partial sums that add up to less than (M/2 + 1)·M·max|v|, each off
-by 2^-t of itself, two products are rounded and K - 1 sums, and e^x - 1 <= 1.1·x. Shown for each cell:
+by 2^-t of itself, two products are rounded and K - 1 sums; errors below 1/2 mean M·2^-t <= 1/256, so that what is of second order is
+below a tenth of x (proofs/Totals.v, for up to eight roundings after a head's own sum). Shown for each cell:
 
 5. the errors of its terms add up to less than 1/2, each of its totals is added once, and no head that copies writes there;
 6. the cell held F, and F + S lies in (2^(t-1), 2^t] for every total S, where numbers have a spacing of 1: adding what is closer than
