@@ -1,6 +1,6 @@
 """headwork: an explicit-weight transformer compiler. Programs in, exact weights out; nothing is trained."""
 
-from .ends import end_at_once, is_command
+from .cli.ends import end_at_once, is_command
 
 if is_command():
     end_at_once()  # before the other imports, which take most of a second

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import headwork as hw
-from headwork.compiler.numerics import dtype_named
-from headwork.compiler.planner import plan
+from headwork.compiler.codes.numerics import dtype_named
+from headwork.compiler.plan.planner import plan
 from headwork.compiler.rewrite import optimise
 from headwork.runtime.cost import Cost
 from headwork.theory.registry import REGISTRY

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .codes.numerics import Dtype, dtype_named
+from .emit import Weights, emit
 from .graph import Graph
-from .layout import Layout, layout
-from .numerics import Dtype, dtype_named
-from .plan import Plan
-from .planner import plan
+from .place.layout import Layout, layout
+from .place.schedule import Schedule, schedule
+from .plan.planner import plan
+from .plan.stage import Plan
 from .rewrite import optimise, without_strict
-from .schedule import Schedule, schedule
-from .weights import Weights, emit
 
 STAGES = ("graph", "optimised", "plan", "schedule", "layout", "weights")
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..compiler.forms import Form
+from ..compiler.codes.forms import Form
 from ..compiler.graph import Graph
 from ..runtime.interpreter import Column, interpret_graph
 from .words import Words

@@ -19,8 +19,8 @@ from functools import partial
 import numpy as np
 
 from ..certificate.certify import Certificate
+from ..compiler.codes.numerics import dtype_named
 from ..compiler.errors import CheckpointError, ExactnessError
-from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json

@@ -27,8 +27,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..compiler.codes.numerics import dtype_named
 from ..compiler.errors import CheckpointError, ExactnessError, InputError
-from ..compiler.numerics import dtype_named
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json

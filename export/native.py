@@ -9,9 +9,9 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..compiler.codes.forms import LOG_BITS
+from ..compiler.codes.numerics import Dtype
 from ..compiler.errors import CheckpointError, ExactnessError
-from ..compiler.forms import LOG_BITS
-from ..compiler.numerics import Dtype
 from ..compiler.ops import Lookup
 from ..compiler.pipeline import lower
 from ..runtime.model import Model, model_of

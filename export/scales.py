@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..compiler.plan import Origin
+from ..compiler.plan.stage import Origin
 from ..runtime.model import Model, Probe
 from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals

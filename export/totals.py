@@ -1,7 +1,7 @@
 """Totals where the norm rounds as it reads: the filling of a total's cell moves from the stream into the norm's bias.
 
 Natively a cell holds F, a head adds y, which is closer than 1/2 to the total S, and the sum rounds to F + S
-(`compiler/tally.py`). Here the cell is empty, y stays as it is, and a norm whose bias is F rounds to F + S whenever the cell
+(`compiler/plan/tally.py`). Here the cell is empty, y stays as it is, and a norm whose bias is F rounds to F + S whenever the cell
 is read. So the stream is the native one less F·one in that cell: what read the cell with a weight w reads w·F of one besides.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..certificate.certify import Certificate
+from ..compiler.codes.numerics import DTYPES
 from ..compiler.errors import CheckpointError
-from ..compiler.numerics import DTYPES
-from ..compiler.plan import Tally
+from ..compiler.plan.stage import Tally
 from ..runtime.model import Model, Probe
 from ..runtime.module import AttentionShape
 from .native import BITS, Frame, Reals

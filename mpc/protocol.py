@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import NoReturn, TypeAlias, cast
 
 from ..compiler.calls import public
+from ..compiler.codes.numerics import dtype_named
 from ..compiler.domain import Alphabet, Sizes, Symbol, plain
 from ..compiler.errors import InputError, ProgramError, caller
 from ..compiler.graph import Graph
 from ..compiler.language import Program, Value
 from ..compiler.language.program import context_length, distinguished, inputs_of, place, returned, symbols_given
-from ..compiler.numerics import dtype_named
 from ..compiler.ops import Position, Table, Token
 from .trace import ProtocolBuilder, Trace
 

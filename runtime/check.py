@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 
 from ..compiler.calls import public
+from ..compiler.codes.forms import Form, Ints
 from ..compiler.domain import Domain, Symbol
 from ..compiler.errors import InputError
-from ..compiler.forms import Form, Ints
 from ..compiler.shown import Tabled
 from . import cases
 from .classes import classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..compiler.forms import Form
+from ..compiler.codes.forms import Form
 
 
 def classes(form: Form, logits: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..compiler.numerics import dtype_named
+from ..compiler.codes.numerics import dtype_named
 from ..compiler.ops import Total
 from .module import AttentionShape
 

@@ -16,13 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors, save as tensor_bytes
 
 from ..compiler.calls import public
+from ..compiler.codes.forms import Form
+from ..compiler.codes.numerics import DTYPES
 from ..compiler.domain import Sizes
 from ..compiler.errors import CheckpointError
-from ..compiler.forms import Form
 from ..compiler.graph import Graph
-from ..compiler.heads import log_form, output_forms
-from ..compiler.numerics import DTYPES
-from ..compiler.plan import Origin
+from ..compiler.plan.heads import log_form, output_forms
+from ..compiler.plan.stage import Origin
 from .model import TORCH, HeadRecord, Model, Probe, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
 from .place import appearing, digest, snapshot, write

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..compiler.codes.numerics import dtype_named
 from ..compiler.errors import ExactnessError, InputError
 from ..compiler.graph import Builder, Graph, Guard
-from ..compiler.heads import candidates, output_forms
-from ..compiler.numerics import dtype_named
 from ..compiler.ops import Clip, Divide, Lookup, Table, Total
-from ..compiler.planner import plan
+from ..compiler.plan.heads import candidates, output_forms
+from ..compiler.plan.planner import plan
 from ..compiler.rewrite import optimise
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Longest:
 def longest(model: Model) -> Longest:
     """The greatest length at which this program, in the codes this model's heads have, is exact in its dtype.
 
-    Every head's inequality (`Σ max|q|·max|k| <= 2^t`, a formula in N, see compiler/heads.py) and the output's grow with
+    Every head's inequality (`Σ max|q|·max|k| <= 2^t`, a formula in N, see compiler/plan/heads.py) and the output's grow with
     N, so each is solved by bisection on its formula; nothing is compiled. The sums inside MLPs are evaluated at the
     result. Raises InputError for a program whose tables, constants, digits or totals were made for this length.
     """

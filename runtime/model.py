@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 import torch
 
 from ..compiler.calls import public, readable
+from ..compiler.codes.forms import Form
 from ..compiler.domain import Alphabet, Domain, Symbol
+from ..compiler.emit import AttentionWeights, Weights
 from ..compiler.errors import InputError
-from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from ..compiler.language import Program
 from ..compiler.language.program import require_program
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
-from ..compiler.plan import Origin, Tally
-from ..compiler.weights import AttentionWeights, Weights
+from ..compiler.plan.stage import Origin, Tally
 from .classes import classes
 from .cost import Cost, cost_of
 from .interpreter import Column

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..compiler.calls import public
+from ..compiler.codes.forms import Form
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
-from ..compiler.forms import Form
 from ..compiler.graph import Graph
 from .classes import classes
 from .model import Model, require_model

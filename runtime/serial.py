@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
+from ..compiler.codes.forms import LOG_BITS, Form
 from ..compiler.domain import Alphabet, Sizes, Symbol
 from ..compiler.errors import CheckpointError, HeadworkError, InputError, Location
-from ..compiler.forms import LOG_BITS, Form
 from ..compiler.graph import Delivery, Graph, Guard, Node
 from ..compiler.ops import OPS, Fetch, Lookup, Op
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from ..compiler.calls import public
+from ..compiler.codes.forms import Form, Ints
+from ..compiler.codes.linear import Lin
 from ..compiler.domain import Symbol
+from ..compiler.emit import Matrix, MlpWeights, Weights
 from ..compiler.errors import InputError
-from ..compiler.forms import Form, Ints
-from ..compiler.linear import Lin
-from ..compiler.plan import Compute, Copy, Embed, Head, Tally
-from ..compiler.schedule import Schedule
-from ..compiler.weights import Matrix, MlpWeights, Weights
+from ..compiler.place.schedule import Schedule
+from ..compiler.plan.stage import Compute, Copy, Embed, Head, Tally
 from .classes import classes
 from .interpreter import Column, interpret_roots
 from .model import Model, require_model

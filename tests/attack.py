@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 import torch
 
 import headwork as hw
-from headwork.compiler.forms import Form
+from headwork.compiler.codes.forms import Form
 from headwork.compiler.graph import Graph, Node
 from headwork.compiler.ops import Affine, Clip, Exists, Extreme, Fetch, Lookup, Op, OrElse, Total
 from headwork.runtime.model import Probe, assemble

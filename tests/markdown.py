@@ -76,7 +76,7 @@ def call(command: str) -> str:
     """What a command prints, in this process. Its errors are part of it, as in a terminal."""
     from typer.testing import CliRunner
 
-    from headwork.cli import app
+    from headwork.cli.app import app
 
     words = shlex.split(command, comments=True)
     given = None

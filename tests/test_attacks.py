@@ -8,9 +8,8 @@ from collections import Counter
 import pytest
 
 import headwork as hw
-
-from . import attack, judge
-from .test_certificate_holes import deep
+from headwork.tests import attack, judge
+from headwork.tests.test_certificate_holes import deep
 
 
 def certified(model: hw.Model) -> object:

@@ -12,14 +12,14 @@ import sympy as sp
 from typer.testing import CliRunner
 
 import headwork as hw
-from headwork.cli import app
-from headwork.cli_bounds import numbers
+from headwork.cli.app import app
+from headwork.cli.bounds import numbers
+from headwork.compiler.codes.numerics import dtype_named
+from headwork.compiler.emit import emit
 from headwork.compiler.graph import Graph
-from headwork.compiler.layout import layout
-from headwork.compiler.numerics import dtype_named
-from headwork.compiler.planner import plan
-from headwork.compiler.schedule import schedule
-from headwork.compiler.weights import emit
+from headwork.compiler.place.layout import layout
+from headwork.compiler.place.schedule import schedule
+from headwork.compiler.plan.planner import plan
 from headwork.runtime.model import to_module
 from headwork.theory.family_costs import chain_of_reads
 from headwork.theory.fit import fit

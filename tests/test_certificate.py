@@ -9,8 +9,7 @@ import pytest
 import headwork as hw
 from headwork import programs
 from headwork.runtime.longest import longest
-
-from . import generate, mutate
+from headwork.tests import generate, mutate
 
 SMALL: dict[str, dict[str, object]] = {  # sizes at which every input can be run many times
     "previous": {"length": 4, "alphabet": 3},

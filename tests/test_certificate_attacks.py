@@ -20,8 +20,7 @@ from headwork.prover.rewrites import Ledger, same_meaning
 from headwork.runtime.interpreter import interpret_roots
 from headwork.runtime.model import assemble
 from headwork.runtime.module import Attention, AttentionShape, MlpShape
-
-from . import generate
+from headwork.tests import generate
 
 
 def induction(length: int = 6, alphabet: int = 3, **options: str) -> hw.Model:

@@ -14,7 +14,7 @@ import torch
 
 import headwork as hw
 from headwork.certificate.certify import proof
-from headwork.compiler.forms import Form
+from headwork.compiler.codes.forms import Form
 from headwork.compiler.graph import Graph, Node
 from headwork.compiler.ops import Affine, Clip, Const, Extreme, Fetch, Lookup
 from headwork.kernel.numbers import Rejected
@@ -24,8 +24,7 @@ from headwork.prover.rewrites import same_meaning
 from headwork.runtime.interpreter import interpret_roots
 from headwork.runtime.model import assemble
 from headwork.runtime.module import Attention, MlpShape
-
-from .test_certificate_attacks import graph, is_wrong, outputs, place, weight, widened
+from headwork.tests.test_certificate_attacks import graph, is_wrong, outputs, place, weight, widened
 
 
 def claim(model: hw.Model, name: str, **changes: object) -> hw.Model:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import headwork as hw
-from headwork.compiler.forms import Form as Codes
+from headwork.compiler.codes.forms import Form as Codes
 from headwork.compiler.language import Value
 from headwork.compiler.ops import AtLeast, Const, Equal, Exists, Extreme, Local, OrElse, Where
 from headwork.kernel import mlp

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import headwork as hw
 from headwork import programs
-from headwork.cli import app
+from headwork.cli.app import app
 
 COMMANDS = ["list", "compile", "run", "generate", "check", "show", "bounds", "demo"]
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import headwork as hw
 from headwork import protocols
-from headwork.cli import app
+from headwork.cli.app import app
 
 OWN = """\
 import headwork as hw

@@ -19,16 +19,15 @@ from safetensors.numpy import load_file, save_file
 
 import headwork as hw
 from headwork.compiler.domain import Domain
-from headwork.compiler.heads import log_form
 from headwork.compiler.pipeline import lower
+from headwork.compiler.plan.heads import log_form
 from headwork.export.check import check_stock, sequences
 from headwork.export.files import TARGETS
 from headwork.export.read import expected
 from headwork.runtime.model import model_of
 from headwork.runtime.stages import diagnose
-
-from .test_files import seal
-from .test_sample import following
+from headwork.tests.test_files import seal
+from headwork.tests.test_sample import following
 
 LETTERS = "abc"
 LENGTH = 24

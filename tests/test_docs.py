@@ -15,14 +15,13 @@ import yaml
 from typer.main import get_command
 
 import headwork as hw
-from headwork.cli import app
+from headwork.cli.app import app
+from headwork.compiler.codes.forms import scalar
+from headwork.compiler.codes.linear import Lin
 from headwork.compiler.domain import Alphabet, Domain, Sizes
-from headwork.compiler.forms import scalar
-from headwork.compiler.linear import Lin
 from headwork.compiler.ops import Gadgets, Operand
 from headwork.compiler.ops.base import Local
-
-from .markdown import Wrong, blocks, run, written
+from headwork.tests.markdown import Wrong, blocks, run, written
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

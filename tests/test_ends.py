@@ -55,7 +55,7 @@ def test_a_signal_while_it_writes(number: int, line: str, tmp_path: Path) -> Non
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
     """As nohup, and a shell's background jobs, have it."""
-    code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.argv = ['headwork']; import headwork.ends as ends\n"
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.argv = ['headwork']; import headwork.cli.ends as ends\n"
     code += "with ends.ending(): signal.raise_signal(signal.SIGINT); print('still here')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "still here\n", "")

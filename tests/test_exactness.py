@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import headwork as hw
-from headwork.compiler.forms import Form
-from headwork.compiler.layout import layout
-from headwork.compiler.numerics import DTYPES
-from headwork.compiler.planner import plan
+from headwork.compiler.codes.forms import Form
+from headwork.compiler.codes.numerics import DTYPES
+from headwork.compiler.place.layout import layout
+from headwork.compiler.place.schedule import schedule
+from headwork.compiler.plan.planner import plan
 from headwork.compiler.rewrite import optimise
-from headwork.compiler.schedule import schedule
 from headwork.runtime.module import Attention
 
 FORMS = [

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import headwork as hw
 from headwork import programs
-from headwork.cli import app
+from headwork.cli.app import app
 from headwork.export import gpt2, llama
 from headwork.export.check import Checked, check_stock, compare, sequences
 from headwork.export.expected import Expected
@@ -31,8 +31,7 @@ from headwork.export.read import expected as expected_of
 from headwork.export.stock import STOCK
 from headwork.export.target import HEAD
 from headwork.export.words import Words
-
-from . import generate
+from headwork.tests import generate
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install -e '.[hf]'")
 

@@ -14,20 +14,19 @@ from hypothesis import given, settings, strategies as st
 
 import headwork as hw
 from headwork import programs
-from headwork.compiler.heads import apart
-from headwork.compiler.linear import ONE, Lin
-from headwork.compiler.numerics import dtype_named
+from headwork.compiler.codes.linear import ONE, Lin
+from headwork.compiler.codes.numerics import dtype_named
 from headwork.compiler.pipeline import lower
+from headwork.compiler.plan.heads import apart
+from headwork.compiler.plan.tally import fill
 from headwork.compiler.rewrite import without_strict
-from headwork.compiler.tally import fill
 from headwork.export import gpt2
 from headwork.export.native import Native, relower
 from headwork.export.rounding import biased, rounding
 from headwork.export.scales import frame_of
 from headwork.export.totals import Sums, emptied, refilled
 from headwork.runtime.interpreter import interpret_roots
-
-from . import generate
+from headwork.tests import generate
 
 
 @pytest.mark.parametrize("k", range(1, 18))

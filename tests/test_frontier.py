@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import headwork as hw
-from headwork.cli import app
+from headwork.cli.app import app
 from headwork.theory.search import Witness, answer, conflict
 
 

@@ -17,8 +17,7 @@ from headwork.kernel.numbers import Rejected
 from headwork.kernel.rewrite import RULES, step
 from headwork.prover.rewrites import Ledger
 from headwork.runtime.interpreter import interpret_roots
-
-from . import generate
+from headwork.tests import generate
 
 N, V = 4, 3
 Body = Callable[..., hw.Value]

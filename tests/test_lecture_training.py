@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from headwork.cli import app
+from headwork.cli.app import app
 from headwork.compiler.errors import CheckpointError, InputError
 from headwork.lecture import sgd_khop
 from headwork.lecture.learner import Setting, answers, pointers, sequences

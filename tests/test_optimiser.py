@@ -13,8 +13,7 @@ import headwork as hw
 from headwork.compiler.graph import Graph
 from headwork.compiler.rewrite import PASSES, optimise
 from headwork.runtime.interpreter import interpret_graph, interpret_roots
-
-from . import generate
+from headwork.tests import generate
 
 
 def output(graph: Graph, ids: list[int]) -> list[int | None]:

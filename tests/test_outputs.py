@@ -15,14 +15,13 @@ import torch
 from typer.testing import CliRunner
 
 import headwork as hw
-from headwork.cli import app
+from headwork.cli.app import app
 from headwork.compiler.domain import Alphabet, Sizes
 from headwork.compiler.graph import Builder, Delivery, Graph, Guard
 from headwork.compiler.ops import Position, Token
 from headwork.compiler.pipeline import lower
 from headwork.runtime.model import model_of
-
-from . import mutate
+from headwork.tests import mutate
 
 Result = tuple[object, ...]
 LENGTH = 4

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings, strategies as st
 
 import headwork as hw
-
-from . import generate
+from headwork.tests import generate
 
 CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 

@@ -11,8 +11,7 @@ import random
 import pytest
 
 import headwork as hw
-
-from .generate_protocols import WORDS, random_protocol
+from headwork.tests.generate_protocols import WORDS, random_protocol
 
 COUNT = int(os.environ.get("HEADWORK_PROTOCOLS", "40"))
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import headwork as hw
 from headwork import protocols
-from headwork.cli import app
+from headwork.cli.app import app
 from headwork.compiler.domain import Symbol
 from headwork.mpc import Local, Ray, Run, run_blocks
 from headwork.mpc.trace import Trace

@@ -17,8 +17,7 @@ from headwork.mpc.covering import covers, rows
 from headwork.mpc.ops import HOW, How
 from headwork.mpc.routing import Delivered, combine, oblivious, route
 from headwork.runtime.interpreter import Column, interpret_graph
-
-from . import mutate
+from headwork.tests import mutate
 
 Targets = Sequence[Sequence[int]]  # for every machine, the destination of every slot, 0 for none
 Received = list[tuple[int, int]]  # sender and slot
@@ -279,7 +278,7 @@ def test_ranks_without_ties_fit_float32_and_a_tie_is_broken(rank: Callable[[int]
 
 def test_a_tie_that_is_not_broken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lowering that takes ranks for different which are not: the certificate reads the scores."""
-    monkeypatch.setattr("headwork.compiler.planner._Planner._untied", lambda self, node: node.op.name == "lookup")
+    monkeypatch.setattr("headwork.compiler.plan.planner._Planner._untied", lambda self, node: node.op.name == "lookup")
     hw.certify(hw.compile(by_rank(lambda t: t ^ 5, True), length=8, alphabet=3))
     with pytest.raises(hw.Refused, match="leads by 0 nats only"):
         hw.certify(hw.compile(by_rank(lambda t: t // 2, True), length=8, alphabet=3))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import headwork as hw
-from headwork.compiler.plan import Tally
+from headwork.compiler.plan.stage import Tally
 from headwork.runtime.sample import draw
 
 LETTERS = "abc"

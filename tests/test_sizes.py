@@ -20,8 +20,8 @@ import pytest
 import torch
 
 import headwork as hw
+from headwork.compiler.codes.linear import ONE, Lin, Unit, activations
 from headwork.compiler.language.terms import FAR, Fact, Term
-from headwork.compiler.linear import ONE, Lin, Unit, activations
 from headwork.compiler.pipeline import lower
 from headwork.runtime.model import allocation
 

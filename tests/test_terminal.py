@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 import headwork as hw
-from headwork.cli import app
-from headwork.display import cut, shown
+from headwork.cli.app import app
+from headwork.cli.display import cut, shown
 
 BAD = "\x1b]0;gone\x07\x9b31m\u202eabc\u2066"
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 import headwork as hw
-from headwork.compiler.forms import Form
-from headwork.compiler.numerics import dtype_named
-from headwork.compiler.tally import fill
-
-from . import mutate
-from .test_select import CASES, WANTED
+from headwork.compiler.codes.forms import Form
+from headwork.compiler.codes.numerics import dtype_named
+from headwork.compiler.plan.tally import fill
+from headwork.tests import mutate
+from headwork.tests.test_select import CASES, WANTED
 
 
 def aggregate(case: int, name: str, causal: bool = True) -> hw.Program:

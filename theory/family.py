@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..compiler.codes.numerics import DTYPES
 from ..compiler.errors import HeadworkError, InputError
 from ..compiler.graph import Graph
-from ..compiler.numerics import DTYPES
 from ..programs import Entry, entry, names
 from ..programs.compose import PEOPLE
 from .measure import READINGS, Measured

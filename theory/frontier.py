@@ -12,15 +12,15 @@ from pathlib import Path
 from ..certificate.certify import certify
 from ..certificate.refused import Refused
 from ..compiler.calls import public
+from ..compiler.codes.numerics import DTYPES, dtype_named
 from ..compiler.domain import Symbol
 from ..compiler.errors import ExactnessError, InputError
 from ..compiler.language import Program
 from ..compiler.language.program import require_program
-from ..compiler.layout import layout
-from ..compiler.numerics import DTYPES, dtype_named
-from ..compiler.planner import plan
+from ..compiler.place.layout import layout
+from ..compiler.place.schedule import schedule
+from ..compiler.plan.planner import plan
 from ..compiler.rewrite import optimise
-from ..compiler.schedule import schedule
 from ..compiler.shown import Shown
 from ..runtime.model import compile
 from .report import columns

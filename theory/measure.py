@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..compiler.numerics import dtype_named
-from ..compiler.weights import AttentionWeights, Weights
+from ..compiler.codes.numerics import dtype_named
+from ..compiler.emit import AttentionWeights, Weights
 from ..runtime.cost import Cost
 from ..runtime.model import Model
 from ..runtime.module import Attention

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .cell import LENGTHS, Row
-from .report import PLOT, document, filled, summary, table
-from .systems import CACHE, ROOT, SYSTEMS, InstallError, System
-from .tasks import TASKS
+from headwork.benchmarks.peers.cell import LENGTHS, Row
+from headwork.benchmarks.peers.report import PLOT, document, filled, summary, table
+from headwork.benchmarks.peers.systems import CACHE, ROOT, SYSTEMS, InstallError, System
+from headwork.benchmarks.peers.tasks import TASKS
 
 RESULTS = CACHE / "results.jsonl"
 
@@ -82,7 +82,7 @@ def measured(tasks: Sequence[str]) -> list[Row]:
 
 def write(rows: Sequence[Row]) -> None:
     """The document, the picture and the short table."""
-    from .plot import draw
+    from headwork.benchmarks.peers.plot import draw
 
     draw(rows, ROOT / PLOT)
     (ROOT / "docs" / "peers.md").write_text(document(rows), encoding="utf-8")

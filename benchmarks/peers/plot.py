@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .cell import LENGTHS, Row
-from .systems import SYSTEMS
-from .tasks import TASKS
+from headwork.benchmarks.peers.cell import LENGTHS, Row
+from headwork.benchmarks.peers.systems import SYSTEMS
+from headwork.benchmarks.peers.tasks import TASKS
 
 COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#8a5a9e")
 MEASURES = (("d_model", "d_model"), ("compile", "compile, seconds"), ("forward", "forward, seconds"))

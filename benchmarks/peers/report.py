@@ -7,9 +7,9 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from .cell import CHECKING, CPU_LIMIT, LENGTHS, MEMORY_LIMIT, SEED, SEQUENCES, Row
-from .systems import SYSTEMS, WALL_LIMIT
-from .tasks import NUMBERS, TASKS
+from headwork.benchmarks.peers.cell import CHECKING, CPU_LIMIT, LENGTHS, MEMORY_LIMIT, SEED, SEQUENCES, Row
+from headwork.benchmarks.peers.systems import SYSTEMS, WALL_LIMIT
+from headwork.benchmarks.peers.tasks import NUMBERS, TASKS
 
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 COLUMNS = ("task", "length", "system", "layers", "heads", "d_model", "parameters", "compile", "forward", "exact")

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from signal import SIGXCPU
 
-from .cell import CPU_LIMIT, MEMORY_LIMIT, Row
+from headwork.benchmarks.peers.cell import CPU_LIMIT, MEMORY_LIMIT, Row
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = Path(__file__).resolve().parent / ".cache"

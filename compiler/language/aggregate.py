@@ -10,7 +10,7 @@ from typing import ClassVar
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
 from ..ops import Affine, Const, Divide, Equal, Exists, Extreme, Position, Total, Where
-from ..tally import block, largest_value
+from ..plan.tally import block, largest_value
 from .functions import choose, maximum, minimum
 from .symbolic import Symbolic
 from .terms import Compare, Term

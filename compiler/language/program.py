@@ -10,12 +10,12 @@ from types import CodeType
 from typing import TypeAlias, cast, overload
 
 from ..calls import public, readable, short
+from ..codes.numerics import dtype_named
 from ..domain import MOST, Alphabet, Sizes, Symbol, plain
 from ..errors import DomainError, InputError, Location, ProgramError, caller
 from ..graph import Builder, Graph
-from ..heads import output_forms
-from ..numerics import dtype_named
 from ..ops import Position, Token
+from ..plan.heads import output_forms
 from .aggregate import Mean
 from .identity import refuse_none_tests
 from .lookups import Hit

@@ -3,7 +3,7 @@
 `previous(x)`, `x.at(p)` and `match(q, k).latest()` are all a Lookup and Fetches; fetches of one lookup share a
 head, which is what lets one lookup serve doubling and accumulation.
 
-Lowering (see `compiler/heads.py`) and proof: with BOS the zero vector, its score is 0; a match scores
+Lowering (see `compiler/plan/heads.py`) and proof: with BOS the zero vector, its score is 0; a match scores
 bonus >= 1, a mismatch at most bonus - A·g <= -1, so softmax gaps are at least one grid step on either side.
 """
 

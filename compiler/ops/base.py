@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..codes.forms import Form
+from ..codes.linear import ONE, Cell, Lin, Unit
 from ..domain import Domain, Sizes
-from ..forms import Form
-from ..linear import ONE, Cell, Lin, Unit
 
 
 @dataclass(frozen=True)

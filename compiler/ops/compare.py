@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..codes.forms import Form
+from ..codes.linear import ONE, Lin, Unit
 from ..domain import Domain, Sizes
-from ..forms import Form
-from ..linear import ONE, Lin, Unit
 from .base import Gadgets, Local, Operand, step
 
 

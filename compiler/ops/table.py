@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..codes.forms import Form, Ints
+from ..codes.linear import ONE, Lin, Unit
 from ..domain import Domain, Kind, Sizes
-from ..forms import Form, Ints
-from ..linear import ONE, Lin, Unit
 from .base import Gadgets, Local, Operand
 
 

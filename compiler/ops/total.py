@@ -1,6 +1,6 @@
 """Totals: the sum of a value over every position whose keys match; counts are totals of the constant 1.
 
-Lowering (`compiler/heads.py`, `compiler/tally.py`): a match scores one step of D nats below BOS, a mismatch so far below
+Lowering (`compiler/plan/heads.py`, `compiler/plan/tally.py`): a match scores one step of D nats below BOS, a mismatch so far below
 that exp is 0. With N·exp(-D) < 2^-t, t mantissa bits, the weights add up to BOS's 1, so the head adds exp(-D)·Σ v, times
 exp(D) in W_O. The cell it adds to holds 2^(t-1): there numbers have a spacing of 1, and the sum is rounded to the integer.
 Proof rule: `kernel/totals.py`.

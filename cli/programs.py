@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .compiler.domain import Alphabet, Symbol
-from .compiler.errors import HeadworkError, InputError, Location, ProgramError
-from .compiler.language import Program
+from ..compiler.domain import Alphabet, Symbol
+from ..compiler.errors import HeadworkError, InputError, Location, ProgramError
+from ..compiler.language import Program
 
 if TYPE_CHECKING:
-    from .programs import Entry
-    from .runtime.model import Model
+    from ..programs import Entry
+    from ..runtime.model import Model
 
 CHECKPOINT_FILES = ("config.json", "headwork.json")  # of checkpoints, and of exports
 
@@ -44,7 +44,7 @@ class Source:
         self, length: int, alphabet: int | Sequence[Symbol] | None, dtype: str = "float32", code: str = "auto", heads: int | None = None
     ) -> Model:
         """The program compiled; what the user's own file raises is reported at the user's line."""
-        from .runtime.model import compile as compile_program
+        from ..runtime.model import compile as compile_program
 
         if alphabet is None and not self.program.names_symbols:
             fact = f"program {self.program.name} names no alphabet"
@@ -73,7 +73,7 @@ def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
 
     Raises InputError where there is no such program, file or checkpoint, with what there is instead.
     """
-    from . import programs
+    from .. import programs
 
     given = parse_settings(settings)
     if text.endswith(".py") or ".py:" in text:
@@ -98,7 +98,7 @@ def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
 
 def complete(incomplete: str) -> list[str]:
     """The library's programs that begin so, for the shell, which completes file names where there is none."""
-    from . import programs
+    from .. import programs
 
     return [name for name in programs.names() if name.startswith(incomplete)]
 
@@ -120,7 +120,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
 
 
 def _from_library(name: str, given: dict[str, object]) -> Source:
-    from . import programs
+    from .. import programs
 
     entry = programs.entry(name)
     return Source(entry.program(**given), entry.settle(given), entry)

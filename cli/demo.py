@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from . import programs
-from .compiler.domain import Symbol
+from .. import programs
+from ..compiler.domain import Symbol
+from ..programs import Entry
+from ..runtime.check import Report, check
+from ..runtime.model import Model, compile as compile_program
 from .display import console, cost_table, progress, say, status, table
-from .programs import Entry
-from .runtime.check import Report, check
-from .runtime.model import Model, compile as compile_program
 
 TOPICS = ("objects", "naming", "execmodel", "types", "specialnames", "formatstrings", "debugger")
 PLACES = 16

@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from .forms import Form, Ints, scalar
-from .graph import Graph
-from .linear import Lin, Unit
-from .numerics import Dtype, Exactness
-from .ops import Mask
+from ..codes.forms import Form, Ints, scalar
+from ..codes.linear import Lin, Unit
+from ..codes.numerics import Dtype, Exactness
+from ..graph import Graph
+from ..ops import Mask
 
 Origin: TypeAlias = Literal["one", "token", "position"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .plan import Tally
+from ..plan.stage import Tally
 from .schedule import Attention, Schedule
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .runtime.cost import Cost
+    from ..runtime.cost import Cost
 
 WIDTH = 100
 

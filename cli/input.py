@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from .compiler.domain import Alphabet, Symbol
-from .compiler.errors import InputError
+from ..compiler.domain import Alphabet, Symbol
+from ..compiler.errors import InputError
 
 Sequences: TypeAlias = list[list[Symbol]]
 MAX_DIGITS = 4300  # of what Python reads as an integer

@@ -27,7 +27,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from .numerics import Dtype, Exactness
+from ..codes.numerics import Dtype, Exactness
 
 EXP_BITS = 8  # exp may be wrong by a relative 2**(EXP_BITS - t)
 

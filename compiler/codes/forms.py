@@ -28,7 +28,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .domain import Domain
+from ..domain import Domain
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 LOG_BITS = 24  # of a log: with more, rounding 2**k·ln v would depend on the last bit of ln

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from .cli_input import read_machines
-from .cli_programs import Source, blame, find, parse_settings
-from .compiler.domain import Symbol
-from .compiler.errors import HeadworkError, InputError
+from ..compiler.domain import Symbol
+from ..compiler.errors import HeadworkError, InputError
+from .input import read_machines
+from .programs import Source, blame, find, parse_settings
 
 if TYPE_CHECKING:
-    from .mpc import Engine, Protocol
-    from .mpc.trace import Trace
-    from .protocols import ProtocolEntry
+    from ..mpc import Engine, Protocol
+    from ..mpc.trace import Trace
+    from ..protocols import ProtocolEntry
 
 EngineName: TypeAlias = Literal["local", "ray"]
 
 
 def complete(incomplete: str) -> list[str]:
     """The library's protocols that begin so, for the shell, which completes file names where there is none."""
-    from . import protocols
+    from .. import protocols
 
     return [name for name in protocols.names() if name.startswith(incomplete)]
 
@@ -45,7 +45,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the library's protocols with their parameters, rounds and attention layers."""
-    from . import protocols
+    from .. import protocols
     from .display import console, say_json, table
 
     entries = [protocols.entry(name) for name in protocols.names()]
@@ -102,8 +102,8 @@ def run(
 
     Prints words for words and JSON for JSON; what the run took goes to standard error.
     """
+    from ..mpc import run_blocks
     from .display import progress, say, say_json, words
-    from .mpc import run_blocks
 
     source, entry = _found(protocol, settings)
     given = read_machines(inputs) if inputs is not None else None
@@ -131,8 +131,8 @@ def run(
 
 def _found(text: str, settings: list[str] | None) -> tuple[Source, ProtocolEntry | None]:
     """A protocol from either of its forms, with the library's entry. Raises InputError where it is none."""
-    from . import protocols
-    from .mpc import Protocol
+    from .. import protocols
+    from ..mpc import Protocol
 
     if text.endswith(".py") or ".py:" in text:
         source = find(text, settings or ())
@@ -152,7 +152,7 @@ def _traced(source: Source, machines: int) -> Trace:
 
 
 def _protocol(source: Source) -> Protocol:
-    from .mpc import Protocol
+    from ..mpc import Protocol
 
     assert isinstance(source.program, Protocol)
     return source.program
@@ -174,8 +174,8 @@ def _sample(name: str, source: Source, entry: ProtocolEntry | None, machines: in
 @contextlib.contextmanager
 def _engine(name: EngineName) -> Iterator[Engine]:
     """The engine of that name; Ray is started, and ended, here."""
+    from ..mpc import Local, Ray
     from .display import status
-    from .mpc import Local, Ray
 
     if name == "local":
         yield Local()

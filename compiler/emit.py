@@ -12,11 +12,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .layout import Layout
-from .linear import Lin
+from .codes.linear import Lin
 from .ops import Mask
-from .plan import Compute, Copy, Embed, Output, Tally
-from .schedule import Attention, Mlp
+from .place.layout import Layout
+from .place.schedule import Attention, Mlp
+from .plan.stage import Compute, Copy, Embed, Output, Tally
 
 Matrix: TypeAlias = npt.NDArray[np.floating]
 

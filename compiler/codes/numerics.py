@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .errors import ExactnessError, InputError
+from ..errors import ExactnessError, InputError
 
 
 @dataclass(frozen=True, slots=True)

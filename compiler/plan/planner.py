@@ -8,15 +8,15 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from .domain import Domain
-from .errors import ExactnessError
-from .forms import Form, Ints, scalar
-from .graph import Graph, Node
+from ..codes.forms import Form, Ints, scalar
+from ..codes.linear import ONE, Cell, Lin, Unit, activations
+from ..codes.numerics import Dtype, Exactness
+from ..domain import Domain
+from ..errors import ExactnessError
+from ..graph import Graph, Node
+from ..ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
 from .heads import Candidate, apart, candidates, log_form, output_forms
-from .linear import ONE, Cell, Lin, Unit, activations
-from .numerics import Dtype, Exactness
-from .ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
-from .plan import Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, piecewise, prune
+from .stage import Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, piecewise, prune
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]

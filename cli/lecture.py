@@ -16,9 +16,9 @@ def lecture(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the lectures' claims on explicit models; exit code 1 where an oracle disagrees or an exact bound is contradicted."""
-    from .compiler.errors import InputError
+    from ..compiler.errors import InputError
+    from ..lecture.catalogue import LESSONS, lesson
     from .display import console, say, say_json, status, table
-    from .lecture.catalogue import LESSONS, lesson
 
     if name is None:
         if picture is not None:
@@ -54,12 +54,12 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a transformer of a compiled model's depth from scratch, and hold its heads against the compiled ones."""
-    from .cli_programs import parse_settings
-    from .compiler.errors import InputError
+    from ..compiler.errors import InputError
+    from ..lecture.learner import Setting
+    from ..lecture.sgd_khop import show
+    from ..lecture.training import CHECKPOINT, load_run, start, train as go
     from .display import progress, say, say_json
-    from .lecture.learner import Setting
-    from .lecture.sgd_khop import show
-    from .lecture.training import CHECKPOINT, load_run, start, train as go
+    from .programs import parse_settings
 
     if task != "khop":
         raise InputError(f"there is no training task {task!r}", hint="headwork train khop --set k=2 --layers 3")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from .errors import InputError
-from .linear import ONE_FEATURE
-from .plan import Compute, Embed, Plan, heads_of
+from ..codes.linear import ONE_FEATURE
+from ..errors import InputError
+from ..plan.stage import Compute, Embed, Plan, heads_of
 
 
 @dataclass(frozen=True, slots=True)

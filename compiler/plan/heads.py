@@ -34,13 +34,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from .domain import Domain
-from .errors import InputError
-from .forms import Form, offset, scalar
-from .graph import Graph
-from .linear import ONE, ONE_FEATURE, Lin
-from .numerics import Dtype, Exactness
-from .ops import Lookup, Pick, Position, Relation, Total, relation_of
+from ..codes.forms import Form, offset, scalar
+from ..codes.linear import ONE, ONE_FEATURE, Lin
+from ..codes.numerics import Dtype, Exactness
+from ..domain import Domain
+from ..errors import InputError
+from ..graph import Graph
+from ..ops import Lookup, Pick, Position, Relation, Total, relation_of
 
 Kind: TypeAlias = Literal["digits", "signs", "onehot"]
 Read = Callable[[int, Form], tuple[Lin, ...]]

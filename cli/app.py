@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from .cli_input import Given, parse_alphabet, parse_lengths, read_sequences
-from .cli_lecture import lecture, train
-from .cli_mpc import mpc
-from .cli_programs import Source, blame, complete, find
-from .compiler.domain import Symbol
-from .compiler.errors import ExactnessError, HeadworkError, InputError
+from ..compiler.domain import Symbol
+from ..compiler.errors import ExactnessError, HeadworkError, InputError
 from .ends import ending, stopping
+from .input import Given, parse_alphabet, parse_lengths, read_sequences
+from .lecture import lecture, train
+from .mpc import mpc
+from .programs import Source, blame, complete, find
 
 if TYPE_CHECKING:
-    from .runtime.model import Model
+    from ..runtime.model import Model
 
 Stage: TypeAlias = Literal["program", "graph", "optimised", "plan", "schedule", "layout", "weights"]
 Dtype: TypeAlias = Literal["float64", "float32", "float16", "bfloat16"]
@@ -75,7 +75,7 @@ app.command("train")(train)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from . import __version__
+        from .. import __version__
 
         typer.echo(f"headwork {__version__}")
         raise typer.Exit
@@ -91,7 +91,7 @@ def headwork(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the library's programs with their parameters and attention layers."""
-    from . import programs
+    from .. import programs
     from .display import console, say_json, table
 
     entries = [programs.entry(name) for name in programs.names()]
@@ -158,8 +158,8 @@ def export(
         say(str(report))
 
 
-@app.command()
-def run(
+@app.command("run")
+def run_(
     program: Wanted,
     tokens: Annotated[str, typer.Option("--input", metavar="TOKENS", help=f"{TOKENS}, or a JSON list of lists.")],
     settings: Settings = None,
@@ -199,9 +199,9 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Say what follows a prompt, token by token, up to ⊥; where a program counts, draw by its counts."""
+    from ..runtime.generate import generate as generate_text
+    from ..runtime.sample import is_distribution, sample
     from .display import say, say_json, words
-    from .runtime.generate import generate as generate_text
-    from .runtime.sample import is_distribution, sample
 
     source = find(program, settings or ())
     given = read_sequences(prompt)
@@ -234,9 +234,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare every value inside the transformer with the interpreter; exit code 1 where they differ. An export's own tool runs it."""
+    from ..export.read import check_export
+    from ..runtime.check import check as check_model
     from .display import progress, say, say_json
-    from .export.read import check_export
-    from .runtime.check import check as check_model
 
     source = find(program, settings or ())
     model = _model(source, length, parse_alphabet(alphabet), dtype, code, heads, default_length=64)
@@ -269,12 +269,12 @@ def certify(
     as_json: AsJson = False,
 ) -> None:
     """Prove the transformer right for every input, from its tensors; exit code 1 where no proof is found."""
-    from .certificate.certify import certify as certify_model
-    from .certificate.precision import precision as precision_of
-    from .certificate.proofs import write_proof
-    from .certificate.refused import Refused
+    from ..certificate.certify import certify as certify_model
+    from ..certificate.precision import precision as precision_of
+    from ..certificate.proofs import write_proof
+    from ..certificate.refused import Refused
+    from ..export.read import certify_export
     from .display import say, say_json
-    from .export.read import certify_export
 
     source = find(program, settings or ())
     exported = source if isinstance(source, Path) and _exported(source) else None
@@ -306,8 +306,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a checkpoint's proof script by the kernel alone; exit code 1 where a step does not hold."""
-    from .certificate.refused import Refused
-    from .certificate.verdict import verify as verify_proof
+    from ..certificate.refused import Refused
+    from ..certificate.verdict import verify as verify_proof
     from .display import say, say_json
 
     try:
@@ -378,7 +378,7 @@ def bounds(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
 ) -> None:
     """Hold a program against the theory: upper and lower bounds; exit code 1 where an exact one is contradicted."""
-    from .cli_bounds import decided, one_model, one_shape, sizes_of, whole_family
+    from .bounds import decided, one_model, one_shape, sizes_of, whole_family
     from .display import progress, say, say_json
 
     source = find(program, settings or ())
@@ -396,7 +396,7 @@ def bounds(
     else:
         say(report.markdown() if as_markdown else str(report))
         if verdicts:
-            from .theory.search import text
+            from ..theory.search import text
 
             say(f"\n{text(verdicts)}")
     raise typer.Exit(0 if report.ok else 1)
@@ -413,8 +413,8 @@ def frontier(
     as_json: AsJson = False,
 ) -> None:
     """Compile a program in every code and dtype, certify each, and say which of them nothing else beats."""
+    from ..theory.frontier import frontier as frontier_of
     from .display import progress, say, say_json
-    from .theory.frontier import frontier as frontier_of
 
     source = find(program, settings or ())
     if isinstance(source, Path):
@@ -456,8 +456,8 @@ def _model(
     if isinstance(source, Source):
         with status(f"compiling {source.program.name}"):
             return source.compile(length or default_length, alphabet, dtype or "float32", code or "auto", heads)
-    from .export.read import read_export
-    from .runtime.files import load
+    from ..export.read import read_export
+    from ..runtime.files import load
 
     options = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
     for name in [name for name, value in options.items() if value is not None]:
@@ -485,7 +485,7 @@ def _model_for(
 
 
 def _exported(directory: Path) -> bool:
-    from .runtime.files import EXPORT
+    from ..runtime.files import EXPORT
 
     return (directory / EXPORT).is_file()
 
@@ -499,13 +499,13 @@ def _headline(model: Model) -> str:
     return f"{model.name}: length {model.length:,}, alphabet {len(model.alphabet.symbols):,}, {model.dtype}"
 
 
-def main() -> None:
-    """The console script."""
+def run() -> None:
+    """The whole command, from its arguments to its exit code."""
     with ending():
-        _main()
+        _run()
 
 
-def _main() -> None:
+def _run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]

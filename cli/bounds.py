@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cli_input import parse_alphabet
-from .cli_programs import Source, parse_settings
-from .compiler.domain import Symbol
-from .compiler.errors import InputError
-from .mpc import Protocol
+from ..compiler.domain import Symbol
+from ..compiler.errors import InputError
+from ..mpc import Protocol
+from .input import parse_alphabet
+from .programs import Source, parse_settings
 
 if TYPE_CHECKING:
-    from .runtime.model import Model
-    from .theory.over import Laws
-    from .theory.report import Bounds
-    from .theory.search import Found
+    from ..runtime.model import Model
+    from ..theory.over import Laws
+    from ..theory.report import Bounds
+    from ..theory.search import Found
 
 LENGTH = 256
 
@@ -37,9 +37,9 @@ def numbers(option: str, text: str, doubling: bool) -> list[int]:
 
 def one_model(model: Model, source: Source | Path, family: str | None, form: str | None, given: Sequence[str], every: bool) -> Bounds:
     """A compiled program held against its family's rows, which the library knows and a user states."""
-    from .theory.bounds import hold
-    from .theory.family import of_entry, recognised, stated
-    from .theory.measure import of_model
+    from ..theory.bounds import hold
+    from ..theory.family import of_entry, recognised, stated
+    from ..theory.measure import of_model
 
     if family is None and (given or form):
         raise InputError("--with and --form go with --family", hint="for example --family khop --with k=3 --form previous")
@@ -59,8 +59,8 @@ def one_shape(
     source: Source | Path, shape: str, length: str | None, alphabet: str | None, family: str | None, given: Sequence[str]
 ) -> Bounds:
     """A proposed shape, `h=1,m=8,p=24`, held against what one layer cannot do."""
-    from .theory.bounds import one_layer
-    from .theory.family import of_entry, stated
+    from ..theory.bounds import one_layer
+    from ..theory.family import of_entry, stated
 
     h, m, p = _shape(shape)
     known = of_entry(source.entry, source.parameters) if isinstance(source, Source) and source.entry is not None else None
@@ -83,7 +83,7 @@ def one_shape(
 
 def decided(program: str, shape: str | None, length: str | None, seconds: float) -> list[Found]:
     """The shape's verdict by search and, unless that is feasible, those of more heads up to the first that is not infeasible."""
-    from .theory.search import search_one_layer
+    from ..theory.search import search_one_layer
 
     if shape is None or program != "induction":
         raise InputError("--search goes with --one-layer, for induction", hint="headwork bounds induction --one-layer h=1,m=2,p=3 --search")
@@ -114,7 +114,7 @@ def whole_family(
     progress: Callable[[int, int], None] | None,
 ) -> Laws:
     """A library program over ranges of its parameters."""
-    from .theory.over import bounds_over
+    from ..theory.over import bounds_over
 
     if not isinstance(source, Source) or source.entry is None:
         raise InputError("--over takes a program of the library", hint="for example headwork bounds khop --over k=1..64")
