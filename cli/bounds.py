@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..mpc import Protocol
 from .input import parse_alphabet
+from .options import Build
 from .programs import Source, parse_settings
 
 if TYPE_CHECKING:
@@ -108,9 +108,7 @@ def whole_family(
     over: Sequence[str],
     length: str | None,
     alphabet: str | None,
-    dtype: str | None,
-    code: str | None,
-    heads: int | None,
+    build: Build,
     progress: Callable[[int, int], None] | None,
 ) -> Laws:
     """A library program over ranges of its parameters."""
@@ -129,17 +127,17 @@ def whole_family(
         source.entry.name,
         lengths=lengths,
         alphabets=_sizes(alphabet),
-        dtype=dtype or "float32",
-        code=code or "auto",
-        heads=heads,
+        dtype=build.dtype or "float32",
+        code=build.code or "auto",
+        heads=build.heads,
         progress=progress,
         **ranges,
     )
 
 
-def sizes_of(source: Source | Path, length: str | None, alphabet: str | None) -> tuple[int | None, int | list[Symbol] | None]:
-    """The length and the alphabet to compile for; neither belongs to a checkpoint, which refuses them."""
-    return (_one("--length", length) if length or isinstance(source, Source) else None), parse_alphabet(alphabet)
+def one_length(source: Source | Path, length: str | None) -> int | None:
+    """The length to compile for; a checkpoint has its own."""
+    return _one("--length", length) if length or isinstance(source, Source) else None
 
 
 def _one(option: str, text: str | None) -> int:

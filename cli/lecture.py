@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from .options import AsJson, Plot
+
 
 def lecture(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="One of the constructions; default: list them.", show_default=False)
     ] = None,
-    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as .png or .svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    picture: Plot = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the lectures' claims on explicit models; exit code 1 where an oracle disagrees or an exact bound is contradicted."""
     from ..compiler.errors import InputError
@@ -51,7 +53,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="The seed of weights and sequences; default 0.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Checkpoints and progress.csv; goes on where it was left.")] = None,
     picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the accuracy, as .png or .svg.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a transformer of a compiled model's depth from scratch, and hold its heads against the compiled ones."""
     from ..compiler.errors import InputError

@@ -14,6 +14,7 @@ import typer
 from ..compiler.domain import Symbol
 from ..compiler.errors import HeadworkError, InputError
 from .input import read_machines
+from .options import AsJson
 from .programs import Source, blame, find, parse_settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def complete(incomplete: str) -> list[str]:
 FORMS = "A library protocol, or your own: path/to/file.py:name."
 Wanted = Annotated[str, typer.Argument(metavar="PROTOCOL", help=FORMS, show_default=False, autocompletion=complete)]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the protocol; repeatable.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 mpc = typer.Typer(no_args_is_help=True, help="Protocols of massively parallel computation: list, show and run them message by message.")
 

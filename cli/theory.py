@@ -1,0 +1,85 @@
+"""What theory says of a program: `bounds` and `frontier`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..compiler.errors import InputError
+from .bounds import decided, one_length, one_model, one_shape, whole_family
+from .options import AlphabetOption, AsJson, Build, Plot, Wanted, building
+from .programs import blame, find
+
+
+@building(without=("length", "alphabet"))
+def bounds(
+    program: Wanted,
+    build: Build,
+    length: Annotated[
+        str | None, typer.Option(metavar="N", help="The longest sequence; default 256. With --over: 256,1024 or 256..65536, doubling.")
+    ] = None,
+    alphabet: AlphabetOption = None,
+    family: Annotated[str | None, typer.Option(metavar="NAME", help="What your own program computes, for example khop.")] = None,
+    given: Annotated[list[str] | None, typer.Option("--with", metavar="NAME=VALUE", help="A parameter of --family; repeatable.")] = None,
+    form: Annotated[str | None, typer.Option(metavar="FORM", help="How k-hop is written: previous or position.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also the rows about other families.")] = False,
+    over: Annotated[list[str] | None, typer.Option(metavar="NAME=A..B", help="Fit the costs over a parameter's range; repeatable.")] = None,
+    shape: Annotated[str | None, typer.Option("--one-layer", metavar="h=1,m=8,p=24", help="Judge one layer of this shape instead.")] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="With --one-layer, induction, N <= 8: decide it by z3, and find the heads needed.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long z3 may think about one number of heads.")] = 30.0,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+) -> None:
+    """Hold a program against the theory: upper and lower bounds; exit code 1 where an exact one is contradicted."""
+    from .display import progress, say, say_json
+
+    source = find(program, build.settings or ())
+    verdicts = decided(program, shape, length, seconds) if search else []
+    if shape is not None:
+        report = one_shape(source, shape, length, alphabet, family, given or ())
+    elif over:
+        with progress(f"compiling {program}") as step:
+            report = whole_family(source, over, length, alphabet, build, step)
+    else:
+        model = replace(build, length=one_length(source, length), alphabet=alphabet).model(source)
+        report = one_model(model, source, family, form, given or (), every)
+    if as_json:
+        say_json({**report.as_dict(), **({"search": [v.as_dict() for v in verdicts]} if verdicts else {})})
+    else:
+        say(report.markdown() if as_markdown else str(report))
+        if verdicts:
+            from ..theory.search import text
+
+            say(f"\n{text(verdicts)}")
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@building(without=("length", "dtype", "code"))
+def frontier(
+    program: Wanted,
+    build: Build,
+    length: Annotated[int, typer.Option(metavar="N", min=1, help="The longest sequence.")] = 256,
+    picture: Plot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a program in every code and dtype, certify each, and say which of them nothing else beats."""
+    from ..theory.frontier import frontier as frontier_of
+    from .display import progress, say, say_json
+
+    source = find(program, build.settings or ())
+    if isinstance(source, Path):
+        raise InputError(f"{program} is compiled already", hint="frontier takes a library program or path/to/file.py:name")
+    with progress(f"compiling {source.program.name}") as step, blame(source.file):
+        found = frontier_of(source.program, length=length, alphabet=build.symbols, heads=build.heads, progress=step)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        say(str(found))
+    if picture is not None:
+        found.plot(picture)  # last, so that what was found is there where it cannot be drawn
+        typer.echo(f"drawn in {picture}", err=as_json)
