@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from .certificate.verdict import Verdict, verify
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
+    from .lab.circuit import Circuit, circuit
+    from .lab.trace import Trace, trace
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
@@ -64,6 +66,10 @@ __version__ = "0.1.0"  # the only place: the package's metadata and `headwork --
 
 _LATE = {
     "Certificate": "certificate.certify",
+    "Circuit": "lab.circuit",
+    "Trace": "lab.trace",
+    "circuit": "lab.circuit",
+    "trace": "lab.trace",
     "Cost": "runtime.cost",
     "Exported": "export.write",
     "Model": "runtime.model",
@@ -113,6 +119,7 @@ __all__ = [
     "CapacityError",
     "Certificate",
     "CheckpointError",
+    "Circuit",
     "Cost",
     "Domain",
     "DomainError",
@@ -134,6 +141,7 @@ __all__ = [
     "Refused",
     "Report",
     "Selector",
+    "Trace",
     "Value",
     "Verdict",
     "all_reduce",
@@ -144,6 +152,7 @@ __all__ = [
     "certify_export",
     "check",
     "check_export",
+    "circuit",
     "compile",
     "diagnose",
     "frontier",
@@ -173,6 +182,7 @@ __all__ = [
     "select",
     "shuffle",
     "table",
+    "trace",
     "verify",
     "visible",
     "where",

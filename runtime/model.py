@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..compiler.calls import public, readable
@@ -30,6 +32,7 @@ from .tokens import encode, in_order
 
 if TYPE_CHECKING:
     from ..export.write import Exported
+    from ..lab.trace import Trace
 
 Output: TypeAlias = list[Symbol | None]
 S = TypeVar("S", bound=Symbol)
@@ -128,11 +131,11 @@ class Model:
         model says then, right or not.
         """
         items = in_order(tokens)
-        if items and all(self._is_row(item) for item in items):
+        if items and all(self.is_row(item) for item in items):
             return self._run([encode(self.graph.sizes, row) for row in items], strict)  # pyright: ignore[reportArgumentType]
         return self._run([encode(self.graph.sizes, items)], strict)[0]
 
-    def _is_row(self, item: object) -> bool:
+    def is_row(self, item: object) -> bool:
         """Whether an item of the input is a sequence of a batch: a list, a tuple or an array, and no symbol itself."""
         return (isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) == 1) and self.alphabet.id(item) is None
 
@@ -177,6 +180,33 @@ class Model:
             parts.append(torch.stack([classes(*pair) for pair in zip(self.output_forms, logits, strict=True)], dim=-1))
         found = torch.cat(parts, dim=1)
         return found[..., 0] if len(self.output_forms) == 1 else found
+
+    def encode(self, tokens: Sequence[Symbol]) -> list[int]:
+        """Symbols to the token ids that `module` takes. Raises InputError for an unknown symbol and for a sequence too long."""
+        return encode(self.graph.sizes, tokens)
+
+    def decode(self, ids: Sequence[int]) -> list[Symbol]:
+        """Token ids to symbols. Raises InputError for an id that is none."""
+        symbols = self.alphabet.symbols
+        for place, i in enumerate(in_order(ids), 1):
+            if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < len(symbols):
+                raise InputError(f"id {place} is {i!r}, which is not in 0..{len(symbols) - 1}", hint="ids count the alphabet from 0")
+        return [symbols[i] for i in ids]
+
+    def logits(self, tokens: Sequence[Symbol]) -> npt.NDArray[np.floating]:
+        """The logits at every position, in nats: ⊥ first, then the values; each output's, the guard's last.
+
+        Shapes: n tokens -> (n, Σ classes). Raises InputError as `run` does.
+        """
+        ids = torch.tensor([self.encode(tokens)], dtype=torch.long, device=self.module.W_E.device)
+        with torch.no_grad():
+            return self.module(ids)[0].cpu().numpy()
+
+    def trace(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]]) -> Trace | list[Trace]:
+        """Everything computed on an input: see `lab/trace.py`. One sequence gives a Trace, a batch a list of them."""
+        from ..lab.trace import trace
+
+        return trace(self, tokens)
 
     def save(self, directory: str | Path) -> Path:
         """Write config.json, program.json and model.safetensors; the directory appears whole or not at all."""

@@ -12,7 +12,10 @@ import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols", "lecture", "cli")
+PACKAGES = (
+    *("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols"),
+    *("lecture", "lab", "cli"),
+)
 COMMAND_LINE = {"cli", "__main__"}
 LOWERING = {"codes", "plan", "place", "emit", "pipeline"}
 MAY_IMPORT = {
@@ -27,9 +30,10 @@ MAY_IMPORT = {
     "mpc": {"compiler", "runtime", "mpc"},
     "protocols": {"compiler", "mpc", "programs", "protocols"},
     "lecture": {"compiler", "runtime", "programs", "theory", "lecture"},
+    "lab": {"compiler", "runtime", "certificate", "programs", "export", "lab"},
     "cli": {*PACKAGES, "__version__"},
 }
-METHODS = {("runtime.model", "export.write")}  # a method's shorthand for a function above it, imported when called
+METHODS = {("runtime.model", "export.write"), ("runtime.model", "lab.trace")}  # a shorthand for a function above it, imported when called
 
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

@@ -141,6 +141,48 @@ class Form:
         return tuple(int(c) for c in self.encode(np.array([z]))[0])
 
     @property
+    def tells(self) -> bool:
+        """Whether different values have different codes, so that a code says which value it is."""
+        match self.kind:
+            case "digits" | "signs" | "onehot" | "log":
+                return True
+            case "norm" | "floor":
+                return self.parts == 1
+            case "flag" | "fill":
+                return self.top == 1
+
+    def decode(self, codes: npt.NDArray[np.floating]) -> Ints:
+        """The shifted values that numbers say, by the nearest code; 0 is ⊥, and -1 what is no value's code. Shapes: (n, width) -> (n,).
+
+        Each number must be less than 1/2 from the code's. Of values that the form does not tell apart, the least.
+        """
+        near = np.rint(np.where(np.isfinite(codes), codes, -1))
+        match self.kind:
+            case "digits":
+                z = near @ np.array([float(self.base**d) for d in range(self.parts)])
+            case "norm":
+                z = np.rint(np.sqrt(np.maximum(near[:, 0], 0)))
+                if self.parts > 1:
+                    squares = self.encode(np.arange(self.top + 1))[:, 0]
+                    z = np.where(np.isin(near[:, 0], squares), np.argmax(squares == near[:, :1], axis=1), -1)
+            case "flag":
+                z = near[:, 0]
+            case "floor":
+                z = near[:, 0] * self.parts
+            case "fill":
+                z = near[:, 0] / self.top
+            case "signs":
+                z = (near > 0) @ (2.0 ** np.arange(self.width))
+            case "onehot":
+                z = (near > 0) @ np.arange(1.0, self.top + 1)
+            case "log":
+                v = np.where(near[:, 1] > 0, np.rint(np.exp(np.minimum(near[:, 0] / 2**self.parts, 64))), 0)
+                z = np.where(near[:, 1] > 0, v - self.off, max(0, -self.off))  # a count of 0 and ⊥ look alike, and counts are never ⊥
+        inside = np.where((z >= 0) & (z <= self.top) & (z == np.rint(z)), z, 0).astype(np.int64)
+        off = np.abs(codes - self.encode(inside)).max(axis=1)
+        return np.where((inside == z) & (off < 0.5), inside, -1)  # off is NaN for what is no number
+
+    @property
     def signed(self) -> bool:
         """Whether a dimension may hold a negative number (clearing it then takes two hidden units)."""
         return self.kind == "signs"
