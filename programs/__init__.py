@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
-
-from ..compiler.errors import InputError
 from ..compiler.language import Program
 from .addition import ENTRY as addition
 from .automaton import ENTRY as automaton
@@ -28,34 +25,33 @@ from .ngram import BIGRAM as bigram, NGRAM as ngram, NGRAM_COUNTS as ngram_count
 from .prefix_sum import PARITY as parity, PREFIX_SUM as prefix_sum
 from .previous import ENTRY as previous
 from .recall import ENTRY as recall
+from .registry import Library
 from .reverse import ENTRY as reverse
 from .skip_trigram import ENTRY as skip_trigram
 from .sort import SORT as sort, SORT_BY as sort_by, SORT_BY_FREQUENCY as sort_by_frequency
 from .turing import ENTRY as turing
 
-_LIBRARY: tuple[Entry, ...] = (
-    *(previous, induction, khop, skip_trigram, recall, compose, ioi),
-    *(length, histogram, count_less_frequent, reverse, sort, sort_by, sort_by_frequency),
-    *(most_frequent, majority, fraction_of_previous, parity, prefix_sum),
-    *(dyck1, dyck_k, shuffle_dyck, bigram, ngram, ngram_counts, automaton, addition),
-    *(associative_memory, nearest),
-    *(counter, hop_by_steps, automaton_by_steps, turing),  # on their own text
+_LIBRARY: Library[Entry] = Library(
+    "program",
+    (
+        *(previous, induction, khop, skip_trigram, recall, compose, ioi),
+        *(length, histogram, count_less_frequent, reverse, sort, sort_by, sort_by_frequency),
+        *(most_frequent, majority, fraction_of_previous, parity, prefix_sum),
+        *(dyck1, dyck_k, shuffle_dyck, bigram, ngram, ngram_counts, automaton, addition),
+        *(associative_memory, nearest),
+        *(counter, hop_by_steps, automaton_by_steps, turing),  # on their own text
+    ),
 )
-_ENTRIES = {entry.name: entry for entry in _LIBRARY}
 
 
 def names() -> list[str]:
     """The names of all programs, from simple to involved."""
-    return list(_ENTRIES)
+    return list(_LIBRARY.entries)
 
 
 def entry(name: str) -> Entry:
     """What the library knows about a program. Raises InputError for an unknown name, with the names there are."""
-    if name not in _ENTRIES:
-        close = difflib.get_close_matches(str(name), _ENTRIES, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"there is no program {name!r}", hint=f"{meant}the programs are {', '.join(_ENTRIES)}")
-    return _ENTRIES[name]
+    return _LIBRARY.entry(name)
 
 
 def get(name: str, /, **parameters: object) -> Program:

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import difflib
-
-from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
+from ..programs.registry import Library
 from .bipartite import ENTRY as bipartite
 from .broadcast import ENTRY as broadcast
 from .connected_components import ENTRY as connected_components
@@ -27,28 +25,26 @@ from .sorting_network import ENTRY as sorting_network
 from .sum import ALL_REDUCE as all_reduce, SUM as sum
 from .triangle_count import ENTRY as triangle_count
 
-_LIBRARY: tuple[ProtocolEntry, ...] = (
-    *(broadcast, sum, all_reduce, prefix_sum, permute),
-    *(sort, sorting_network, sort_by_blocks),
-    *(matrix_vector, triangle_count, reachability),
-    *(list_ranking, hop_k, one_or_two_cycles),
-    *(connected_components, minimum_spanning_forest, bipartite),
+_LIBRARY: Library[ProtocolEntry] = Library(
+    "protocol",
+    (
+        *(broadcast, sum, all_reduce, prefix_sum, permute),
+        *(sort, sorting_network, sort_by_blocks),
+        *(matrix_vector, triangle_count, reachability),
+        *(list_ranking, hop_k, one_or_two_cycles),
+        *(connected_components, minimum_spanning_forest, bipartite),
+    ),
 )
-_ENTRIES = {entry.name: entry for entry in _LIBRARY}
 
 
 def names() -> list[str]:
     """The names of all protocols, from simple to involved."""
-    return list(_ENTRIES)
+    return list(_LIBRARY.entries)
 
 
 def entry(name: str) -> ProtocolEntry:
     """What the library knows about a protocol. Raises InputError for an unknown name, with the names there are."""
-    if name not in _ENTRIES:
-        close = difflib.get_close_matches(str(name), _ENTRIES, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"there is no protocol {name!r}", hint=f"{meant}the protocols are {', '.join(_ENTRIES)}")
-    return _ENTRIES[name]
+    return _LIBRARY.entry(name)
 
 
 def get(name: str, /, **parameters: object) -> Protocol:

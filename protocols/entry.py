@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..compiler.domain import Symbol
-from ..compiler.errors import InputError
 from ..mpc.protocol import Protocol
-from ..programs.entry import called, in_order, settled
+from ..programs.registry import bounded, called, chosen, in_order, settled
 
 Result = list[Symbol | None] | list[tuple[Symbol | None, ...]]
 
@@ -66,15 +65,13 @@ def levels(length: int, base: int) -> int:
 
 
 def at_least(protocol: str, parameter: str, value: int, least: int) -> None:
-    """Check an integer parameter. Raises InputError where it is smaller than `least`."""
-    if value < least:
-        raise InputError(f"protocol {protocol} was given {parameter}={value}", hint=f"give {parameter} of at least {least}")
+    """Check an integer parameter. Raises InputError where it is smaller than `least`, or so great that no protocol would be done."""
+    bounded(f"protocol {protocol}", parameter, value, least)
 
 
 def one_of(protocol: str, parameter: str, value: str, choices: Iterable[str]) -> None:
     """Check a parameter that is one of a few words. Raises InputError naming them."""
-    if value not in choices:
-        raise InputError(f"protocol {protocol} was given {parameter}={value!r}", hint=f"give {parameter} as {' or '.join(choices)}")
+    chosen(f"protocol {protocol}", parameter, value, choices)
 
 
 def numbers(machines: Sequence[Symbol]) -> list[int]:

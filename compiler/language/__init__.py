@@ -5,7 +5,8 @@ from .functions import maximum, minimum, table, where
 from .lookups import Hit, previous
 from .program import Program, program
 from .scan import scan
-from .select import Selector, match, select, visible
+from .select import match, select, visible
+from .selector import Selector
 from .value import Value
 
 __all__ = [

@@ -19,7 +19,7 @@ from ..plan.heads import output_forms
 from .aggregate import Mean
 from .identity import refuse_none_tests
 from .lookups import Hit
-from .select import Selector
+from .selector import Selector
 from .value import Value, alike, lift
 
 Returned: TypeAlias = Value | Sequence[Value]

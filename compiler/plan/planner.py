@@ -15,8 +15,9 @@ from ..domain import Domain
 from ..errors import ExactnessError
 from ..graph import Graph, Node
 from ..ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
-from .heads import Candidate, apart, candidates, log_form, output_forms
-from .stage import Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, piecewise, prune
+from .heads import Candidate, apart, candidates
+from .outputs import logarithm, output
+from .stage import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, label, piecewise, prune
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
@@ -49,12 +50,12 @@ class _Planner:
         self._head_of: dict[tuple[Op, tuple[int, ...]], int] = {}
         self._repeated: dict[int, int] = {}
         self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
-        self._add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
+        self.add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
 
     def interval(self, cell: Cell) -> tuple[int, int]:
         return self._spans[cell[0]][cell[1]]
 
-    def _add(self, value: int | Origin, form: Form, recipe: Recipe, name: str) -> tuple[Lin, ...]:
+    def add(self, value: int | Origin, form: Form, recipe: Recipe, name: str) -> tuple[Lin, ...]:
         feature = Feature(value, form, recipe, name)
         if not isinstance(recipe, Embed):
             self._check(feature)  # an embedding column may yet turn out unused: it is checked when the plan is done
@@ -65,7 +66,7 @@ class _Planner:
     def finish(self) -> Plan:
         """The finished plan, every embedding column in it checked."""
         self._read_ahead()
-        outputs = tuple(self.output(root) if self.logs is None else self._logarithm(root, self.logs) for root in self.graph.roots)
+        outputs = tuple(output(self, root) if self.logs is None else logarithm(self, root, self.logs) for root in self.graph.roots)
         made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
@@ -130,7 +131,7 @@ class _Planner:
             case Fetch():
                 source = self.read(node.args[1], form)
                 head = self._head(node.args[0], self.graph.nodes[node.args[0]].args)
-                return self._add(index, form, Copy(head, source), _label(node.name, form))
+                return self.add(index, form, Copy(head, source), label(node.name, form))
             case Total() if form == scalar(node.domain):
                 return self._total(index, form, [(1, index)], 0)
             case Affine(coefficients=cs, constant=k) if form == scalar(node.domain) and self._adds_up(node):
@@ -168,7 +169,7 @@ class _Planner:
                 x = self._origin(source, own, source)[0] if slope else ONE
                 return (x * slope + ONE * int(column[0] - slope),)
         name = value if isinstance(value, str) else self.graph.nodes[value].name
-        return self._add(value, form, Embed(source, table), _label(name, form))
+        return self.add(value, form, Embed(source, table), label(name, form))
 
     def _computed(self, index: int, form: Form, made: Lin | list[Unit] | tuple[Unit, ...]) -> tuple[Lin, ...]:
         """What lowering returned, folded into the embedding where it depends on one source only."""
@@ -176,7 +177,7 @@ class _Planner:
         pres = [made] if isinstance(made, Lin) else [u.pre for u in made]
         source = self._source(pres)
         if source == "mixed":
-            return (made,) if isinstance(made, Lin) else self._add(index, form, Compute(tuple(made)), _label(name, form))
+            return (made,) if isinstance(made, Lin) else self.add(index, form, Compute(tuple(made)), label(name, form))
         if isinstance(made, Lin):
             return (made,)
         rows = self._sizes.get(source, 1)
@@ -245,7 +246,7 @@ class _Planner:
                 steps = form.base**d
                 self._staircase(f"value {node.name}//{steps}", form.top, steps)
                 units = piecewise(moved, ONE, np.arange(form.top + 1)[:, None] // steps)
-                stairs.append(self._add(index, Form("floor", form.off, form.top, steps), Compute(units), f"{node.name}//{steps}")[0])
+                stairs.append(self.add(index, Form("floor", form.off, form.top, steps), Compute(units), f"{node.name}//{steps}")[0])
             return tuple(a - b * form.base for a, b in zip(stairs, [*stairs[1:], Lin()], strict=True))
         if form.kind == "norm" and form.parts > 1:
             digits = self.read(index, Form("digits", form.off, form.top, form.parts, form.radix))
@@ -356,7 +357,7 @@ class _Planner:
                 parts.append((self._head(total, args[:-1]), source, coefficient))
         except ExactnessError as error:
             raise ExactnessError(error.fact, error.line or node.line, error.hint) from None
-        cell = self._add(index, raw, Tally(tuple(parts), base, exact), f"Σ {node.name}")[0]
+        cell = self.add(index, raw, Tally(tuple(parts), base, exact), f"Σ {node.name}")[0]
         return self._computed(index, form, [Unit(cell - ONE * (base - constant + form.off), (1,))])
 
     def _most(self, node: Node) -> int:
@@ -377,60 +378,3 @@ class _Planner:
                 n = int(np.unique(codes[codes > 0], return_counts=True)[1].max(initial=0))
             self._repeated[key] = n
         return self._repeated[key]
-
-    def output(self, root: int) -> Output:
-        """An output's form, the narrowest whose logits are exact, and its cells."""
-        node = self.graph.nodes[root]
-        refused: ExactnessError | None = None
-        for form in output_forms(node.domain):
-            # logit of class z: Σ 2·digit·code - |code|²·one, integers; the right class wins by at least 1.
-            squares = sum(hi * hi for _, hi in form.intervals())
-            exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)
-            try:
-                exact.require(self.dtype.unembedding)
-                return Output(form, self._digits_alone(root, form, self.read(root, form)))
-            except ExactnessError as error:
-                refused = refused or error
-        assert refused is not None
-        self.read(root, scalar(node.domain))  # if that is refused, that is the reason; else the simplest form's inequality says most
-        raise ExactnessError(refused.fact, node.line, refused.hint)
-
-    def _logarithm(self, root: int, bits: int) -> Output:
-        """An output's logarithm: a count's own logit, 256 nats above that of 0."""
-        node, form = self.graph.nodes[root], log_form(self.graph.nodes[root].domain, bits)
-        what = f"the logarithm of {node.name} to {bits} bits"
-        if node.domain.kind != "int" or node.domain.none or node.domain.lo < 0:
-            raise ExactnessError(f"{node.name} is {node.domain}, which has no logarithm", node.line, "return integers of at least 0")
-        logits = form.logits()
-        if not (np.diff(logits) > 0).all():
-            least = int(np.argmin(np.diff(logits))) + 1 + form.off
-            raise ExactnessError(f"{what} is the same for {least:,} and {least + 1:,}", node.line, "take more bits, or a shorter length")
-        Exactness(what, "2^k·(ln max + 256)", int(logits[-1])).require(self.dtype.unembedding)
-        return Output(form, self.read(root, form))
-
-    def _digits_alone(self, root: int, form: Form, digits: tuple[Lin, ...]) -> tuple[Lin, ...]:
-        """An output's digits; each in a cell of its own where logits on the cells they are sums of would not be exact.
-
-        A digit d = Σ k·cell is multiplied by up to 2·max d: Σ 2·max d·|k|·max|cell| and the squares must fit the mantissa.
-        """
-        tops = [hi for _, hi in form.intervals()]
-        steps = sum(2 * hi * lin.size(self.interval) + hi * hi for hi, lin in zip(tops, digits, strict=True))
-        if steps <= self.dtype.unembedding.limit:
-            return digits
-        units = tuple(Unit(lin, tuple(int(d == e) for e in range(len(digits)))) for d, lin in enumerate(digits))
-        return self._add(root, form, Compute(units), _label(self.graph.nodes[root].name, form))
-
-
-def _label(name: str, form: Form) -> str:
-    """What a feature is called: its value's name, and the form where that is not a plain scalar."""
-    match form.kind:
-        case "digits":
-            return name if form.parts == 1 else f"{name}:digits"
-        case "norm":
-            return f"{name}²"
-        case "flag":
-            return f"{name}?"
-        case "floor":
-            return f"{name}//{form.parts}"
-        case "signs" | "onehot" | "fill" | "log":
-            return f"{name}:{form.kind}"

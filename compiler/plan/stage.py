@@ -233,3 +233,18 @@ __all__ = [
     "prune",
     "scalar",
 ]
+
+
+def label(name: str, form: Form) -> str:
+    """What a feature is called: its value's name, and the form where that is not a plain scalar."""
+    match form.kind:
+        case "digits":
+            return name if form.parts == 1 else f"{name}:digits"
+        case "norm":
+            return f"{name}²"
+        case "flag":
+            return f"{name}?"
+        case "floor":
+            return f"{name}//{form.parts}"
+        case "signs" | "onehot" | "fill" | "log":
+            return f"{name}:{form.kind}"
