@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
+from typing import TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,13 @@ from ..compiler.language.program import require_program
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.plan.stage import Origin, Tally
+from .above import Above
 from .classes import classes
 from .cost import Cost, cost_of
 from .interpreter import Column
 from .module import AttentionShape, MlpShape, Shape, Transformer
 from .outputs import read, require_capacity
 from .tokens import encode, in_order
-
-if TYPE_CHECKING:
-    from ..export.write import Exported
-    from ..lab.trace import Trace
 
 Output: TypeAlias = list[Symbol | None]
 S = TypeVar("S", bound=Symbol)
@@ -65,7 +62,7 @@ class HeadRecord:
 
 @readable
 @dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Model(Above):
     """A compiled program: an ordinary torch module and what its numbers mean.
 
     `graph` is the program as written and `optimised` the one that was lowered; `probes` say where its values are.
@@ -202,25 +199,11 @@ class Model:
         with torch.no_grad():
             return self.module(ids)[0].cpu().numpy()
 
-    def trace(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]]) -> Trace | list[Trace]:
-        """Everything computed on an input: see `lab/trace.py`. One sequence gives a Trace, a batch a list of them."""
-        from ..lab.trace import trace
-
-        return trace(self, tokens)
-
     def save(self, directory: str | Path) -> Path:
         """Write config.json, program.json and model.safetensors; the directory appears whole or not at all."""
         from .files import save
 
         return save(self, Path(directory))
-
-    def export(
-        self, directory: str | Path, target: str = "gpt2", *, code: str = "auto", dtype: str = "auto", check: bool | None = None
-    ) -> Exported:
-        """Write the program as a checkpoint that the field's tools load: see `export/write.py`."""
-        from ..export.write import export
-
-        return export(self, directory, target, code=code, dtype=dtype, check=check)
 
     def explain(self) -> str:
         """The model as a table: every head with what it matches and why it is exact, every MLP, every value's place."""

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "lab": {"compiler", "runtime", "certificate", "programs", "export", "lab"},
     "cli": {*PACKAGES, "__version__"},
 }
-METHODS = {("runtime.model", "export.write"), ("runtime.model", "lab.trace")}  # a shorthand for a function above it, imported when called
+ABOVE = "runtime.above"  # a model's words for functions above it, each imported when it is used
 
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -85,7 +85,7 @@ def test_imports_run_one_way(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
     for name in imports(path):
         top = name.split(".")[0]
-        if (module_name(path), name) in METHODS:
+        if module_name(path) == ABOVE:
             continue
         assert package == "cli" or top not in COMMAND_LINE, f"{module_name(path)} imports the command line: {name}"
         assert top in MAY_IMPORT[package], f"{module_name(path)} imports {name}: {package} may import {sorted(MAY_IMPORT[package])}"
@@ -102,6 +102,12 @@ def test_what_is_installed_is_the_package_and_nothing_else() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
     assert set(settings["packages"]) == {"headwork", *(f"headwork.{folder}" for folder in folders)}
+
+
+def test_what_points_up_is_imported_when_it_is_used() -> None:
+    """The words of a model for functions above it stand in one file, which imports none of them when it is imported."""
+    top = imports(ROOT / "runtime" / "above.py", everywhere=False)
+    assert {name.split(".")[0] for name in top} == {"compiler"}
 
 
 def test_no_circles() -> None:

@@ -1,0 +1,46 @@
+"""What a model can do through packages that are built on the runtime: each method is a word for a function above.
+
+Imports run one way, so this is the one file that points up; a package above is imported when its word is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compiler.calls import readable
+from ..compiler.domain import Symbol
+
+if TYPE_CHECKING:
+    from ..export.write import Exported
+    from ..lab.trace import Trace
+    from .model import Model
+
+
+@readable
+class Above:
+    """The methods of a model that live above it."""
+
+    def export(
+        self: Model,  # pyright: ignore[reportGeneralTypeIssues]
+        directory: str | Path,
+        target: str = "gpt2",
+        *,
+        code: str = "auto",
+        dtype: str = "auto",
+        check: bool | None = None,
+    ) -> Exported:
+        """Write the program as a checkpoint that the field's tools load: see `export/write.py`."""
+        from ..export.write import export
+
+        return export(self, directory, target, code=code, dtype=dtype, check=check)
+
+    def trace(
+        self: Model,  # pyright: ignore[reportGeneralTypeIssues]
+        tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]],
+    ) -> Trace | list[Trace]:
+        """Everything computed on an input: see `lab/trace.py`. One sequence gives a Trace, a batch a list of them."""
+        from ..lab.trace import trace
+
+        return trace(self, tokens)
