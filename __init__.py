@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .export.write import Exported
     from .lab.circuit import Circuit, circuit
     from .lab.trace import Trace, trace
+    from .report.page import Page
     from .runtime.check import Report, check
     from .runtime.cost import Cost
     from .runtime.files import load
@@ -86,6 +87,7 @@ _LATE = {
     "load": "runtime.files",
     "log_counts": "runtime.sample",
     "one_layer": "theory.bounds",
+    "Page": "report.page",
     "precision": "certificate.precision",
     "Precision": "certificate.precision",
     "certify_export": "export.read",
@@ -133,6 +135,7 @@ __all__ = [
     "InputError",
     "Mean",
     "Model",
+    "Page",
     "Precision",
     "Program",
     "ProgramError",

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..compiler.errors import HeadworkError
-from . import compiling, lecture, listing, proving, running, theory
+from . import compiling, lecture, listing, proving, report, running, theory
 from .ends import ending, stopping
 from .mpc import mpc
 
@@ -50,6 +50,7 @@ app.command("check")(running.check)
 app.command("certify")(proving.certify)
 app.command("verify")(proving.verify)
 app.command("show")(compiling.show)
+app.command("report")(report.report)
 app.command("bounds")(theory.bounds)
 app.command("frontier")(theory.frontier)
 app.command("lecture")(lecture.lecture)

@@ -36,9 +36,10 @@ class Tabled(Shown):
 
     def _repr_html_(self) -> str:
         title, rows = self.table()
-        body = "".join(f"<tr><th style='text-align: left'>{_cell(name)}</th><td>{_cell(said)}</td></tr>" for name, said in rows)
-        return f"<table><caption>{_cell(title)}</caption>{body}</table>"
+        body = "".join(f"<tr><th style='text-align: left'>{cell(name)}</th><td>{cell(said)}</td></tr>" for name, said in rows)
+        return f"<table><caption>{cell(title)}</caption>{body}</table>"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Text for a page: nothing in it is markup."""
     return html.escape(text)

@@ -15,6 +15,7 @@ from ..compiler.domain import Symbol
 if TYPE_CHECKING:
     from ..export.write import Exported
     from ..lab.trace import Trace
+    from ..report.page import Page
     from .model import Model
 
 
@@ -44,3 +45,14 @@ class Above:
         from ..lab.trace import trace
 
         return trace(self, tokens)
+
+    def report(
+        self: Model,  # pyright: ignore[reportGeneralTypeIssues]
+        tokens: Sequence[Symbol] = (),
+        *,
+        certify: bool = True,
+    ) -> Page:
+        """The model as one HTML page in which its weights run, beginning with `tokens`: see `report/page.py`."""
+        from ..report.page import report
+
+        return report(self, tokens, certify=certify)

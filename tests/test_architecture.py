@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     *("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols"),
-    *("lecture", "lab", "cli"),
+    *("lecture", "lab", "report", "cli"),
 )
 COMMAND_LINE = {"cli", "__main__"}
 LOWERING = {"codes", "plan", "place", "emit", "pipeline"}
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "protocols": {"compiler", "mpc", "programs", "protocols"},
     "lecture": {"compiler", "runtime", "programs", "theory", "lecture"},
     "lab": {"compiler", "runtime", "certificate", "programs", "export", "lab"},
+    "report": {"compiler", "runtime", "certificate", "theory", "lab", "report", "__version__"},
     "cli": {*PACKAGES, "__version__"},
 }
 ABOVE = "runtime.above"  # a model's words for functions above it, each imported when it is used

@@ -48,7 +48,7 @@ def test_the_licence_is_whole() -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    assert (ROOT / "py.typed").is_file() and settings["package-data"] == {"headwork": ["py.typed"]}
+    assert (ROOT / "py.typed").is_file() and settings["package-data"]["headwork"] == ["py.typed"]
 
 
 def test_what_is_imported_at_the_top_is_a_dependency() -> None:

@@ -1,0 +1,159 @@
+// --- attention ---------------------------------------------------------------------------------------------------
+
+/** What a weight is drawn as: nothing for 0, the accent for 1, in between a lighter one. */
+function paint(context, head, mask, size) {
+  const n = head.weights.length, all = colour("--accent"), some = colour("--some"), zero = colour("--zero"), hidden = colour("--hidden");
+  context.fillStyle = hidden;
+  context.fillRect(0, 0, n * size, n * size);
+  for (let i = 0; i < n; i++) {
+    for (let t = 0; t < n; t++) {
+      if (!sees(mask, i, t)) continue;
+      const weight = head.weights[i][t];
+      context.globalAlpha = 1;
+      context.fillStyle = zero;
+      context.fillRect(t * size, i * size, size, size);
+      if (weight === 0) continue;
+      context.fillStyle = weight < 1e-6 ? some : all;
+      context.globalAlpha = weight < 1e-6 ? 1 : 0.35 + 0.65 * weight;
+      context.fillRect(t * size, i * size, size, size);
+    }
+  }
+  context.globalAlpha = 1;
+}
+
+/** What row i of a head says: the position with the greatest score, its lead in nats over the next, and how many share the weight. */
+function reading(head, i) {
+  const scores = head.scores[i];
+  let best = 0, second = -Infinity;
+  scores.forEach((score, t) => { if (score > scores[best]) best = t; });
+  scores.forEach((score, t) => { if (t !== best) second = Math.max(second, score); });
+  return { best, lead: scores[best] - second, weighted: head.weights[i].reduce((count, w) => count + (w > 0), 0) };
+}
+
+function setUpAttention(page) {
+  const { model } = page;
+  const masks = model.heads.map(({ block, head }) => model.blocks[block - 1].masks[head]);
+  let at = null; // the cell under the pointer, as row and column
+
+  const place = (row) => (row === 0 ? make("span", {}, "BOS") : make("span", {}, `position ${row} (`, symbol(model.alphabet[page.now.ids[row - 1]]), ")"));
+
+  function say(i, t) {
+    const head = page.now.heads[page.head], weight = head.weights[i][t], score = head.scores[i][t];
+    if (score === -Infinity) { fill("cell", place(i), " does not see ", place(t)); return; }
+    const { best, lead, weighted } = reading(head, i), adds = model.heads[page.head].does.startsWith("total");
+    const why = adds
+      ? (i === 0 ? "" : `; ${number(weighted - 1)} match${weighted === 2 ? "es" : ""}, each ${model.tally} nats below BOS, are added up`)
+      : t === best
+        ? (lead === Infinity ? "; nothing else is in sight" : `; it leads by ${number(lead)} nats, where exp(−${number(lead)}) is ${Math.fround(Math.exp(-lead)) === 0 ? "0" : "not 0"}`)
+        : `; ${number(head.scores[i][best] - score)} nats behind`;
+    fill("cell", place(i), " reads ", place(t), " with weight ", make("strong", {}, weight === 0 || weight === 1 ? String(weight) : weight.toExponential(2)), `, score ${number(score)}${why}`);
+  }
+
+  function large() {
+    const head = page.now.heads[page.head], n = head.weights.length;
+    const names = ["BOS", ...page.now.ids.map((id) => shown(model.alphabet[id]))];
+    const room = Math.max(220, Math.min($("pattern").clientWidth || 600, 640));
+    const label = n <= 70 ? Math.min(90, 12 + 7 * Math.max(...names.map((name) => Math.min([...name].length, 11)))) : 0;
+    const size = Math.max(n > 200 ? 2 : label ? 11 : 5, Math.min(30, Math.floor((room - label) / n)));
+    const side = label + n * size, ratio = window.devicePixelRatio || 1;
+    const canvas = make("canvas", { width: Math.round(side * ratio), height: Math.round(side * ratio) });
+    canvas.style.width = canvas.style.height = `${side}px`;
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    context.translate(label, label);
+    paint(context, head, masks[page.head], size);
+    context.strokeStyle = colour("--line");
+    context.lineWidth = 1;
+    if (size >= 8) for (let k = 0; k <= n; k++) {
+      context.strokeRect(k * size, 0, 0, n * size);
+      context.strokeRect(0, k * size, n * size, 0);
+    }
+    if (label) {
+      context.fillStyle = colour("--ink");
+      context.font = `${Math.min(12, size)}px ui-monospace, monospace`;
+      context.textBaseline = "middle";
+      const cut = (name) => ([...name].length > 11 ? `${[...name].slice(0, 10).join("")}…` : name);
+      names.forEach((name, k) => {
+        context.textAlign = "right";
+        context.fillText(cut(name), -5, (k + 0.5) * size);
+        context.save();
+        context.translate((k + 0.5) * size, -5);
+        context.rotate(-Math.PI / 2);
+        context.textAlign = "left";
+        context.fillText(cut(name), 0, 0);
+        context.restore();
+      });
+    }
+    context.strokeStyle = colour("--ink");
+    context.lineWidth = 1.5;
+    if (page.position <= n - 1) context.strokeRect(0.5, page.position * size + 0.5, n * size - 1, size - 1);
+    if (at && at[0] < n && at[1] < n) {
+      context.lineWidth = 2.5;
+      context.strokeStyle = colour("--changed-ink");
+      context.strokeRect(at[1] * size, at[0] * size, size, size);
+    }
+    const cellAt = (event) => {
+      const box = canvas.getBoundingClientRect();
+      const row = Math.floor((event.clientY - box.top - label) / size), column = Math.floor((event.clientX - box.left - label) / size);
+      return row >= 0 && column >= 0 && row < n && column < n ? [row, column] : null;
+    };
+    canvas.addEventListener("mousemove", (event) => { const cell = cellAt(event); if (cell) say(...cell); });
+    canvas.addEventListener("click", (event) => {
+      const cell = cellAt(event);
+      if (!cell) return;
+      at = cell;
+      if (cell[0] > 0) page.choose({ position: cell[0] }); else large();
+      say(...cell);
+    });
+    const { scrollTop, scrollLeft } = $("pattern");
+    fill("pattern", canvas);
+    Object.assign($("pattern"), { scrollTop, scrollLeft });
+  }
+
+  $("pattern").addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const n = page.now.ids.length;
+    if (step) {
+      const [row, column] = at || [page.position, 0];
+      at = [Math.max(0, Math.min(n, row + step[0])), Math.max(0, Math.min(n, column + step[1]))];
+    } else if (event.key === "Enter" && at && at[0] > 0) page.choose({ position: at[0] });
+    else return;
+    event.preventDefault();
+    large();
+    say(...at);
+  });
+
+  function about() {
+    const head = model.heads[page.head], run = page.now.heads[page.head];
+    const adds = head.does.startsWith("total"), rows = [];
+    const leads = run.scores.slice(1).map((_, i) => reading(run, i + 1).lead).filter((lead) => lead !== Infinity);
+    const told = (name, ...said) => rows.push(make("dt", {}, name), make("dd", {}, ...said));
+    told("matches", make("code", {}, head.does || "not recorded"));
+    told("sees", { causal: "itself and what came before", strict: "what came before, or BOS at the first", full: "every position" }[masks[page.head]]);
+    if (head.code) told("code", make("code", {}, head.code));
+    if (head.inequality) told("exact since", make("code", {}, `${head.inequality} = ${number(head.steps)} ≤ ${number(model.limit)}`));
+    if (adds) told("on this text", "matches weigh the same and are added up; the cell they add to rounds the sum to the integer");
+    else if (leads.length) told("on this text", `the winner leads by at least ${number(Math.min(...leads))} nats; exp is 0 from ${model.grid} on`);
+    if (head.proved) told("on every text", head.proved);
+    fill("head", make("h3", {}, `Block ${head.block}, head ${head.head}: ${head.name}`), make("dl", {}, ...rows));
+  }
+
+  return function show() {
+    if (!model.heads.length) { fill("heads", make("p", { className: "note" }, "This model has no attention.")); return; }
+    const focused = document.activeElement && document.activeElement.closest && document.activeElement.closest("#heads");
+    fill("heads", ...model.heads.map((head, h) => {
+      const n = page.now.ids.length + 1, canvas = make("canvas", { width: n, height: n });
+      paint(canvas.getContext("2d"), page.now.heads[h], masks[h], 1);
+      return make("button", {
+        type: "button",
+        "aria-pressed": String(page.head === h),
+        "data-head": String(h),
+        title: head.does,
+        onclick: () => { at = null; $("cell").textContent = ""; page.choose({ head: h }); },
+      }, canvas, make("span", {}, head.name), make("small", {}, `block ${head.block}, head ${head.head}`));
+    }));
+    if (focused) { const again = document.querySelector(`[data-head="${page.head}"]`); if (again) again.focus(); }
+    large();
+    about();
+  };
+}
