@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..compiler.domain import Symbol
 from ..compiler.language import Program
+from ..compiler.language.origin import made
 from .registry import bounded, called, chosen, in_order, settled
 
 
@@ -38,7 +39,7 @@ class Entry:
 
     def program(self, **parameters: object) -> Program:
         """The program for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
-        return self.make(**self.settle(parameters))
+        return made(self.make, self.settle(parameters))
 
     def __call__(self, *values: object, **parameters: object) -> Program:
         """The program for these parameters, as `program`; without names they are taken in order."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..compiler.domain import Symbol
+from ..compiler.language.origin import made
 from ..mpc.protocol import Protocol
 from ..programs.registry import bounded, called, chosen, in_order, settled
 
@@ -46,7 +47,7 @@ class ProtocolEntry:
 
     def protocol(self, **parameters: object) -> Protocol:
         """The protocol for these parameters. Raises InputError for unknown, ill-typed or impossible ones."""
-        return self.make(**self.settle(parameters))
+        return made(self.make, self.settle(parameters))
 
     def __call__(self, *values: object, **parameters: object) -> Protocol:
         """The protocol for these parameters, as `protocol`; without names they are taken in order."""

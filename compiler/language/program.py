@@ -19,9 +19,11 @@ from ..plan.heads import output_forms
 from .aggregate import Mean
 from .identity import refuse_none_tests
 from .lookups import Hit
+from .origin import reduced
 from .selector import Selector
 from .value import Value, alike, lift
 
+Origin: TypeAlias = tuple[Callable[..., "Program"], tuple[tuple[str, object], ...]]
 Returned: TypeAlias = Value | Sequence[Value]
 
 
@@ -30,7 +32,7 @@ Returned: TypeAlias = Value | Sequence[Value]
 class Program:
     """A function from the inputs `token` and (optionally) `position` to one value or a tuple of values, to be built for given sizes.
 
-    `alphabet` and `length` are the sizes it is meant for, used where the caller names none.
+    `alphabet` is what it is meant for, used where the caller names none. `origin` is the call that made it, if it is known.
     """
 
     function: Callable[..., object]
@@ -38,6 +40,7 @@ class Program:
     causal: bool = True
     alphabet: int | tuple[Symbol, ...] | None = None
     inputs: tuple[str, ...] = field(default=("token",))
+    origin: Origin | None = field(default=None, compare=False, kw_only=True)
 
     @property
     def names_symbols(self) -> bool:
@@ -99,7 +102,11 @@ class Program:
 
     def bidirectional(self) -> Program:
         """The same source with every position visible to every other."""
-        return replace(self, causal=False)
+        return replace(self, causal=False, origin=(Program.bidirectional, (("self", self),)))
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """What a pickle holds: the name to find it by, or the call that makes it."""
+        return reduced(self)
 
 
 def returned(what: str, function: object, result: object, builder: Builder) -> tuple[list[Value], bool]:
