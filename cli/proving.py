@@ -26,7 +26,7 @@ def certify(
     from ..certificate.proofs import write_proof
     from ..certificate.refused import Refused
     from ..export.read import certify_export
-    from .display import say, say_json
+    from .display import say, say_json, status
 
     source = find(program, build.settings or ())
     written = source if isinstance(source, Path) and exported(source) else None
@@ -34,7 +34,8 @@ def certify(
         raise InputError("an export has no proof script", hint="certify the model it was made of, or the export without --proof")
     model = build.model(source, default_length=64)
     try:
-        proof = certify_export(written) if written else write_proof(model, script) if script else certify_model(model)
+        with status(f"certifying {model.name}"):
+            proof = certify_export(written) if written else write_proof(model, script) if script else certify_model(model)
     except (Refused, ExactnessError) as refusal:
         if as_json:
             kind = {"kind": refusal.kind} if isinstance(refusal, Refused) else {}
@@ -59,10 +60,11 @@ def verify(
     """Check a checkpoint's proof script by the kernel alone; exit code 1 where a step does not hold."""
     from ..certificate.refused import Refused
     from ..certificate.verdict import verify as verify_proof
-    from .display import say, say_json
+    from .display import say, say_json, status
 
     try:
-        verdict = verify_proof(directory, script)
+        with status(f"verifying {directory}"):
+            verdict = verify_proof(directory, script)
     except Refused as refusal:
         if as_json:
             say_json({"verified": False, "reason": refusal.fact})
