@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
     from .lab.circuit import Circuit, circuit
+    from .lab.intervene import Intervention, intervene
     from .lab.trace import Trace, trace
     from .report.page import Page
     from .runtime.check import Report, check
@@ -68,7 +69,9 @@ __version__ = "0.1.0"  # the only place: the package's metadata and `headwork --
 _LATE = {
     "Certificate": "certificate.certify",
     "Circuit": "lab.circuit",
+    "Intervention": "lab.intervene",
     "Trace": "lab.trace",
+    "intervene": "lab.intervene",
     "circuit": "lab.circuit",
     "trace": "lab.trace",
     "Cost": "runtime.cost",
@@ -133,6 +136,7 @@ __all__ = [
     "Hit",
     "Inbox",
     "InputError",
+    "Intervention",
     "Mean",
     "Model",
     "Page",
@@ -162,6 +166,7 @@ __all__ = [
     "gather",
     "generate",
     "interpret",
+    "intervene",
     "load",
     "log_counts",
     "machine",

@@ -46,7 +46,11 @@ class Divergence:
 
 @dataclass
 class Report(Tabled):
-    """What a check saw. `ok` means every value on every input was right, bit for bit."""
+    """What a check saw. `ok` means every value on every input was right, bit for bit.
+
+    `broken` counts, for each value and output that was wrong somewhere, its wrong positions: of a model that was changed it says
+    what the change broke. A value is named as its place is, `token²` or `jump@at`; outputs as `the output`.
+    """
 
     program: str
     dtype: str
@@ -61,6 +65,7 @@ class Report(Tabled):
     smallest_margin: float = float("inf")
     first: Divergence | None = None
     lengths: list[int] = field(default_factory=list[int])
+    broken: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def ok(self) -> bool:
@@ -80,6 +85,7 @@ class Report(Tabled):
             ("compared", f"{self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code"),
             ("attention", f"largest leak {self.largest_leak:g}"),
             ("decoding", f"largest deviation {self.largest_deviation:g}, smallest logit margin {self.smallest_margin:g}"),
+            *([("broken", ", ".join(f"{name} at {n:,}" for name, n in self.broken.items()))] if self.broken else []),
             *([("first divergence", str(self.first))] if self.first else []),
         )
 
@@ -215,7 +221,7 @@ def _check_probe(model: Model, probe: Probe, cells: np.ndarray, rows: list[list[
     report.inexact += int((deviation > 0).sum())
     report.largest_deviation = max(report.largest_deviation, float(deviation.max()))
     wrong = deviation >= 0.5  # codes differ by at least 1 in some cell, so below 1/2 the nearest code is the right one
-    report.mismatches += int(wrong.sum())
+    _count(report, probe.name, wrong)
     if wrong.any():
         b, i = np.argwhere(wrong)[0]
         got = _text(cells[b, i], probe.form)
@@ -228,7 +234,7 @@ def _check_output(model: Model, block: int, logits: torch.Tensor, rows: list[lis
     right = np.array([[0 if v is None else v - off for v in column] for column in wanted])
     report.values += right.size
     wrong = found != right
-    report.mismatches += int(wrong.sum())
+    _count(report, model.graph.titles()[block], wrong)
     if form.kind == "log":
         own = np.concatenate([[0], form.logits()])
         deviation = np.abs(logits[..., 0].double().cpu().numpy() - own[np.clip(right, 0, form.top)])
@@ -244,6 +250,14 @@ def _check_output(model: Model, block: int, logits: torch.Tensor, rows: list[lis
         values = [int(c) + off if c else None for c in (right[b, i], found[b, i])]
         want, got = (_symbol(decode_value(model.graph.sizes, domain, v) if _inside(model, domain, v) else f"class {v}") for v in values)
         _first(report, model, rows[b], model.graph.titles()[block], None, i + 1, want, got)
+
+
+def _count(report: Report, value: str, wrong: npt.NDArray[np.bool_]) -> None:
+    """Count the positions at which a value is wrong. Shape (B, n)."""
+    number = int(wrong.sum())
+    report.mismatches += number
+    if number:
+        report.broken[value] = report.broken.get(value, 0) + number
 
 
 def _inside(model: Model, domain: Domain, value: int | None) -> bool:
@@ -263,6 +277,7 @@ def _text(cells: np.ndarray, form: Form) -> str:
 
 def _note(report: Report, model: Model, rows: list[list[int]], value: str, block: int, b: int, i: int, want: str, got: str) -> None:
     report.mismatches += 1
+    report.broken[value] = report.broken.get(value, 0) + 1
     _first(report, model, rows[b], value, block, i, want, got)
 
 

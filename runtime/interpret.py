@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from ..compiler.calls import public
@@ -11,6 +11,7 @@ from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
 from ..compiler.language.program import require_program
+from .fixed import Setting, fixed_values
 from .interpreter import interpret_graph
 from .outputs import read, require_capacity
 from .tokens import encode, in_order
@@ -29,24 +30,27 @@ def interpret(
     length: int | None = None,
     alphabet: int | Sequence[Symbol] | None = None,
     strict: bool = True,
+    set: Mapping[str, Setting] | None = None,
 ) -> list[Symbol | None]:
     """The program's result at every position, by definition: no codes, no weights, no optimiser; None is ⊥.
 
     A program is built for `length` (the sequence's own if not given) and `alphabet` (the program's own, else the
-    symbols that occur). Tuples where it returns a tuple. Raises InputError for unknown symbols, ProgramError and
-    DomainError as building does, CapacityError where an inbox overflows unless `strict` is False.
+    symbols that occur). Tuples where it returns a tuple. `set` sets named values from outside, of a model those of its optimised
+    program: one value for all positions, a list in which `...` leaves one as it is, or a dictionary by position; inboxes are
+    then not looked at. Raises InputError for unknown symbols and for values that cannot be set so, ProgramError and DomainError
+    as building does, CapacityError where an inbox overflows unless `strict` is False.
     """
     tokens = in_order(tokens)
     if isinstance(program, Program):
         graph = program.build(max(1, len(tokens) if length is None else length), _alphabet(program, tokens, alphabet))
     else:
-        found = program if isinstance(program, Graph) else getattr(program, "graph", None)
+        found = program if isinstance(program, Graph) else getattr(program, "optimised" if set else "graph", None)
         if not isinstance(found, Graph):
             require_program("interpret()", program)
         graph = cast("Graph", found)
     ids = encode(graph.sizes, tokens)
-    values = interpret_graph(graph, ids)
-    if graph.guard is not None and strict:
+    values = interpret_graph(graph, ids, fixed_values(graph, len(ids), set) if set else None)
+    if graph.guard is not None and strict and not set:
         require_capacity(graph, ids, values[graph.guard.node])
     return read(graph, [values[output] for output in graph.outputs])
 

@@ -16,11 +16,16 @@ Column: TypeAlias = list[int | None]
 Key: TypeAlias = tuple[int | None, ...]
 
 
-def interpret_graph(graph: Graph, ids: Sequence[int]) -> list[Column]:
-    """The value of every node at every position. Shapes: n token ids -> nodes x n; None is ⊥, positions count from 1."""
+def interpret_graph(graph: Graph, ids: Sequence[int], fixed: Mapping[int, Mapping[int, int | None]] | None = None) -> list[Column]:
+    """The value of every node at every position. Shapes: n token ids -> nodes x n; None is ⊥, positions count from 1.
+
+    `fixed` sets values from outside: by node, at positions; what is computed from them is computed from what they were set to.
+    """
     columns: list[Column] = []
-    for node in graph.nodes:
+    for index, node in enumerate(graph.nodes):
         columns.append(node_values(node, [columns[a] for a in node.args], ids))
+        for position, value in (fixed or {}).get(index, {}).items():
+            columns[index][position - 1] = value
     return columns
 
 
