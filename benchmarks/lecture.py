@@ -3,7 +3,7 @@
 python benchmarks/lecture.py            print them all as Markdown
 python benchmarks/lecture.py --write    put them into docs/lecture.md, between its markers, and draw the figures in docs/lecture/
 python benchmarks/lecture.py --check    exit code 1 if docs/lecture.md holds anything else; times are not compared
-python benchmarks/lecture.py --train    train the grid again and record it in docs/lecture/training.csv; the others only read it
+python benchmarks/lecture.py --train    train what docs/lecture/training.csv does not hold yet, and record it there; the others only read it
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from headwork.theory.report import markdown
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, FIGURES = DOCS / "lecture.md", DOCS / "lecture"
 RECORD = FIGURES / "training.csv"
-COLUMNS = ("k", "layers", "seed", "accuracy", "learned_at", "steps", "heads")
-SEEDS = (0,)  # the record has one
+UNFINISHED = Path(__file__).parent.parent / "build" / "training"  # a run that was stopped goes on from its checkpoint here
+COLUMNS = ("k", "layers", "seed", "accuracy", "learned_at", "steps", "seconds", "heads")
+SEEDS = (0, 1, 2)
 GRID = [(k, layers, seed) for seed in SEEDS for k in (1, 2, 3, 4) for layers in (1, 2, 3, 4)]
 STEPS = 1500
 TRAINED = "sgd-khop"  # its tables come from the record, not from a run
@@ -65,21 +67,26 @@ def _heat(rows: list[dict[str, str]]) -> None:
 
 
 def train() -> None:
-    """Run the grid; a row is written as soon as its run has ended."""
-    from headwork.lecture.learner import Setting
+    """Run what the record lacks of the grid; a row is written as soon as its run has ended. Seconds are of one core, not of the clock."""
+    from headwork.lecture.learner import CHECKPOINT, Setting
     from headwork.lecture.sgd_khop import heads
-    from headwork.lecture.training import start, train as go
+    from headwork.lecture.training import load_run, start, train as go
 
-    rows: list[tuple[object, ...]] = []
-    for k, layers, seed in GRID:
-        run = go(start(Setting(k=k, layers=layers, seed=seed, steps=STEPS)))
+    rows = {tuple(int(r[name]) for name in COLUMNS[:3]): r for r in (record() if RECORD.exists() else [])}
+    for k, layers, seed in [point for point in GRID if point not in rows]:
+        place, began = UNFINISHED / f"k{k}-layers{layers}-seed{seed}", time.process_time()
+        run = load_run(place) if (place / CHECKPOINT).exists() else start(Setting(k=k, layers=layers, seed=seed, steps=STEPS))
+        whole = run.step == 0  # only then are its seconds those of the whole run
+        run = go(run, place)
         like = "; ".join(f"{h[2]} {h[3]:.2f}" for h in heads(run))
-        rows.append((k, layers, seed, f"{run.accuracy(k):.3f}", run.learned.get(str(k), ""), run.step, like))
-        text = "\n".join(",".join(map(str, row)) for row in (COLUMNS, *rows)) + "\n"
+        seconds = f"{time.process_time() - began:.0f}" if whole else ""
+        found = (k, layers, seed, f"{run.accuracy(k):.3f}", run.learned.get(str(k), ""), run.step, seconds, like)
+        rows[k, layers, seed] = dict(zip(COLUMNS, map(str, found), strict=True))
+        text = "\n".join(",".join(row) for row in (COLUMNS, *(tuple(rows[p][c] for c in COLUMNS) for p in GRID if p in rows))) + "\n"
         FIGURES.mkdir(exist_ok=True)
         RECORD.touch()
         write(RECORD, text)
-        print(rows[-1], flush=True)
+        print(found, flush=True)
 
 
 def filled(text: str, draw: bool, times: bool) -> str:
