@@ -63,10 +63,12 @@ if TYPE_CHECKING:
     from .theory.frontier import Frontier, frontier
     from .theory.over import bounds_over
     from .theory.search import search_one_layer
+    from .theory.statement import Bound, Statement
 
 __version__ = "0.1.0"  # the only place: the package's metadata and `headwork --version` read it here
 
 _LATE = {
+    "Bound": "theory.statement",
     "Certificate": "certificate.certify",
     "Circuit": "lab.circuit",
     "Intervention": "lab.intervene",
@@ -99,6 +101,7 @@ _LATE = {
     "Refused": "certificate.refused",
     "Verdict": "certificate.verdict",
     "sample": "runtime.sample",
+    "Statement": "theory.statement",
     "search_one_layer": "theory.search",
     "verify": "certificate.verdict",
     "write_proof": "certificate.proofs",
@@ -121,6 +124,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Alphabet",
+    "Bound",
     "CapacityError",
     "Certificate",
     "CheckpointError",
@@ -148,6 +152,7 @@ __all__ = [
     "Refused",
     "Report",
     "Selector",
+    "Statement",
     "Trace",
     "Value",
     "Verdict",

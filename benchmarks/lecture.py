@@ -47,7 +47,13 @@ def blocks(draw: bool) -> Iterator[tuple[str, str, bool]]:
     yield "claims", markdown(("command", "claim"), [(f"`{x.command}`", x.claim) for x in LESSONS]), True
     rows = record()
     cells = [(r["k"], r["layers"], r["seed"], r["accuracy"], r["learned_at"] or "not learned", r["steps"], r["heads"]) for r in rows]
-    yield TRAINED, markdown(("k", "layers", "seed", "accuracy", "98% right at step", "steps run", "heads, by layer"), cells), True
+    yield (
+        TRAINED,
+        _by_depth(rows)
+        + "\n\n"
+        + markdown(("k", "layers", "seed", "accuracy", "98% right at step", "steps run", "heads, by layer"), cells),
+        True,
+    )
     if draw:
         _heat(rows)
 
@@ -56,6 +62,20 @@ def record() -> list[dict[str, str]]:
     """The runs that were recorded."""
     with RECORD.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _by_depth(rows: list[dict[str, str]]) -> str:
+    """Accuracy for each k and depth: the least, the middle and the greatest of the seeds, and how many learned."""
+    cells: list[tuple[str, ...]] = []
+    for k, layers in dict.fromkeys((r["k"], r["layers"]) for r in rows):
+        some = [r for r in rows if (r["k"], r["layers"]) == (k, layers)]
+        found = sorted(float(r["accuracy"]) for r in some)
+        learned = sum(bool(r["learned_at"]) for r in some)
+        construction = str(int(k).bit_length() + 1)
+        cells.append(
+            (k, layers, construction, f"{found[0]:.3f}", f"{found[len(found) // 2]:.3f}", f"{found[-1]:.3f}", f"{learned} of {len(some)}")
+        )
+    return markdown(("k", "layers", "the construction's", "least", "middle", "greatest", "seeds that were 98% right"), cells)
 
 
 def _heat(rows: list[dict[str, str]]) -> None:

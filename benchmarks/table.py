@@ -20,7 +20,7 @@ from headwork.compiler.codes.numerics import dtype_named
 from headwork.compiler.plan.planner import plan
 from headwork.compiler.rewrite import optimise
 from headwork.runtime.cost import Cost
-from headwork.theory.registry import REGISTRY
+from headwork.theory.registry import GROUPS
 
 DOCS = Path(__file__).parent.parent / "docs"
 LENGTH = 256
@@ -165,13 +165,19 @@ def protocols_table() -> str:
 
 
 def theory_table() -> str:
-    """Every row of the theory: what it says, how it is meant, how sure it is, and where it comes from."""
-    rows: list[list[str]] = []
-    for row in REGISTRY.values():
-        bounds = "; ".join(f"<code>{_plain(quantity.relation())}</code>" for quantity in row.quantities)
-        kinds = ", ".join(dict.fromkeys(quantity.kind for quantity in row.quantities))
-        rows.append([row.id, bounds, kinds, SURE[row.certainty], _plain(row.source), _plain(row.statement)])
-    return markdown(["id", "bound", "kind", "certainty", "source", "statement"], rows, ())
+    """Every row of the theory in two sentences: its bounds, how it is meant, how sure it is, what it assumes, and its source."""
+    lines: list[str] = []
+    for title, rows in GROUPS.items():
+        lines += [f"### {title}", ""]
+        for row in rows:
+            bounds = "; ".join(f"<code>{_plain(quantity.relation())}</code>" for quantity in row.quantities)
+            kinds = ", ".join(dict.fromkeys([quantity.kind for quantity in row.quantities] or [row.kind]))
+            assumed = f" Assumes {_plain('; '.join(row.assumes).replace('Σ', '|Σ|'))}." if row.assumes else ""
+            checked = f"; checked {row.checked}" if row.checked else ""
+            head = f"**{row.id}** ({kinds}; {SURE[row.certainty]})" + (f": {bounds}" if bounds else ": states no number")
+            lines.append(f"- {head}<br>{_plain(row.statement)} {_plain(row.note)}{assumed}<br>{_plain(row.source)}{checked}")
+        lines.append("")
+    return "\n".join(lines).rstrip()
 
 
 def _plain(text: str) -> str:

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compiler.errors import InputError
+from ..compiler.language import Program
 from ..mpc import Protocol
 from .input import parse_alphabet
 from .options import Build
-from .programs import Source, parse_settings
+from .programs import Source, blame, members_of, parse_settings
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
     from ..theory.over import Laws
     from ..theory.report import Bounds
     from ..theory.search import Found
+    from ..theory.statement import Statement
 
 LENGTH = 256
 
@@ -35,24 +37,43 @@ def numbers(option: str, text: str, doubling: bool) -> list[int]:
     return [first << i for i in range((last // first).bit_length())] if doubling else list(range(first, last + 1))
 
 
-def one_model(model: Model, source: Source | Path, family: str | None, form: str | None, given: Sequence[str], every: bool) -> Bounds:
-    """A compiled program held against its family's rows, which the library knows and a user states."""
-    from ..theory.bounds import hold
-    from ..theory.family import of_entry, recognised, stated
+def one_model(
+    model: Model, source: Source | Path, family: str | None, form: str | None, given: Sequence[str], every: bool, rows: Sequence[Statement]
+) -> Bounds:
+    """A compiled program held against its family's rows, which the library knows, the graph shows or a user states."""
+    from ..theory.bounds import hold, member_of
+    from ..theory.family import of_entry
     from ..theory.measure import of_model
 
-    if family is None and (given or form):
+    protocol = source.program if isinstance(source, Source) and isinstance(source.program, Protocol) else None
+    if family is None and (given or form) and protocol is None:
         raise InputError("--with and --form go with --family", hint="for example --family khop --with k=3 --form previous")
-    if family is not None:
-        member = stated(family, form, parse_settings(given))
-    elif isinstance(source, Source) and source.entry is not None:
+    measured = of_model(model)
+    if family is None and isinstance(source, Source) and source.entry is not None:
         member = of_entry(source.entry, source.parameters)
-    elif isinstance(source, Source) and isinstance(source.program, Protocol):
-        trace = source.program.trace(model.length, model.alphabet.symbols)
-        member = stated("mpc", None, {"R": trace.rounds, "s": trace.memory})
     else:
-        member = recognised(model.graph)
-    return hold(of_model(model), member, every)
+        member = member_of(protocol, measured, model.graph, family, form, parse_settings(given), rows)
+    return hold(measured, member, every, rows)
+
+
+def own_rows(texts: Sequence[str]) -> tuple[Statement, ...]:
+    """The statements of users' files: `path.py:name`, a statement or several, or `path.py`, all of it."""
+    from ..theory.bounds import statements
+    from ..theory.statement import Statement
+
+    found: list[Statement] = []
+    for text in texts:
+        path, _, name = text.rpartition(":") if ".py:" in text else (text, "", "")
+        if not Path(path).is_file():
+            raise InputError(f"there is no file {path}", hint="your own rows are path/to/file.py:name")
+        members = members_of(Path(path))
+        held = {key: value for key, value in members.items() if isinstance(value, Statement)}
+        if name and name not in members:
+            raise InputError(f"{path} has no {name!r}", hint=f"it has {', '.join(held) or 'no statement'}")
+        if not name and not held:
+            raise InputError(f"{path} has no statement", hint='write mine = hw.Statement(id="MINE", …) in it')
+        found += statements(members[name]) if name else held.values()
+    return statements(found)
 
 
 def one_shape(
@@ -104,35 +125,52 @@ def _shape(text: str) -> tuple[int, int, int]:
 
 
 def whole_family(
-    source: Source | Path,
+    text: str,
     over: Sequence[str],
     length: str | None,
     alphabet: str | None,
     build: Build,
+    family: str | None,
+    rows: Sequence[Statement],
     progress: Callable[[int, int], None] | None,
 ) -> Laws:
-    """A library program over ranges of its parameters."""
+    """A library program, or a function of a user's file, over ranges of its parameters."""
+    from .. import programs
     from ..theory.over import bounds_over
 
-    if not isinstance(source, Source) or source.entry is None:
-        raise InputError("--over takes a program of the library", hint="for example headwork bounds khop --over k=1..64")
     ranges: dict[str, object] = {}
     for item in over:
-        name, equals, text = item.partition("=")
+        name, equals, span = item.partition("=")
         if not equals or not name.isidentifier() or name in ranges:
             raise InputError(f"--over {item} is not name=range, each name once", hint="for example --over k=1..64")
-        ranges[name] = numbers("--over", text, doubling=False)
+        ranges[name] = numbers("--over", span, doubling=False)
+    path, _, member = text.rpartition(":") if ".py:" in text else ("", "", "")
+    if not path and text not in programs.names():
+        raise InputError(
+            "--over takes a program of the library, or path/to/file.py:function", hint="for example headwork bounds khop --over k=1..64"
+        )
+    subject: str | Callable[..., object] = text
+    if path:
+        if not Path(path).is_file():
+            raise InputError(f"there is no file {path}", hint="your own family is path/to/file.py:function")
+        found = members_of(Path(path)).get(member)
+        if not callable(found) or isinstance(found, Program):
+            raise InputError(f"{text} is no function of parameters", hint="a family is a function that returns a program: def mine(k): …")
+        subject = found
     lengths = numbers("--length", length or f"{LENGTH}..2048", doubling=True)
-    return bounds_over(
-        source.entry.name,
-        lengths=lengths,
-        alphabets=_sizes(alphabet),
-        dtype=build.dtype or "float32",
-        code=build.code or "auto",
-        heads=build.heads,
-        progress=progress,
-        **ranges,
-    )
+    with blame(Path(path) if path else None):
+        return bounds_over(
+            subject,
+            lengths=lengths,
+            alphabets=_sizes(alphabet),
+            dtype=build.dtype or "float32",
+            code=build.code or "auto",
+            heads=build.heads,
+            rows=rows,
+            family=family,
+            progress=progress,
+            **ranges,
+        )
 
 
 def one_length(source: Source | Path, length: str | None) -> int | None:

@@ -129,7 +129,7 @@ def _from_library(name: str, given: dict[str, object]) -> Source:
 def _from_file(path: Path, name: str, given: dict[str, object]) -> Source:
     if not path.is_file():
         raise InputError(f"there is no file {path}", hint="your own program is path/to/file.py:name")
-    members = vars(_load(path))
+    members = members_of(path)
     offers = [key for key, value in members.items() if isinstance(value, Program)]
     makers = [
         key
@@ -166,6 +166,11 @@ def _make(make: Callable[..., object], label: str, given: dict[str, object], pat
     if not isinstance(made, Program):
         raise InputError(f"{label} returned {_a(made)}, not a program", hint="decorate the inner function with @hw.program and return it")
     return made
+
+
+def members_of(path: Path) -> dict[str, object]:
+    """What a user's file defines, by name; what it raises is reported at the user's line."""
+    return dict(vars(_load(path)))
 
 
 def _load(path: Path) -> object:

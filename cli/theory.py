@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..compiler.errors import InputError
-from .bounds import decided, one_length, one_model, one_shape, whole_family
+from .bounds import decided, one_length, one_model, one_shape, own_rows, whole_family
 from .options import AlphabetOption, AsJson, Build, Plot, Wanted, building
 from .programs import blame, find
 
@@ -32,22 +32,29 @@ def bounds(
         bool, typer.Option("--search", help="With --one-layer, induction, N <= 8: decide it by z3, and find the heads needed.")
     ] = False,
     seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long z3 may think about one number of heads.")] = 30.0,
+    rows: Annotated[
+        list[str] | None, typer.Option("--rows", metavar="FILE.py:NAME", help="Statements of your own, held first; repeatable.")
+    ] = None,
+    picture: Plot = None,
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
 ) -> None:
     """Hold a program against the theory: upper and lower bounds; exit code 1 where an exact one is contradicted."""
     from .display import progress, say, say_json
 
-    source = find(program, build.settings or ())
+    own = own_rows(rows or ())
     verdicts = decided(program, shape, length, seconds) if search else []
-    if shape is not None:
-        report = one_shape(source, shape, length, alphabet, family, given or ())
-    elif over:
+    if over:
+        if build.settings:
+            raise InputError("--over and --set do not go together", hint="give one value as a range: --over k=3")
         with progress(f"compiling {program}") as step:
-            report = whole_family(source, over, length, alphabet, build, step)
+            report = whole_family(program, over, length, alphabet, build, family, own, step)
+    elif shape is not None:
+        report = one_shape(find(program, build.settings or ()), shape, length, alphabet, family, given or ())
     else:
+        source = find(program, build.settings or ())
         model = replace(build, length=one_length(source, length), alphabet=alphabet).model(source)
-        report = one_model(model, source, family, form, given or (), every)
+        report = one_model(model, source, family, form, given or (), every, own)
     if as_json:
         say_json({**report.as_dict(), **({"search": [v.as_dict() for v in verdicts]} if verdicts else {})})
     else:
@@ -56,6 +63,9 @@ def bounds(
             from ..theory.search import text
 
             say(f"\n{text(verdicts)}")
+    if picture is not None:
+        report.plot(picture)  # last, so that what was found is there where it cannot be drawn
+        typer.echo(f"drawn in {picture}", err=as_json)
     raise typer.Exit(0 if report.ok else 1)
 
 

@@ -63,7 +63,7 @@ def mistake(function: Callable[..., object], args: Sequence[object], kwargs: Map
     name = f"{function.__name__}()"
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     args = args[1:] if "self" in inspect.signature(function).parameters else args
-    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         return None
     placed = [p for p in parameters if p.kind != p.KEYWORD_ONLY]
     takes = f"it takes {', '.join(p.name for p in parameters)}" if parameters else "it takes nothing"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..compiler.errors import InputError
+from ..theory.plot import save
 from ..theory.registry import REGISTRY
 from ..theory.report import HEADINGS, columns, markdown
 from ..theory.statement import Facts
@@ -92,27 +90,7 @@ class Shown:
 
     def plot(self, path: str | Path) -> Path:
         """Draw the figure as PNG or SVG. Raises InputError without matplotlib or for another suffix."""
-        target = Path(path)
-        if target.suffix not in (".png", ".svg"):
-            raise InputError(f"{target} is neither .png nor .svg", hint=f"for example {self.name}.svg")
-        if not target.parent.is_dir():
-            raise InputError(f"{target.parent} is not a directory", hint="make it first")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise InputError("plots need matplotlib", hint="pip install 'headwork[plot]'") from None
-        figure = Figure(figsize=(9, 4.2), layout="constrained")
-        self.draw(figure)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
-        os.close(handle)
-        try:
-            figure.savefig(name, dpi=150)
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
-        return target
+        return save(path, self.draw, (9, 4.2))
 
 
 def hold(name: str, values: Mapping[str, int]) -> list[Row]:
@@ -123,9 +101,3 @@ def hold(name: str, values: Mapping[str, int]) -> list[Row]:
 def table(title: str, headings: Sequence[str], cells: Sequence[Sequence[Cell]], varies: bool = False) -> Table:
     """A table from any sequences."""
     return Table(title, tuple(headings), tuple(map(tuple, cells)), varies)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -74,6 +74,7 @@ ENTRY = ProtocolEntry(
     oracle=oracle,
     cases=cases,
     layers=layers,
+    family="mpc-connectivity",
     layers_formula="3·floor(log2 nodes) + 2, 0 for one node",
     parameters={"nodes": 8, "memory": 3},
 )

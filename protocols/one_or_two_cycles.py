@@ -86,6 +86,6 @@ ENTRY = ProtocolEntry(
     cases=cases,
     layers=layers,
     layers_formula="ceil(log2 N) + 1",
-    family="cycle",
+    family="mpc-cycle",
     parameters={"memory": 2},
 )

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "kernel": {"kernel"},
     "prover": {"compiler", "runtime", "kernel", "prover"},
     "certificate": {"compiler", "runtime", "kernel", "prover", "certificate"},
-    "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "theory"},
+    "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "protocols", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
     "protocols": {"compiler", "mpc", "programs", "protocols"},

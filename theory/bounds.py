@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -16,11 +16,10 @@ from ..compiler.pipeline import lower
 from ..mpc import Protocol
 from ..runtime.cost import Cost
 from ..runtime.model import Model
-from .family import Member, recognised, stated
-from .functions import sp
+from .family import Member, of_protocol, recognised, stated
 from .measure import Measured, of_cost, of_model, of_weights
 from .report import Bounds
-from .statement import Quantity, Statement, sym
+from .statement import Statement
 from .verdict import rows
 
 Subject: TypeAlias = Program | Model | Cost
@@ -37,29 +36,56 @@ def bounds(
     heads: int | None = None,
     family: str | None = None,
     form: str | None = None,
+    rows: Sequence[Statement] = (),
     all: bool = False,
     **given: object,
 ) -> Bounds:
     """Hold a program, a model, or the cost of one against every row of the theory that speaks of its family.
 
     A program is compiled for `length`, `alphabet`, `dtype`, `code` and `heads`, as `compile` does; a cost needs `length`
-    and `alphabet`. The family of a library program is known; for your own, state it: `family="khop", k=3`, and
-    `form="previous"` where k-hop starts by copying the previous token. A protocol is of the family "mpc" unless another is
-    stated, with R and s as it is written. `all` adds the rows of other families.
+    and `alphabet`. The family of a library program is known, and so is that of a program which the optimiser makes the same
+    graph of; for others, state it: `family="khop", k=3`, and `form="previous"` where k-hop starts by copying the previous token.
+    A protocol has R and s as it is written. `rows` are statements of your own, which come first; they may name families and
+    parameters of their own. `all` adds the rows of other families.
     Raises InputError for sizes that do not belong to the subject, for an unknown family or parameter, and for a family
     stated of several values.
     """
-    if isinstance(subject, Protocol) and length is not None:
-        trace = subject.trace(length, alphabet, dtype or "float32")
-        family, given = family or "mpc", {"R": trace.rounds, "s": trace.memory} | given
-    if family is None and (given or form):
+    own = statements(rows)
+    if family is None and (given or form) and not isinstance(subject, Protocol):
         raise InputError(f"{', '.join([*given, *(['form'] if form else [])])} is given without a family", hint='for example family="khop"')
     measured, graph = _measured(subject, length, alphabet, dtype, code, heads)
-    if family not in (None, "mpc") and graph and len(graph.outputs) > 1 and not isinstance(subject, Protocol):
+    return hold(measured, member_of(subject, measured, graph, family, form, given, own), all, own)
+
+
+def statements(rows: object) -> tuple[Statement, ...]:
+    """The caller's statements. Raises InputError for anything else."""
+    found = (rows,) if isinstance(rows, Statement) else tuple(rows) if isinstance(rows, Iterable) else (rows,)
+    for row in found:
+        if not isinstance(row, Statement):
+            raise InputError(f"rows holds {row!r}", hint='give statements: hw.Statement(id="MINE", statement=…, source=…, bounds="L <= 2")')
+    ids = [row.id for row in found if isinstance(row, Statement)]
+    if len(set(ids)) < len(ids):
+        raise InputError(f"rows holds two statements named {max(ids, key=ids.count)!r}", hint="give each an id of its own")
+    return tuple(row for row in found if isinstance(row, Statement))
+
+
+def member_of(
+    subject: object,
+    measured: Measured,
+    graph: Graph | None,
+    family: str | None,
+    form: str | None,
+    given: Mapping[str, object],
+    own: Sequence[Statement] = (),
+) -> Member:
+    """The family of what is held: as it is stated, else a protocol's own, else what the graph shows."""
+    if isinstance(subject, Protocol):
+        trace = subject.trace(measured.length, graph.sizes.alphabet.symbols if graph else None, measured.dtype)
+        return stated(family or of_protocol(subject), form, {"R": trace.rounds, "s": trace.memory} | dict(given), own)
+    if family not in (None, "mpc") and graph and len(graph.outputs) > 1:
         fact = f"{graph.name} returns {len(graph.outputs)} values, and what is stated of the family {family!r} is about one"
         raise InputError(fact, hint="hold a program of that one value, or state no family")
-    found = stated(family, form, given) if family else recognised(graph) if graph else Member(None, {})
-    return hold(measured, found, every=all)
+    return stated(family, form, given, own) if family else recognised(graph) if graph else Member(None, {})
 
 
 @public
@@ -83,11 +109,10 @@ def one_layer(
     return replace(found, rows=tuple(about))
 
 
-def hold(measured: Measured, member: Member, every: bool = False) -> Bounds:
-    """The rows that speak of a family, held against the sizes; with `every`, the others too, as not applicable."""
+def hold(measured: Measured, member: Member, every: bool = False, own: Sequence[Statement] = ()) -> Bounds:
+    """The rows that speak of a family, the caller's `own` first, held against the sizes; with `every`, the others as not applicable."""
     facts = member.facts(measured)
-    families = member.families()
-    found = [row for s in member.statements(every) for row in rows(s, facts, bool(families & set(s.families)))]
+    found = [row for s, speaks in member.statements(own, every) for row in rows(s, facts, speaks)]
     if (claim := _claim(member, measured.length)) is not None:
         found = [*rows(claim, facts), *found]
     about = str(member)
@@ -100,16 +125,13 @@ def _claim(member: Member, length: int) -> Statement | None:
     """What the library states of its own program's layers, as a row."""
     if member.entry is None or member.settings is None:
         return None
-    (layers,) = sym("L")
-    stated_layers = sp.Integer(member.entry.layers(length, **member.settings))
     return Statement(
         id="STATED",
         statement=f"{member.entry.name} takes {member.entry.layers_formula} attention layers.",
         source="the program library",
         kind="EXACT",
         certainty="D",
-        families=(),
-        quantities=(Quantity("L", layers, "upper", stated_layers, "EXACT"),),
+        bounds=f"L <= {member.entry.layers(length, **member.settings)}",
     )
 
 

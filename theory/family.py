@@ -1,23 +1,28 @@
-"""Which family a program belongs to: known for the library's programs, stated by the caller for others, never guessed from weights."""
+"""Which family a program belongs to: known for the library's, shown by the graph, or stated by the caller; never guessed from weights."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .. import protocols
 from ..compiler.codes.numerics import DTYPES
 from ..compiler.errors import HeadworkError, InputError
 from ..compiler.graph import Graph
+from ..compiler.rewrite import optimise
+from ..mpc import Protocol
 from ..programs import Entry, entry, names
-from ..programs.compose import PEOPLE
 from .measure import READINGS, Measured
 from .registry import FAMILIES, REGISTRY
 from .statement import Facts, Statement
+from .tasks import task
 
 FORMS = ("previous", "position")
-GIVEN = ("k", *(name for name, reading in READINGS.items() if reading.read is None and name not in ("k", "hops")))
 IMPLIED: Mapping[str, Mapping[str, int]] = {"induction": {"k": 1}, "composition": {"functions": 2}}
+WIDER: Mapping[str, frozenset[str]] = {"induction": frozenset({"khop"}), "cycle": frozenset({"connectivity"})}
+POSITIVE = ("n", "s")  # parameters that are at least 1
+MOST_HOPS = 64  # hops that a program's graph is compared with
 _NAME = re.compile(r"(\w+)(?:\((.*)\))?")
 _PARAMETER = re.compile(r"(\w+)=(-?\d+)")
 
@@ -47,86 +52,117 @@ class Member:
         """The families whose statements hold of this program: induction is k-hop with k = 1, and the other way round."""
         if self.family is None:
             return frozenset()
-        found = {self.family}
-        if self.family == "induction" or (self.family == "khop" and self.given.get("k") == 1):
-            found |= {"khop", "induction"}
-        if self.family == "cycle":
-            found.add("connectivity")
-        return frozenset(found)
+        one_hop = {"induction"} if self.family == "khop" and self.given.get("k") == 1 else set[str]()
+        return frozenset({self.family, *one_hop}) | WIDER.get(self.family, frozenset())
 
-    def statements(self, every: bool = False) -> list[Statement]:
-        """The rows that speak of this family, or every row of the registry."""
-        families = self.families()
-        return [row for row in REGISTRY.values() if every or families & set(row.families)]
+    def statements(self, own: Sequence[Statement] = (), every: bool = False) -> list[tuple[Statement, bool]]:
+        """The rows that speak of this family, each with True, and with `every` the others; the caller's `own` rows first.
+
+        A row of the caller's that names no family speaks of every program; it stands in for a row of ours of the same id.
+        """
+        families, ids = self.families(), {row.id for row in own}
+        rows = [*own, *(row for row in REGISTRY.values() if row.id not in ids)]
+        judged = [(row, bool(families & set(row.families)) or (row.id in ids and not row.families)) for row in rows]
+        return [(row, speaks) for row, speaks in judged if speaks or every]
 
     def __str__(self) -> str:
         parts = [f"family {self.family or 'not stated'}", *(f"{name} = {value}" for name, value in self.given.items())]
         return ", ".join(parts + ([f"{self.form} form"] if self.form else []))
 
 
-def stated(family: str, form: str | None, given: Mapping[str, object]) -> Member:
-    """A family the caller states. Raises InputError for an unknown family, form or parameter."""
-    if family not in FAMILIES:
-        raise InputError(f"there is no family {family!r}", hint=f"the families are {', '.join(FAMILIES)}")
+def stated(family: str, form: str | None, given: Mapping[str, object], own: Sequence[Statement] = ()) -> Member:
+    """A family the caller states, of ours or of the caller's `own` rows. Raises InputError for an unknown family, form or parameter."""
+    families = tuple(dict.fromkeys([*(f for row in own for f in row.families), *FAMILIES]))
+    if family not in families:
+        raise InputError(f"there is no family {family!r}", hint=f"the families are {', '.join(families)}; rows= may name others")
     if form is not None and form not in FORMS:
         raise InputError(f"there is no form {form!r}", hint=f"the forms of k-hop are {' and '.join(FORMS)}")
     values = dict(IMPLIED.get(family, {}))
+    known = parameters(own)
     for name, value in given.items():
-        if name not in GIVEN:
-            raise InputError(f"no statement has a parameter {name!r}", hint=f"the parameters are {', '.join(GIVEN)}")
-        if isinstance(value, bool) or not isinstance(value, int) or value < (name in ("n", "s")):
-            raise InputError(f"{name} is {value!r}", hint=f"give {name} ({READINGS[name].meaning}) as a positive integer")
+        if name not in known:
+            raise InputError(f"no statement has a parameter {name!r}", hint=f"the parameters are {', '.join(known)}")
+        if isinstance(value, bool) or not isinstance(value, int) or value < (name in POSITIVE):
+            meaning = f" ({READINGS[name].meaning})" if name in READINGS else ""
+            raise InputError(f"{name} is {value!r}", hint=f"give {name}{meaning} as a positive integer")
         values[name] = value
     if family == "induction" and values["k"] != 1:
         raise InputError(f"induction is given with k = {values['k']}", hint="induction is k-hop with k = 1; state the family khop")
     return Member(family, values, form)
 
 
+def parameters(own: Sequence[Statement] = ()) -> list[str]:
+    """What a family may be given: k, what our rows read, and what the caller's rows name besides."""
+    ours = [name for name, reading in READINGS.items() if reading.read is None and name not in ("k", "hops")]
+    return list(dict.fromkeys(["k", *ours, *sorted(set().union(*(row.parameters() for row in own)) - {"hops"})]))
+
+
 def of_entry(found: Entry, settings: Mapping[str, object]) -> Member:
-    """What the library's program is, by its name and parameters; programs no statement is about have no family."""
+    """What the library's program is, by its name and parameters."""
     settled = found.settle(settings)
-    match found.name:
-        case "khop":
-            k = settled["k"]
-            assert isinstance(k, int)
-            family, given, form = "khop", {"k": k}, "position"
-        case "induction":
-            family, given, form = "induction", {"k": 1}, "previous"
-        case "recall":
-            family, given, form = "recall", {}, None
-        case "compose":
-            family, given, form = "composition", {"n": len(PEOPLE), "functions": 2}, None
-        case "sort" | "sort_by":
-            family, given, form = "sort", {}, None
-        case "automaton" if found.layers(4, **settled) > 1:
-            family, given, form = "scan", {}, None
-        case "majority" | "bigram":
-            family, given, form = found.name, {}, None
-        case "ngram" | "ngram_counts" if settled["n"] == 2:
-            family, given, form = "bigram", {}, None
-        case "ngram" | "ngram_counts":
-            family, given, form = "markov", {}, None
-        case _:
-            family, given, form = None, {}, None
+    family, given, form = task(found, settled)
     return Member(family, given, form, found, settled)
 
 
 def recognised(graph: Graph) -> Member:
-    """The library's program whose graph this is, node for node, or a program without a family.
-
-    The name says which program and parameters to build; only an equal graph counts.
+    """What a program is, where its graph shows it: the library's program of that name node for node, or, once both are
+    optimised, any of the library's that computes the same by the same operations; else a program without a family.
     """
-    nothing = Member(None, {})
+    return _named(graph) or _alike(graph) or Member(None, {})
+
+
+def of_protocol(subject: Protocol) -> str:
+    """The family of a protocol: what the library says where its function is the library's, else "mpc"."""
+    return next(
+        (e.family for e in map(protocols.entry, protocols.names()) if e.protocol().function.__code__ is subject.function.__code__), "mpc"
+    )
+
+
+def _named(graph: Graph) -> Member | None:
     named = _NAME.fullmatch(graph.name)
     if named is None or named[1] not in names():
-        return nothing
+        return None
     settings: dict[str, object] = {name: int(value) for name, value in _PARAMETER.findall(named[2] or "")}
+    found = entry(named[1])
+    built = _built(found, settings, graph)
+    same = built is not None and [(n.op, n.args) for n in built.nodes] == [(n.op, n.args) for n in graph.nodes]
+    return of_entry(found, settings) if built is not None and same and _shape(built) == _shape(graph) else None
+
+
+def _alike(graph: Graph) -> Member | None:
+    """The library's programs with their defaults, and k-hop at the depth that this graph has."""
+    if graph.guard is not None or len(graph.outputs) > 1:
+        return None
+    mine, interned = optimise(graph), dict[object, int]()
+    wanted = _key(mine, interned)
+    hops = range(1 << max(0, mine.depth - 2), min(MOST_HOPS, (1 << max(1, mine.depth - 1)) - 1) + 1)
+    candidates: list[tuple[Entry, dict[str, object]]] = [(entry("khop"), {"k": k}) for k in hops if mine.depth > 1]
+    symbols = graph.sizes.alphabet.symbols
+    candidates += [(e, {}) for e in map(entry, names()) if not e.alphabet_fixed or e.alphabet == symbols]
+    for found, settings in candidates:
+        built = _built(found, settings, graph)
+        if built is not None and _shape(built) == _shape(graph) and built.guard is None and _key(optimise(built), interned) == wanted:
+            member = of_entry(found, settings)
+            return Member(member.family, member.given, member.form)
+    return None
+
+
+def _built(found: Entry, settings: Mapping[str, object], like: Graph) -> Graph | None:
+    """The library's program at the sizes of another graph, None where it does not exist there."""
     try:
-        found = entry(named[1])
-        dtype = next(d.name for d in DTYPES.values() if d.mantissa == graph.sizes.mantissa)
-        built = found.program(**settings).build(graph.sizes.length, graph.sizes.alphabet.symbols, dtype)
+        dtype = next(d.name for d in DTYPES.values() if d.mantissa == like.sizes.mantissa)
+        return found.program(**settings).build(like.sizes.length, like.sizes.alphabet.symbols, dtype)
     except HeadworkError:
-        return nothing
-    same = [(n.op, n.args) for n in built.nodes] == [(n.op, n.args) for n in graph.nodes]
-    same = same and (built.outputs, built.single, built.sizes.causal) == (graph.outputs, graph.single, graph.sizes.causal)
-    return of_entry(found, settings) if same and graph.guard is None else nothing
+        return None
+
+
+def _shape(graph: Graph) -> tuple[object, ...]:
+    return len(graph.outputs), graph.single, graph.sizes.causal, graph.guard is None
+
+
+def _key(graph: Graph, interned: dict[object, int]) -> int:
+    """A number for the graph's output that two graphs share only where they are the same operations on the same values."""
+    keys: list[int] = []
+    for node in graph.nodes:
+        keys.append(interned.setdefault((node.op, tuple(keys[a] for a in node.args)), len(interned)))
+    return keys[graph.output]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..certificate.certify import certify
 from ..certificate.refused import Refused
 from ..compiler.calls import public
 from ..compiler.codes.numerics import DTYPES, dtype_named
 from ..compiler.domain import Symbol
-from ..compiler.errors import ExactnessError, InputError
+from ..compiler.errors import ExactnessError
 from ..compiler.language import Program
 from ..compiler.language.program import require_program
 from ..compiler.place.layout import layout
@@ -23,7 +22,11 @@ from ..compiler.plan.planner import plan
 from ..compiler.rewrite import optimise
 from ..compiler.shown import Shown
 from ..runtime.model import compile
+from .plot import save
 from .report import columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_WIDTH = 2048  # a d_model beyond this is planned but not built
 HEADINGS = ("code", "dtypes", "layers", "heads", "d_model", "p", "m·p", "parameters", "m·p over the least", "")
@@ -88,38 +91,27 @@ class Frontier(Shown):
 
     def plot(self, path: str | Path) -> Path:
         """Width against precision, both logarithmic, as a PNG or SVG. Raises InputError without matplotlib or for another suffix."""
-        target = Path(path)
-        if target.suffix not in (".png", ".svg"):
-            raise InputError(f"{target} is neither .png nor .svg", hint="for example frontier.svg")
-        if not target.parent.is_dir():
-            raise InputError(f"{target.parent} is not a directory", hint="make it first")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise InputError("plots need matplotlib", hint="pip install 'headwork[plot]'") from None
-        figure = Figure(figsize=(7, 4.5), layout="constrained")
-        axes = figure.subplots()
-        widths = [p.d_model for p in self.points]
-        for best, marker, label in ((True, "o", "on the frontier"), (False, "x", "beaten")):
-            some = [p for p in self.points if p.best == best]
-            axes.scatter([p.d_model for p in some], [p.p for p in some], marker=marker, label=label, zorder=3)
-        for point in [p for p in self.points if p.best]:
-            axes.annotate(point.code, (point.d_model, point.p), xytext=(4, 5), textcoords="offset points", fontsize=8)
-        span = [1, max([*widths, self.least_bits])]
-        axes.plot(span, [self.least_bits / m for m in span], "--", color="gray", label=f"m·p = log2 N + log2 |Σ| = {self.least_bits:.1f}")
-        axes.set(xscale="log", yscale="log", xlabel="m, the width of the residual stream", ylabel="p, bits of mantissa used", ylim=(1, 64))
-        axes.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
-        axes.set_title(f"{self.name} at length {self.length:,} over {self.symbols:,} symbols")
-        axes.legend()
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
-        os.close(handle)
-        try:
-            figure.savefig(name, dpi=150)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
-        return target
+
+        def draw(figure: Figure) -> None:
+            axes = figure.subplots()
+            widths = [p.d_model for p in self.points]
+            for best, marker, label in ((True, "o", "on the frontier"), (False, "x", "beaten")):
+                some = [p for p in self.points if p.best == best]
+                axes.scatter([p.d_model for p in some], [p.p for p in some], marker=marker, label=label, zorder=3)
+            for point in [p for p in self.points if p.best]:
+                axes.annotate(point.code, (point.d_model, point.p), xytext=(4, 5), textcoords="offset points", fontsize=8)
+            span = [1, max([*widths, self.least_bits])]
+            axes.plot(
+                span, [self.least_bits / m for m in span], "--", color="gray", label=f"m·p = log2 N + log2 |Σ| = {self.least_bits:.1f}"
+            )
+            axes.set(
+                xscale="log", yscale="log", xlabel="m, the width of the residual stream", ylabel="p, bits of mantissa used", ylim=(1, 64)
+            )
+            axes.set_yticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+            axes.set_title(f"{self.name} at length {self.length:,} over {self.symbols:,} symbols")
+            axes.legend()
+
+        return save(path, draw, (7, 4.5))
 
 
 @public

@@ -9,6 +9,8 @@ from typing import TypeAlias, cast
 
 import sympy as sp
 
+from ..mpc.covering import rows
+
 Number: TypeAlias = int | float
 
 
@@ -93,17 +95,27 @@ class Above(sp.Function):
 
 
 class Orders(sp.Function):
-    """The rows of the covering array CA(s - 1, log2 N) as built here for N <= 1024: 2, 9, 18 for s = 2, 3, 4."""
+    """Heads a slot of a data-dependent round: 1 and 2 for s = 1 and 2; beyond, a covering array's rows and both orders of the places.
 
-    nargs = 1
+    The array is that of `mpc.covering`, of strength s - 1 over the bits of N machines.
+    """
+
+    nargs = 2
 
     @classmethod
     def eval(cls, *args: sp.Basic) -> sp.Expr | None:
-        """Its value, where the argument is 2, 3 or 4."""
-        return {2: sp.Integer(2), 3: sp.Integer(9), 4: sp.Integer(18)}.get(args[0])  # pyright: ignore[reportArgumentType, reportCallIssue]
+        """Its value, where both arguments are integers."""
+        s, n = args
+        if not (isinstance(s, sp.Integer) and isinstance(n, sp.Integer) and 1 <= s.p <= 4 and 1 <= n.p <= 1 << 16):
+            return None
+        if s.p <= 2:
+            return sp.Integer(s.p)
+        bits = (n.p - 1).bit_length()
+        return sp.Integer(len({0, (1 << bits) - 1, *rows(s.p - 1, bits)}))
 
     def _sympystr(self, printer: _Printer) -> str:
-        return f"orders({printer.doprint(self.args[0])})"
+        s, n = (printer.doprint(a) for a in self.args)
+        return f"orders({s}, {n})"
 
 
 class LeastStates(sp.Function):
@@ -174,14 +186,14 @@ def ones(x: sp.Expr) -> sp.Expr:
     return _applied(Ones, x)
 
 
-def above(x: sp.Expr, n: int) -> sp.Expr:
+def above(x: sp.Expr, n: sp.Expr | int) -> sp.Expr:
     """[x > n], 1 or 0."""
-    return _applied(Above, x, sp.Integer(n))
+    return _applied(Above, x, sp.sympify(n))
 
 
-def orders(s: sp.Expr) -> sp.Expr:
-    """The rows of the covering array for s outgoing slots."""
-    return _applied(Orders, s)
+def orders(s: sp.Expr, n: sp.Expr) -> sp.Expr:
+    """Heads for one slot of n machines that receive at most s messages."""
+    return _applied(Orders, s, n)
 
 
 def trees(t: sp.Expr, x: sp.Expr) -> sp.Expr:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..compiler.shown import Shown
-from ..programs import Entry, entry as entry_named
-from .family_costs import Instance, instances
+from ..programs import entry as entry_named
+from . import plot
+from .bounds import statements
+from .family import Member, stated
+from .family_costs import Family, Instance, instances, of_function, of_library
 from .fit import Fit, fit
 from .functions import above, ceil_log2, exact, floor_log2, ones, sp
 from .hops import DOUBLING
 from .report import columns, markdown
+from .statement import Statement
+from .verdict import Row, rows as judged, short
 
 HEADINGS = ("id", "codes", "bound", "measured", "verdict")
 K = sp.Symbol("k", integer=True, nonnegative=True)
 LENGTH, SYMBOLS = (sp.Symbol(name, integer=True, nonnegative=True) for name in ("N", "|Σ|"))
+WORDS = ("meets", "beats", "exceeds", "violates", "ratio", "vacuous here", "not applicable", "states no number")
 HOPS = ("khop", "induction")  # the programs that HOP-UB speaks of
 CHAIN = ceil_log2(2 * (K + 1))
 COSTS: dict[str, Callable[[Instance], int]] = {
@@ -61,11 +68,23 @@ class Laws(Shown):
     ranges: str
     count: int
     rows: tuple[Law, ...]
+    layers: tuple[tuple[Mapping[str, int], int, int | None], ...] = ()
+    lines: tuple[tuple[str, tuple[float | None, ...]], ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether no instance takes more layers than stated."""
-        return not any("exceeds" in row.verdict for row in self.rows)
+        """Whether no instance takes more layers than stated, and none contradicts a statement of the caller's."""
+        return not any("exceeds" in row.verdict or "violates" in row.verdict for row in self.rows)
+
+    def plot(self, path: str | Path) -> Path:
+        """Layers over the parameter with most values, and what is stated of them, as a PNG or SVG. Raises InputError without matplotlib."""
+        names = list(self.layers[0][0])
+        axis = max(names, key=lambda name: len({point[name] for point, _, _ in self.layers}))
+        order = sorted(range(len(self.layers)), key=lambda i: self.layers[i][0][axis])
+        points = [(self.layers[i][0][axis], self.layers[i][1]) for i in order]
+        lines = [("stated", [(self.layers[i][0][axis], float(s)) for i in order if (s := self.layers[i][2]) is not None])]
+        lines += [(label, [(self.layers[i][0][axis], v) for i in order if (v := values[i]) is not None]) for label, values in self.lines]
+        return plot.layers(self.headline(), axis, points, [(label, values) for label, values in lines if values], path)
 
     def headline(self) -> str:
         """What was compiled."""
@@ -85,37 +104,91 @@ class Laws(Shown):
 
 @public
 def bounds_over(
-    name: str,
+    program: str | Callable[..., object],
     *,
     lengths: Sequence[int] = (256, 512, 1024, 2048),
     alphabets: Sequence[int] | None = None,
     dtype: str = "float32",
     code: str = "auto",
     heads: int | None = None,
+    rows: Sequence[Statement] = (),
+    family: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     **ranges: object,
 ) -> Laws:
-    """Compile a library program over ranges of integer parameters (`k=range(1, 65)`), lengths and alphabet sizes.
+    """Compile a family of programs over ranges of integer parameters (`k=range(1, 65)`), lengths and alphabet sizes.
 
-    Attention layers are held against the stated formula at every instance, and called proved only where the structure
-    of the program proves them. The other costs are fitted exactly, over rationals, for each choice of lookup codes.
-    `alphabets` defaults to the program's own size, twice and four times it. Raises InputError for an unknown program
-    or an empty range, and what compiling raises.
+    `program` names a library program, or is a function that returns a program for those parameters. Attention layers are held
+    against the library's formula at every instance, and called proved only where the structure of the program proves them; `rows`
+    are statements of your own, held at every instance too, those of `family` and those that name none. The other costs are fitted
+    exactly, over rationals, for each choice of lookup codes. `alphabets` defaults to the program's own size, twice and four times
+    it (4, 8 and 16 where it has none). Raises InputError for an unknown program or family or an empty range, and what compiling raises.
     """
-    entry = entry_named(name)
-    own = entry.alphabet if isinstance(entry.alphabet, int) else len(entry.alphabet)
-    sizes = list(alphabets or ((own,) if entry.alphabet_fixed else (own, 2 * own, 4 * own)))
+    own = statements(rows)
     spans = {parameter: _integers(parameter, values) for parameter, values in ranges.items()}
+    found = of_library(entry_named(program)) if isinstance(program, str) else of_function(program, spans)
+    member = stated(family, None, {}, own) if family else Member(None, {})
+    sizes = list(alphabets or found.alphabets)
     if not lengths:
         raise InputError("no lengths are given", hint="for example lengths=[256, 512, 1024]")
-    made = instances(entry, spans, lengths, sizes, dtype=dtype, code=code, heads=heads, progress=progress)
-    where = ", ".join([*(f"{p} = {_span(v)}" for p, v in spans.items()), f"N = {_span(lengths)}", f"|Σ| = {_span(sizes)}", dtype])
+    made = instances(found, spans, lengths, sizes, dtype=dtype, code=code, heads=heads, progress=progress)
     over = ", ".join([*(f"{p} = {_span(v)}" for p, v in spans.items()), f"N = {_span(lengths)}"])
+    where = f"{over}, |Σ| = {_span(sorted({i.point['|Σ|'] for i in made}))}, {dtype}"
     basis = _basis(spans, {code for i in made for code in i.codes})
-    laws = [_layers(entry, made, list(spans), basis, over)]
+    laws, lines = _held(own, member, list(spans), made, basis, over)
+    laws.append(_layers(found, made, list(spans), basis, over))
     for cost, read in COSTS.items():
-        laws += _fitted(name, cost, read, made, basis, over)
-    return Laws(name, where, len(made), tuple(laws))
+        laws += _fitted(found.name, cost, read, made, basis, over)
+    points = tuple((i.point, i.cost.attention_layers, _stated(found, i, list(spans))) for i in made)
+    return Laws(found.name, where, len(made), tuple(laws), points, lines)
+
+
+def _stated(family: Family, instance: Instance, parameters: Sequence[str]) -> int | None:
+    return None if family.layers is None else family.layers(instance.point["N"], **{p: instance.point[p] for p in parameters})
+
+
+def _held(
+    own: Sequence[Statement], member: Member, parameters: Sequence[str], made: Sequence[Instance], basis: Sequence[sp.Expr], over: str
+) -> tuple[list[Law], tuple[tuple[str, tuple[float | None, ...]], ...]]:
+    """The caller's statements at every instance, a law each; and the values of those about layers, for a plot."""
+    found: dict[str, list[Row]] = {}
+    families = member.families()
+    for instance in made:
+        given = {p: instance.point[p] for p in parameters}
+        facts = Member(member.family, given).facts(instance.measured)
+        for row in own:
+            for one in judged(row, facts, not row.families or bool(families & set(row.families))):
+                found.setdefault(one.id, []).append(one)
+    laws: list[Law] = []
+    lines: list[tuple[str, tuple[float | None, ...]]] = []
+    for name, each in found.items():
+        whole = [row.measured for row in each if isinstance(row.measured, int)]
+        fitted = fit([i.point for i in made], whole, basis) if len(whole) == len(made) else None
+        measured, expression = (str(fitted.expression), fitted.expression) if fitted else ("", None)
+        laws.append(Law(name, "", each[0].formula, measured, _verdicts(each), expression))
+        quantity = each[0].quantity
+        if quantity is not None and quantity.name == "L" and all(row.applies for row in each):
+            lines.append((f"{name}: {each[0].formula}", tuple(None if row.bound is None else float(row.bound) for row in each)))
+    return laws, tuple(lines)
+
+
+def _verdicts(each: Sequence[Row]) -> str:
+    """One verdict of many: how many instances meet, beat, exceed or violate a bound, and by how much at most."""
+    kinds: dict[str, list[Row]] = {}
+    for row in each:
+        kinds.setdefault(next(word for word in WORDS if row.verdict.startswith(word)), []).append(row)
+    parts: list[str] = []
+    for word, some in kinds.items():
+        how = f"on all {len(each):,}" if len(kinds) == 1 else f"on {len(some):,} of {len(each):,}"
+        numbers = [(row.measured, row.bound) for row in some if row.measured is not None and row.bound]
+        if word in ("beats", "exceeds", "violates"):
+            word += f" by up to {short(max(abs(m - b) for m, b in numbers))}"
+        elif word == "ratio":
+            word += f" {short(min(m / b for m, b in numbers))} to {short(max(m / b for m, b in numbers))}"
+        elif word in ("vacuous here", "not applicable"):
+            word = some[0].verdict
+        parts.append(f"{word} {how} instances")
+    return "; ".join(parts)
 
 
 def _integers(parameter: str, values: object) -> Sequence[int]:
@@ -146,9 +219,16 @@ def _basis(spans: Mapping[str, Sequence[int]], codes: Iterable[str]) -> list[sp.
     return [size * shape for size in sizes for shape in shapes]
 
 
-def _layers(entry: Entry, made: Sequence[Instance], parameters: Sequence[str], basis: Sequence[sp.Expr], over: str) -> Law:
+def _layers(family: Family, made: Sequence[Instance], parameters: Sequence[str], basis: Sequence[sp.Expr], over: str) -> Law:
     """Attention layers against what the library states, proved where the program is a chain of reads through one map."""
-    stated = [entry.layers(i.point["N"], **{p: i.point[p] for p in parameters}) for i in made]
+    fitted = _least(made, lambda i: i.cost.attention_layers, basis)
+    measured = "no exact expression" if fitted is None else str(fitted.expression)
+    fits = f"fits {over}, not proved" if fitted else _failed(basis)
+    if family.layers is None:
+        if set(parameters) == {"k"} and all(_is_doubling(i) for i in made):
+            return Law("attention_layers", "", "", str(DOUBLING), f"proved for every k >= 1: {_proof()}", DOUBLING)
+        return Law("attention_layers", "", "", measured, fits, fitted.expression if fitted else None)
+    stated = [_stated(family, i, parameters) or 0 for i in made]
     found = [i.cost.attention_layers for i in made]
     above = [f - s for f, s in zip(found, stated, strict=True) if f > s]
     below = [s - f for f, s in zip(found, stated, strict=True) if f < s]
@@ -157,13 +237,13 @@ def _layers(entry: Entry, made: Sequence[Instance], parameters: Sequence[str], b
         verdict = f"exceeds by up to {max(above)} on {len(above):,} of {len(made):,} instances"
     elif below:
         verdict = f"beats by up to {max(below)} on {len(below):,} of {len(made):,} instances, meets on the others"
-    if entry.name == "khop" and set(parameters) == {"k"} and all(_is_doubling(i) for i in made):
-        proof = f"a chain of k reads through one map at depth 1 takes {CHAIN} layers, which is {DOUBLING}"
-        return Law("attention_layers", "", str(DOUBLING), str(DOUBLING), f"{verdict}; proved for every k >= 1: {proof}", DOUBLING)
-    fitted = _least(made, lambda i: i.cost.attention_layers, basis)
-    measured = "no exact expression" if fitted is None else str(fitted.expression)
-    verdict += f"; fits {over}, not proved" if fitted else f"; {_failed(basis)}"
-    return Law("attention_layers", "", entry.layers_formula, measured, verdict, fitted.expression if fitted else None)
+    if family.name == "khop" and set(parameters) == {"k"} and all(_is_doubling(i) for i in made):
+        return Law("attention_layers", "", str(DOUBLING), str(DOUBLING), f"{verdict}; proved for every k >= 1: {_proof()}", DOUBLING)
+    return Law("attention_layers", "", family.formula, measured, f"{verdict}; {fits}", fitted.expression if fitted else None)
+
+
+def _proof() -> str:
+    return f"a chain of k reads through one map at depth 1 takes {CHAIN} layers, which is {DOUBLING}"
 
 
 def _is_doubling(instance: Instance) -> bool:

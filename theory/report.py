@@ -1,12 +1,14 @@
-"""The report of `hw.bounds`: rows as a table, as JSON-ready values, as Markdown."""
+"""The report of `hw.bounds`: rows as a table, as JSON-ready values, as Markdown, as a plot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..compiler.shown import Shown
 from .measure import Measured
+from .plot import ratios
 from .verdict import Row
 
 HEADINGS = ("id", "kind", "bound", "measured", "verdict")
@@ -46,14 +48,29 @@ class Bounds(Shown):
         return f"{x.name}: {sizes}, L = {x.layers}, H = {x.heads}, m = {x.d_model}; {self.about}"
 
     def markdown(self) -> str:
-        """The report as a Markdown table, with the sources."""
+        """The report as a Markdown table, with the sources and what the rows that apply assume."""
         cells = [(*row.texts(), row.statement.source) for row in self.rows]
-        return f"{self.headline()}\n\n{markdown((*HEADINGS, 'source'), cells)}"
+        sources = "\n".join(f"- {line}" for line in self.sources()).replace("*", "\\*")
+        return f"{self.headline()}\n\n{markdown((*HEADINGS, 'source'), cells)}" + (f"\n\n{sources}" if sources else "")
+
+    def sources(self) -> list[str]:
+        """Where each row that applies comes from and what it assumes, one line a statement; what can be checked has its values here."""
+        found: dict[str, str] = {}
+        for row in self.rows:
+            if row.applies and row.statement.id not in found:
+                assumed = "; ".join(map(str, row.assumed))
+                found[row.statement.id] = f"{row.statement.id}: {row.statement.source}" + (f". Assumes {assumed}" if assumed else "")
+        return list(found.values())
+
+    def plot(self, path: str | Path) -> Path:
+        """Measured over bound, for each row with a number, as a PNG or SVG. Raises InputError without matplotlib, or for another suffix."""
+        return ratios(self.headline(), [r for r in self.rows if r.applies and r.bound and r.measured is not None], path)
 
     def __str__(self) -> str:
         if not self.rows:
             return f"{self.headline()}\nno row of the theory speaks of this program; state its family, for example family='khop', k=3"
-        return f"{self.headline()}\n\n{columns(HEADINGS, [row.texts() for row in self.rows])}"
+        table = columns(HEADINGS, [row.texts() for row in self.rows])
+        return "\n\n".join([self.headline(), table, *(["\n".join(self.sources())] if self.sources() else [])])
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

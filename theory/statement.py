@@ -1,17 +1,18 @@
-"""What the registry holds: statements with their source, kind and assumptions, and a formula for every quantity."""
+"""What a statement of the theory is: one small value, with its source, what it assumes, and its bounds as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from ..compiler.errors import InputError
 from .functions import Number, number, sp
 from .measure import READINGS
+from .text import Condition, Direction, condition, expression, relation, symbol
 
 Kind: TypeAlias = Literal["EXACT", "explicit", "conditional", "asymptotic"]
 Certainty: TypeAlias = Literal["T", "D", "M"]
-Direction: TypeAlias = Literal["upper", "lower", "equality"]
 
 KINDS: dict[Kind, str] = {
     "EXACT": "the constants are stated and hold: a model meets the bound or it does not",
@@ -22,15 +23,9 @@ KINDS: dict[Kind, str] = {
 CERTAINTIES: dict[Certainty, str] = {
     "T": "stated in the source",
     "D": "derived for this project and verified numerically",
-    "M": "recalled, to be checked before it is quoted",
+    "M": "recalled; it asserts no number",
 }
-
-SYMBOLS: dict[str, sp.Symbol] = {name: sp.Symbol(name, integer=True, nonnegative=True) for name in READINGS}
-
-
-def sym(*names: str) -> tuple[sp.Symbol, ...]:
-    """The symbols of those names."""
-    return tuple(SYMBOLS[name] for name in names)
+SYMBOLS: dict[str, sp.Symbol] = {name: symbol(name) for name in READINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +51,7 @@ class Facts:
 
     def value(self, expression: sp.Expr) -> Number:
         """An expression's value here: an int where it is one."""
-        return number(expression.subs({SYMBOLS[name]: value for name, value in self.values.items()}))
+        return number(expression.subs({s: self.values[str(s)] for s in expression.free_symbols if str(s) in self.values}))
 
 
 Guard: TypeAlias = Callable[[Facts], str | None]
@@ -89,29 +84,127 @@ class Quantity:
         return f"{self.name} = {({'upper': 'O', 'lower': 'Ω', 'equality': 'Θ'})[self.direction]}({self.bound})"
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A bound as text, where more is to be said than the text.
+
+    `part` tells it from the others of its statement, `name` is what the quantity is called, `kind` where it is not the
+    statement's, and `aside` a sentence and a formula that follow the verdict.
+    """
+
+    text: str
+    part: str = ""
+    kind: Kind | None = None
+    name: str = ""
+    aside: tuple[str, str] | None = None
+
+    def quantity(self, kind: Kind) -> Quantity:
+        """The bound read. Raises InputError where it is not understood."""
+        read = relation(self.text)
+        own = self.kind or kind
+        if read.landau and own in ("EXACT", "explicit"):
+            own = "asymptotic"
+        elif not read.landau and own in ("conditional", "asymptotic"):
+            raise InputError(
+                f"{self.text!r} states constants, and its kind is {own}", hint="write = O(…), or give kind='EXACT' or 'explicit'"
+            )
+        aside = None if self.aside is None else (self.aside[0], expression(self.aside[1]))
+        return Quantity(self.name or read.left, read.measured, read.direction, read.bound, own, self.part, aside)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What a statement assumes, and whether it holds here: None where only the reader can judge."""
+
+    text: str
+    here: str = ""
+    holds: bool | None = None
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.here})" if self.here else self.text
+
+    def as_dict(self) -> dict[str, object]:
+        """The assumption as JSON-ready values."""
+        return {"text": self.text, "here": self.here, "holds": self.holds}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A row of the theory. `vacuous` says why it excludes nothing at these sizes, `excluded` why it does not apply.
+    """A theorem as a row: what it says, where it is from, what it assumes, and its bounds as text.
 
-    `families` are the kinds of programs it speaks of, `needs` the parameters its guards read; `one_layer` marks what
-    is said of one attention layer only.
+    `bounds` are texts such as "L <= floor(log2(k)) + 2", "m*p = O(log2(N))", or `hw.Bound`s; symbols that are not read off a
+    model are parameters of the family. `families` are the kinds of programs it speaks of, none: every program. `assumes` holds
+    comparisons, which are checked ("Σ <= N"), and sentences, which are printed. `note` is a second sentence, `checked` says
+    when the row was compared with its source and with how much of it. `vacuous` and `excluded` are functions of the facts that
+    say why the statement excludes nothing, or does not apply; `needs` are parameters that they read.
+    Raises InputError for a bound that is not understood, an unknown kind, and a name given twice.
     """
 
     id: str
     statement: str
     source: str
-    kind: Kind
-    certainty: Certainty
-    families: tuple[str, ...]
-    quantities: tuple[Quantity, ...]
-    needs: tuple[str, ...] = ()
-    assumptions: tuple[str, ...] = ()
+    bounds: str | Bound | tuple[str | Bound, ...] = ()
+    kind: Kind = "EXACT"
+    certainty: Certainty = "T"
+    families: tuple[str, ...] = ()
+    assumes: tuple[str, ...] = ()
+    note: str = ""
+    checked: str = ""
     one_layer: bool = False
+    needs: tuple[str, ...] = ()
     vacuous: Guard = nothing
     excluded: Guard = nothing
+    quantities: tuple[Quantity, ...] = field(init=False)
+    conditions: tuple[Condition | str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("kind", self.kind, KINDS), ("certainty", self.certainty, CERTAINTIES)):
+            if value not in known:
+                raise InputError(f"statement {self.id} has the {name} {value!r}", hint=f"the {name} is one of {', '.join(known)}")
+        given = (self.bounds,) if isinstance(self.bounds, str | Bound) else tuple(self.bounds)
+        found = tuple((b if isinstance(b, Bound) else Bound(b)).quantity(self.kind) for b in given)
+        named: dict[str, Quantity] = {}
+        for i, quantity in enumerate(found):
+            part = quantity.part or ("" if i == 0 else quantity.name.replace("*", ""))
+            if part in named:
+                raise InputError(
+                    f"statement {self.id} has two bounds named {part or self.id!r}", hint='give one a part: hw.Bound("…", part="H")'
+                )
+            named[part] = replace(quantity, part=part)
+        object.__setattr__(self, "quantities", tuple(named.values()))
+        object.__setattr__(self, "families", (self.families,) if isinstance(self.families, str) else tuple(self.families))
+        texts = (*(("L == 1",) if self.one_layer else ()), *((self.assumes,) if isinstance(self.assumes, str) else self.assumes))
+        object.__setattr__(self, "assumes", texts)
+        object.__setattr__(self, "conditions", tuple(condition(text) or text for text in texts))
+
+    def parameters(self) -> frozenset[str]:
+        """The symbols that a family has to give: all that are not read off a model."""
+        expressions = [e for q in self.quantities for e in (q.bound, q.measured)]
+        expressions += [e for c in self.conditions if isinstance(c, Condition) for e in (c.left, c.right)]
+        names = {str(s) for e in expressions for s in e.free_symbols} | set(self.needs)
+        return frozenset(n for n in names if n not in READINGS or READINGS[n].read is None)
+
+    def assumed(self, facts: Facts) -> list[Assumed]:
+        """Each assumption with its values here."""
+        found: list[Assumed] = []
+        for c in self.conditions:
+            if isinstance(c, str):
+                found.append(Assumed(c))
+            elif missing := facts.missing(c.left, c.right):
+                found.append(Assumed(c.text, f"{', '.join(missing)} is not given"))
+            else:
+                left, right = facts.value(c.left), facts.value(c.right)
+                sides = [f"{side} = {_short(v)}" for side, v in ((c.left, left), (c.right, right)) if side.free_symbols]
+                found.append(Assumed(c.text, ", ".join(sides), c.holds(left, right)))
+        return found
 
     def why_not(self, facts: Facts) -> str | None:
         """Why the statement does not apply here, or None."""
-        if self.one_layer and facts["L"] != 1:
-            return f"L = {facts['L']}: it is about one layer"
+        failed = next((a for a in self.assumed(facts) if a.holds is False), None)
+        if failed is not None:
+            return f"{failed.here}: it " + ("is about one layer" if failed.text == "L == 1" else f"assumes {failed.text}")
         return self.excluded(facts)
+
+
+def _short(value: Number) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -5,20 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .functions import Number
-from .statement import CERTAINTIES, Facts, Quantity, Statement
+from .statement import CERTAINTIES, Assumed, Facts, Kind, Quantity, Statement
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One bound and one verdict: meets, beats by, exceeds by, violates by, ratio, vacuous here because, not applicable because."""
+    """One bound and one verdict: meets, beats by, exceeds by, violates by, ratio, vacuous here because, not applicable because.
+
+    `quantity` is None for a statement that states no number; `assumed` is what the statement assumes, with the values here.
+    """
 
     id: str
     formula: str
     bound: Number | None
     measured: Number | None
     verdict: str
-    quantity: Quantity
+    quantity: Quantity | None
     statement: Statement
+    assumed: tuple[Assumed, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of this bound, which may differ from its statement's."""
+        return self.quantity.kind if self.quantity else self.statement.kind
+
+    @property
+    def applies(self) -> bool:
+        """Whether the statement speaks of what it is held against."""
+        return not self.verdict.startswith("not applicable")
 
     def as_dict(self) -> dict[str, object]:
         """The row as JSON-ready values; `bound` and `measured` are numbers, null where a parameter is not given."""
@@ -27,22 +41,26 @@ class Row:
             "bound": self.bound,
             "measured": self.measured,
             "verdict": self.verdict,
-            "quantity": self.quantity.name,
+            "quantity": self.quantity.name if self.quantity else None,
             "formula": self.formula,
-            "kind": self.quantity.kind,
+            "kind": self.kind,
             "certainty": CERTAINTIES[self.statement.certainty],
             "statement": self.statement.statement,
-            "assumptions": list(self.statement.assumptions),
+            "note": self.statement.note,
+            "assumptions": [a.as_dict() for a in self.assumed],
             "source": self.statement.source,
+            "checked": self.statement.checked or None,
         }
 
     def texts(self) -> tuple[str, str, str, str, str]:
         """The cells of the printed table."""
-        joint = " = " if self.quantity.kind in ("EXACT", "explicit") else " at "
+        kind = self.kind + (", recalled" if self.statement.certainty == "M" else "")
+        if self.quantity is None:
+            return self.id, kind, "", "", self.verdict
+        joint = " = " if self.kind in ("EXACT", "explicit") else " at "
         plain = self.bound is None or not self.quantity.bound.free_symbols
         bound = self.formula if plain else f"{self.formula}{joint}{short(self.bound)}"
         measured = "" if self.measured is None else f"{self.quantity.name} = {short(self.measured)}"
-        kind = self.quantity.kind + (", recalled" if self.statement.certainty == "M" else "")
         return self.id, kind, bound, measured, self.verdict
 
 
@@ -52,7 +70,8 @@ def _id(statement: Statement, quantity: Quantity) -> str:
 
 def judge(statement: Statement, quantity: Quantity, facts: Facts, belongs: bool = True) -> Row:
     """Hold one quantity against the facts."""
-    unknown = {*facts.missing(quantity.bound, quantity.measured), *(set(statement.needs) - set(facts.values))}
+    conditions = [e for c in statement.conditions if not isinstance(c, str) for e in (c.left, c.right)]
+    unknown = {*facts.missing(quantity.bound, quantity.measured, *conditions), *(set(statement.needs) - set(facts.values))}
     missing = sorted({"k" if name == "hops" else name for name in unknown})
     bound = None if facts.missing(quantity.bound) else _value(facts, quantity.bound)
     measured = None if facts.missing(quantity.measured) else _value(facts, quantity.measured)
@@ -70,12 +89,17 @@ def judge(statement: Statement, quantity: Quantity, facts: Facts, belongs: bool 
         verdict = _compared(quantity, bound, measured)
         if quantity.aside is not None and not facts.missing(quantity.aside[1]):
             verdict += f"; {quantity.aside[0]} {short(facts.value(quantity.aside[1]))}"
-    return Row(_id(statement, quantity), quantity.relation(), bound, measured, verdict, quantity, statement)
+    assumed = tuple(statement.assumed(facts))
+    return Row(_id(statement, quantity), quantity.relation(), bound, measured, verdict, quantity, statement, assumed)
 
 
 def rows(statement: Statement, facts: Facts, belongs: bool = True) -> list[Row]:
-    """Hold every quantity of a statement against the facts."""
-    return [judge(statement, quantity, facts, belongs) for quantity in statement.quantities]
+    """Hold every quantity of a statement against the facts; a statement without one is a row without a number."""
+    if statement.quantities:
+        return [judge(statement, quantity, facts, belongs) for quantity in statement.quantities]
+    why = statement.why_not(facts) if belongs else f"it is about {_either(statement.families)}"
+    verdict = "states no number" if why is None else f"not applicable because {why}"
+    return [Row(statement.id, "", None, None, verdict, None, statement, tuple(statement.assumed(facts)))]
 
 
 def _value(facts: Facts, expression: object) -> Number | None:
