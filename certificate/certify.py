@@ -107,6 +107,8 @@ def proof(model: Model, dtype: str | None = None, *, witness: bool = True) -> tu
     for name, tensor in model.module.state_dict().items():
         if dtype is None and str(tensor.dtype) != f"torch.{model.dtype}":
             raise Refused(f"{name} is {tensor.dtype}, the model is said to be {model.dtype}")
+    if model.style == "natural":
+        raise Refused("not shown: the natural style has no certificate; its attention is soft, and the rules here are of exact weights")
     asked = model if dtype is None else replace(model, dtype=dtype)
     if model.module.shape.classes != tuple(form.classes for form in model.output_forms):  # what runs the model splits the logits so
         raise Refused(f"the logits are split into {model.module.shape.classes} classes, which are not those of the outputs' forms")

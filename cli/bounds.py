@@ -138,6 +138,8 @@ def whole_family(
     from .. import programs
     from ..theory.over import bounds_over
 
+    if build.style == "natural":
+        raise InputError("--over is of the compact style, whose sizes it compares with the bounds", hint="leave out --style, or --over")
     ranges: dict[str, object] = {}
     for item in over:
         name, equals, span = item.partition("=")

@@ -36,6 +36,13 @@ DtypeOption = Annotated[Dtype | None, typer.Option("--dtype", help="The arithmet
 CodeOption = Annotated[
     str | None, typer.Option("--code", metavar="CODE", help="The lookups' code: auto, scalar, digits:R, binary or onehot; default auto.")
 ]
+Style: TypeAlias = Literal["compact", "natural"]
+StyleOption = Annotated[
+    Style | None, typer.Option("--style", help="compact: the smallest, bit-exact; natural: made to be read; default compact.")
+]
+SharpnessOption = Annotated[
+    float | None, typer.Option("--sharpness", metavar="NATS", help="Of the natural style: by how much a lookup's winner leads.")
+]
 HeadsOption = Annotated[int | None, typer.Option("--heads", metavar="H", min=1, help="At most so many heads a layer.")]
 
 # What decides how a program is compiled: the option's name, which is Build's field, and its kind.
@@ -46,6 +53,8 @@ _OPTIONS: dict[str, object] = {
     "dtype": DtypeOption,
     "code": CodeOption,
     "heads": HeadsOption,
+    "style": StyleOption,
+    "sharpness": SharpnessOption,
 }
 
 
@@ -59,6 +68,8 @@ class Build:
     dtype: Dtype | None = None
     code: str | None = None
     heads: int | None = None
+    style: Style | None = None
+    sharpness: float | None = None
 
     @property
     def symbols(self) -> int | list[Symbol] | None:
@@ -72,7 +83,8 @@ class Build:
         symbols = self.symbols
         if isinstance(source, Source):
             with status(f"compiling {source.program.name}"):
-                return source.compile(self.length or default_length, symbols, self.dtype or "float32", self.code or "auto", self.heads)
+                wanted = self.dtype or "float32", self.code or "auto", self.heads, self.style or "compact", self.sharpness
+                return source.compile(self.length or default_length, symbols, *wanted)
         from ..export.read import read_export
         from ..runtime.files import load
 

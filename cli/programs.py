@@ -41,7 +41,14 @@ class Source:
         return not self.entry.alphabet_fixed if self.entry else not self.program.names_symbols
 
     def compile(
-        self, length: int, alphabet: int | Sequence[Symbol] | None, dtype: str = "float32", code: str = "auto", heads: int | None = None
+        self,
+        length: int,
+        alphabet: int | Sequence[Symbol] | None,
+        dtype: str = "float32",
+        code: str = "auto",
+        heads: int | None = None,
+        style: str = "compact",
+        sharpness: float | None = None,
     ) -> Model:
         """The program compiled; what the user's own file raises is reported at the user's line."""
         from ..runtime.model import compile as compile_program
@@ -50,7 +57,8 @@ class Source:
             fact = f"program {self.program.name} names no alphabet"
             raise InputError(fact, hint="give --alphabet: a size, symbols a,b,c or 'a b c', or @file.json")
         with blame(self.file):
-            return compile_program(self.program, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
+            sizes = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
+            return compile_program(self.program, **sizes, style=style, sharpness=sharpness)  # pyright: ignore[reportArgumentType]
 
     def text(self) -> str:
         """The program as it is written in Python."""

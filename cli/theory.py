@@ -69,7 +69,7 @@ def bounds(
     raise typer.Exit(0 if report.ok else 1)
 
 
-@building(without=("length", "dtype", "code"))
+@building(without=("length", "dtype", "code", "style", "sharpness"))
 def frontier(
     program: Wanted,
     build: Build,

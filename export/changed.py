@@ -17,6 +17,8 @@ def changed(model: Model) -> str:
     Compared with its own compilation, bit for bit. A model from a file, which has none, is compared with the program compiled
     as usual, and where that differs it is certified: weights of another form, which are shown right, are the program's as well.
     """
+    if model.style == "natural":
+        return ""  # it is not lowered again: what is written is the module itself
     if model.compiled is not None:
         return _differing(model, model.compiled)
     if not _differing(model, lower(model.graph, model.dtype)):

@@ -74,6 +74,9 @@ def export(
     if check:
         require_installed(spec)
     require_own_dtype(model)
+    if model.style == "natural" and not spec.holds_any:
+        fact = f"{model.name} is natural, and an export to {target} lowers the program again, compactly"
+        raise InputError(fact, hint="export it to onnx, which holds the weights as they are, or compile it in the compact style")
     what = changed(model)
     if not spec.holds_any or is_distribution(model.graph):
         require_own_weights(model, target, what)

@@ -46,7 +46,7 @@ class Divergence:
 
 @dataclass
 class Report(Tabled):
-    """What a check saw. `ok` means every value on every input was right, bit for bit.
+    """What a check saw. `ok` means every value on every input was right: bit for bit, or in the natural style within 1/2 of its code.
 
     `broken` counts, for each value and output that was wrong somewhere, its wrong positions: of a model that was changed it says
     what the change broke. A value is named as its place is, `token²` or `jump@at`; outputs as `the output`.
@@ -66,21 +66,26 @@ class Report(Tabled):
     first: Divergence | None = None
     lengths: list[int] = field(default_factory=list[int])
     broken: dict[str, int] = field(default_factory=dict[str, int])
+    style: str = "compact"
 
     @property
     def ok(self) -> bool:
-        """No value differs, no cell is off its code by any amount, and something was compared."""
-        return self.mismatches == 0 and self.inexact == 0 and self.positions > 0
+        """No value differs, in the compact style no cell is off its code by any amount, and something was compared."""
+        return self.mismatches == 0 and (self.inexact == 0 or self.style == "natural") and self.positions > 0
 
     def as_dict(self) -> dict[str, object]:
         """The report as JSON-ready values."""
-        return {"ok": self.ok, **asdict(self)}
+        fields = asdict(self)
+        if self.style == "compact":
+            del fields["style"]
+        return {"ok": self.ok, **fields}
 
     def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
         """The verdict, and what was seen."""
         lengths = ", ".join(map(str, self.lengths[:12])) + (", …" if len(self.lengths) > 12 else "")
         every = f"; every sequence up to length {self.exhaustive}" if self.exhaustive else ""
-        return f"{'exact' if self.ok else 'WRONG' if self.mismatches else 'NOT EXACT'}: {self.program} in {self.dtype}", (
+        right = "exact" if self.style == "compact" else "right"
+        return f"{right if self.ok else 'WRONG' if self.mismatches else 'NOT EXACT'}: {self.program} in {self.dtype}", (
             ("inputs", f"{self.sequences:,} sequences, {self.positions:,} positions, lengths {lengths}{every}"),
             ("compared", f"{self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code"),
             ("attention", f"largest leak {self.largest_leak:g}"),
@@ -116,7 +121,7 @@ def check(
     require_model("check()", model)
     require_own_dtype(model)
     rows, every = chosen(model, samples, lengths, seed, exhaustive, inputs)
-    report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}))
+    report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}), style=model.style)
     done = 0
     for batch in _batches(rows):
         _check_batch(model, batch, report)
@@ -182,7 +187,7 @@ def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
             leak = 1 - layer.pattern(previous).amax(-1)[:, :, 1:].min().item()
             report.largest_leak = max(report.largest_leak, leak)
         stream = x.double().cpu().numpy()  # (B, n + 1, d_model)
-        if stream[:, 0].any():
+        if model.style == "compact" and stream[:, 0].any():  # in the natural style BOS has a direction of its own
             _note(report, model, rows, "BOS", block, np.argwhere(stream[:, 0].any(-1))[0][0], 0, "all zero", "not zero")
         for probe in (p for p in model.probes if p.block == block):
             _check_probe(model, probe, stream[:, 1:, list(probe.dims)], rows, inner, report)

@@ -18,12 +18,12 @@ from safetensors.torch import load as read_tensors, save as tensor_bytes
 from ..compiler.calls import public
 from ..compiler.codes.forms import Form
 from ..compiler.codes.numerics import DTYPES
-from ..compiler.domain import Sizes
+from ..compiler.domain import Domain, Sizes
 from ..compiler.errors import CheckpointError
 from ..compiler.graph import Graph
 from ..compiler.plan.heads import log_form, output_forms
 from ..compiler.plan.stage import Origin
-from .model import TORCH, HeadRecord, Model, Probe, assemble, require_own_dtype
+from .model import TORCH, HeadRecord, Model, Probe, Style, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
 from .place import appearing, digest, snapshot, write
 from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
@@ -36,6 +36,7 @@ OLDEST = 2  # of the versions that are read; it has no digest
 DIGEST = "sha256"  # the field of config.json that ties the three files together
 CONFIG, PROGRAM, TENSORS = "config.json", "program.json", "model.safetensors"
 PROOF = "proof.json"  # a proof script, which `certify --proof` puts beside them
+_STYLE = {"style", "sharpness"}  # of config.json, where it is not the compact one
 EXPORT = "headwork.json"  # what an export says of itself, beside the files of its target
 
 
@@ -102,6 +103,7 @@ def config_json(model: Model) -> dict[str, Json]:
         "d_model": shape.d_model,
         "classes": list(shape.classes),
         "blocks": blocks,
+        **({"style": model.style, "sharpness": model.sharpness} if model.style != "compact" else {}),
     }
 
 
@@ -156,7 +158,10 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
     graph = read_graph(reader.object("graph"), name, sizes)
     optimised = read_graph(reader.object("optimised"), name, sizes)
     forms = _output_forms(reader, shape, graph, optimised)
+    style, sharpness = _read_style(config)
     return Model(
+        style=style,
+        sharpness=sharpness,
         graph=graph,
         optimised=optimised,
         module=assemble(shape, found),
@@ -165,6 +170,17 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
         probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
         records=tuple(_record(r, shape) for r in reader.objects("heads")),
     )
+
+
+def _read_style(config: Reader) -> tuple[Style, float | None]:
+    """How it was lowered; compact checkpoints do not say so."""
+    if "style" not in config.data:
+        return "compact", None
+    config.str("style", ("natural",))
+    sharpness = config.value("sharpness")
+    if isinstance(sharpness, bool) or not isinstance(sharpness, (int, float)) or not 0 < sharpness <= 1024:
+        raise config.error("sharpness", f"is {sharpness!r}, not a lead in nats")
+    return "natural", float(sharpness)
 
 
 def _output_forms(reader: Reader, shape: Shape, graph: Graph, optimised: Graph) -> tuple[Form, ...]:
@@ -183,10 +199,16 @@ def _output_forms(reader: Reader, shape: Shape, graph: Graph, optimised: Graph) 
         written, lowered = graph.nodes[graph.roots[i]].domain, optimised.nodes[optimised.roots[i]].domain
         if written.kind != lowered.kind:
             raise reader.error("graph.outputs", f"has {written} where optimised.outputs has {lowered}")
-        if form not in (*output_forms(lowered), log_form(lowered, form.parts)):
+        if form not in (*output_forms(lowered), log_form(lowered, form.parts), _directions(lowered)):
             raise reader.error(field, f"does not hold {lowered}")
         forms.append(form)
     return tuple(forms)
+
+
+def _directions(domain: Domain) -> Form:
+    """The form of a natural output: a class for each number, as of the first of `output_forms`, one direction each."""
+    first = next(output_forms(domain))
+    return Form("onehot", first.off, first.top)
 
 
 def read_json(path: Path) -> Json:
@@ -213,7 +235,20 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
         raise CheckpointError(
             f"{CONFIG}: field 'version' is {version}, older than the {OLDEST} this headwork reads", hint="compile the program again"
         )
-    config.only("format", "version", "name", "dtype", "causal", "alphabet", "length", "d_model", "classes", "blocks", DIGEST)
+    config.only(
+        "format",
+        "version",
+        "name",
+        "dtype",
+        "causal",
+        "alphabet",
+        "length",
+        "d_model",
+        "classes",
+        "blocks",
+        DIGEST,
+        *_STYLE.intersection(config.data),
+    )
     blocks: list[AttentionShape | MlpShape] = []
     for block in config.objects("blocks"):
         if block.str("kind", ("attention", "mlp")) == "mlp":

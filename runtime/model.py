@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
 from ..compiler.language.program import require_program
+from ..compiler.natural.lower import STAGES as NATURAL_STAGES, lower as lower_naturally
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.plan.stage import Origin, Tally
@@ -28,13 +29,19 @@ from .classes import classes
 from .cost import Cost, cost_of
 from .interpreter import Column
 from .module import AttentionShape, MlpShape, Shape, Transformer
+from .natural import module_of, probes_of, records_of
 from .outputs import read, require_capacity
 from .tokens import encode, in_order
 
+if TYPE_CHECKING:
+    from ..compiler.natural.lower import Natural
+
 Output: TypeAlias = list[Symbol | None]
+Style: TypeAlias = Literal["compact", "natural"]
 S = TypeVar("S", bound=Symbol)
 TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CHUNK = 4096
+STYLES = ("compact", "natural")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,8 @@ class Model(Above):
     """A compiled program: an ordinary torch module and what its numbers mean.
 
     `graph` is the program as written and `optimised` the one that was lowered; `probes` say where its values are.
-    `output_forms` are those of the outputs, the guard's last where the program has one.
+    `output_forms` are those of the outputs, the guard's last where the program has one. `style` says how it was lowered, and
+    `sharpness` is the lead of a natural lookup's winner in nats.
     """
 
     graph: Graph
@@ -77,6 +85,9 @@ class Model(Above):
     probes: tuple[Probe, ...]
     records: tuple[HeadRecord, ...]
     compiled: Compiled | None = None
+    style: Style = "compact"
+    sharpness: float | None = None
+    natural: Natural | None = None
 
     def __repr__(self) -> str:
         cost, sizes = self.cost, f"length {self.length}, {len(self.alphabet)} symbols, {self.dtype}"
@@ -217,13 +228,14 @@ class Model(Above):
             return str(self.graph)
         if name == "optimised":
             return str(self.optimised)
-        if name not in STAGES:
-            raise InputError(f"there is no stage {name!r}", hint=f"stages are {', '.join(STAGES)}")
-        if self.compiled is None:
+        stages, made = (STAGES, self.compiled) if self.style == "compact" else (NATURAL_STAGES, self.natural)
+        if name not in stages:
+            raise InputError(f"there is no stage {name!r}", hint=f"stages are {', '.join(stages)}")
+        if made is None:
             raise InputError(
                 f"a checkpoint does not keep the stage {name!r}", hint="it has graph and optimised; compile the program for the rest"
             )
-        return self.compiled.stage(name)
+        return made.stage(name)
 
 
 @public
@@ -235,18 +247,26 @@ def compile(
     dtype: str = "float32",
     code: str = "auto",
     heads: int | None = None,
+    style: str = "compact",
+    sharpness: float | None = None,
 ) -> Model:
     """Compile a program to a transformer whose weights are constructed, not trained.
 
     `length` is the longest sequence N, `alphabet` a size or a list of symbols (the program's own if it names one),
     `dtype` the arithmetic to be exact in, `code` the lookups' code ("auto", "scalar", "digits:r", "binary", "onehot"),
-    `heads` a limit per layer. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
+    `heads` a limit per layer. `style` is "compact", the smallest and bit-exact, or "natural", made to be read: one direction a value,
+    soft attention whose weights say what a head does; there `sharpness` is the lead of a winner in nats, and the code is that of
+    addresses, "onehot" (auto) or "binary". Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
     inequality where it cannot be exact, InputError for impossible options and for what does not fit in memory.
     """
     require_program("compile()", program)
+    if style not in STYLES:
+        raise InputError(f"style {style!r} is not known", hint=f"use one of {', '.join(STYLES)}")
+    if sharpness is not None and style == "compact":
+        raise InputError("sharpness is of the natural style", hint="the compact style's winners lead by what exp takes to zero")
     graph = program.build(length, alphabet, dtype)
     try:
-        return model_of(lower(graph, dtype, code, heads))
+        return natural_of(graph, dtype, code, heads, sharpness) if style == "natural" else model_of(lower(graph, dtype, code, heads))
     except (MemoryError, RuntimeError) as error:  # of NumPy, of torch
         said = allocation(str(error))
         if not (said or isinstance(error, MemoryError)):
@@ -289,6 +309,26 @@ def model_of(compiled: Compiled) -> Model:
         probes=_probes(compiled),
         records=_records(compiled),
         compiled=compiled,
+    )
+
+
+def natural_of(graph: Graph, dtype: str, code: str, heads: int | None, sharpness: float | None) -> Model:
+    """The model of a natural compilation. Raises InputError for a dtype in which its sums are not held."""
+    if dtype not in ("float32", "float64"):
+        hint = "compile for float32; hw.robustness says in which formats its weights may be stored"
+        raise InputError(f"the natural style computes in float32 or float64, not in {dtype}", hint=hint)
+    natural = lower_naturally(graph, code, heads, sharpness)
+    return Model(
+        graph=natural.graph,
+        optimised=natural.optimised,
+        module=module_of(natural, TORCH[dtype]),
+        dtype=dtype,
+        output_forms=tuple(output.form for output in natural.plan.outputs),
+        probes=probes_of(natural),
+        records=records_of(natural),
+        style="natural",
+        sharpness=natural.plan.sharpness,
+        natural=natural,
     )
 
 

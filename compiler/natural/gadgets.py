@@ -1,0 +1,82 @@
+"""Hidden units of the natural style: gates, staircases, and the rounding of what a head brought.
+
+All work on numbers that are near integers, and all bend at quarters: a number that is off by less than 1/4 is on a flat. Flats
+are not quite flat: they keep a slope of 1/4 where the answer is 1, so that errors shrink to a quarter and gradients exist. With
+a slope c over the flat and s below it, a step from 0 at x - 3/4 to 1 at x needs s/2 + c/4 = 1: c = 1/4 gives s = 15/8, and where
+it ends, s'/2 = 1 + c/4 gives 17/8. All are multiples of 1/8 that five bits hold. A sum of numbers of up to R multiplies what
+its operands are off by R; there the slope is the greatest power of two of at most 1/(2·R), so that errors shrink all the same.
+
+    gate       15/8·relu(x - (k - 3/4)) - 13/8·relu(x - (k - 1/4))            1 at x = k, 0 at x <= k - 1; for x <= k
+    level j    the same, - 19/8·relu(x - (j + 1/4)) + 17/8·relu(x - (j + 3/4))   1 at x = j, 0 at every other integer
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from .stage import ONE, Lin, Unit, added
+
+SLOPE = 1 / 4  # of the roof of a gate, and of a staircase whose operands are small
+RISE, ROOF = 2 - SLOPE / 2, SLOPE * 3 / 2 - 2
+
+
+def gate(inputs: Sequence[Lin], out: Sequence[tuple[int, float]]) -> list[Unit]:
+    """Units that add `out` where all of k inputs, each 0 or 1, are 1."""
+    x, k = added((lin, 1.0) for lin in inputs), len(inputs)
+    return [
+        Unit(added([(x, 1.0), ({ONE: 1.0}, 0.75 - k)]), tuple((d, w * RISE) for d, w in out)),
+        Unit(added([(x, 1.0), ({ONE: 1.0}, 0.25 - k)]), tuple((d, w * ROOF) for d, w in out)),
+    ]
+
+
+def levels(x: Lin, unit: Lin, dims: Sequence[int], silence: Lin, slope: float = SLOPE) -> list[Unit]:
+    """Units by which dimension j of `dims` is 1 where x = j + 1, for x = 0, 1, …; all 0 for x <= 0.
+
+    `unit` is what x counts in: 1, or a share. `silence` is taken off where nothing may fire.
+    """
+    units: list[Unit] = []
+    rise, end = 2 - slope / 2, 2 + slope / 2
+    for n in range(len(dims) + 1):
+        low = [(dims[n], rise)] if n < len(dims) else []
+        low_end = [(dims[n], slope - rise)] if n < len(dims) else []
+        high = [(dims[n - 1], -slope - end)] if n else []
+        high_end = [(dims[n - 1], end)] if n else []
+        for bend, out in ((n + 0.25, low + high), (n + 0.75, low_end + high_end)):
+            units.append(Unit(added([(x, 1.0), (unit, -bend), (silence, -1.0)]), tuple(out)))
+    return units
+
+
+def gentle(size: float) -> float:
+    """The slope of a staircase over a sum whose operands are at most `size` together: at most 1/4, and slope·size <= 1/2."""
+    return min(SLOPE, 2.0 ** math.floor(-math.log2(2 * max(1.0, size))))
+
+
+def rounding(dims: Sequence[int]) -> tuple[Unit, ...]:
+    """Units that round cells near 0 or 1 in place: x becomes gate(x), by adding gate(x) - relu(x)."""
+    return tuple(
+        unit
+        for dim in dims
+        for unit in (
+            Unit({dim: 1.0}, ((dim, -1.0),)),
+            Unit({dim: 1.0, ONE: -0.25}, ((dim, RISE),)),
+            Unit({dim: 1.0, ONE: -0.75}, ((dim, ROOF),)),
+        )
+    )
+
+
+def share_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
+    """Units that round cells that are 0, or between 1/2 and 1, in place: x becomes slope·x + (1 - 3/4·slope)·flat(x).
+
+    flat(x) = 4·relu(x - 1/8) - 4·relu(x - 3/8) is 0 at 0 and 1 from 3/8 on, so what is 1/2 to 1 ends within slope/4 of 1.
+    """
+    top = 4 * (1 - 0.75 * slope)
+    return tuple(
+        unit
+        for dim in dims
+        for unit in (
+            Unit({dim: 1.0}, ((dim, slope - 1),)),
+            Unit({dim: 1.0, ONE: -0.125}, ((dim, top),)),
+            Unit({dim: 1.0, ONE: -0.375}, ((dim, -top),)),
+        )
+    )
