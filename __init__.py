@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from .export.write import Exported
     from .lab.circuit import Circuit, circuit
     from .lab.intervene import Intervention, intervene
+    from .lab.necessity import Necessity, necessity
+    from .lab.tools import ToolEdges, tool_edges
     from .lab.trace import Trace, trace
     from .report.page import Page
     from .runtime.check import Report, check
@@ -72,7 +74,11 @@ _LATE = {
     "Certificate": "certificate.certify",
     "Circuit": "lab.circuit",
     "Intervention": "lab.intervene",
+    "Necessity": "lab.necessity",
+    "ToolEdges": "lab.tools",
     "Trace": "lab.trace",
+    "necessity": "lab.necessity",
+    "tool_edges": "lab.tools",
     "intervene": "lab.intervene",
     "circuit": "lab.circuit",
     "trace": "lab.trace",
@@ -143,6 +149,7 @@ __all__ = [
     "Intervention",
     "Mean",
     "Model",
+    "Necessity",
     "Page",
     "Precision",
     "Program",
@@ -153,6 +160,7 @@ __all__ = [
     "Report",
     "Selector",
     "Statement",
+    "ToolEdges",
     "Trace",
     "Value",
     "Verdict",
@@ -178,6 +186,7 @@ __all__ = [
     "match",
     "maximum",
     "minimum",
+    "necessity",
     "one_layer",
     "precision",
     "previous",
@@ -195,6 +204,7 @@ __all__ = [
     "select",
     "shuffle",
     "table",
+    "tool_edges",
     "trace",
     "verify",
     "visible",

@@ -1,0 +1,144 @@
+"""Running a model with single edges changed: what one component takes from another is replaced, and only there.
+
+A target reads the stream; an edge from a source changes, in the target's own copy of it, the source's part of the dimensions read,
+for one path alone. Everything before the target is as it was, so a run begins at the target's block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from ..runtime.module import Attention, Mlp
+from ..runtime.precision import full_precision
+from .wiring import Component, Path, Wiring
+
+Cuts: TypeAlias = "Mapping[str, Sequence[Cut]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A replaced input of a target: what is added to dimensions of its own copy of the stream. Shapes: dims (w,), add (B, n + 1, w)."""
+
+    path: Path
+    dims: tuple[int, ...]
+    add: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """A run without changes: the stream before each block and at the end, and each component's part of it.
+
+    Shapes: stream blocks + 1 of (B, n + 1, d_model), parts (B, n + 1, d_model), logits (B, n, classes).
+    """
+
+    stream: tuple[Tensor, ...]
+    parts: dict[str, Tensor]
+    logits: Tensor
+
+
+class Runner:
+    """Runs batches of token ids of one length, clean or from a block on with cuts."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring, self.model = wiring, wiring.model
+        self.by_block: dict[int, list[Component]] = {}
+        for c in wiring.components:
+            self.by_block.setdefault(c.block, []).append(c)
+        self.of_unit = unit_owners(wiring)
+
+    @torch.no_grad()
+    def clean(self, ids: Tensor) -> Clean:
+        """Shapes: (B, n) -> stream, parts and logits."""
+        module = self.model.module
+        with full_precision(ids.device.type):
+            rows = torch.nn.functional.pad(ids + 1, (1, 0))
+            token, position = module.W_E[rows], module.W_pos[: rows.shape[1]].expand(rows.shape[0], -1, -1)
+            parts = {"embed": token, "pos_embed": position}
+            x = token + position
+            stream = [x]
+            for b, _ in enumerate(module.blocks):
+                x = x + self._block(b, x, {}, parts)
+                stream.append(x)
+            return Clean(tuple(stream), parts, x[:, 1:] @ module.W_U)
+
+    @torch.no_grad()
+    def cut(self, clean: Clean, cuts: Cuts) -> Tensor:
+        """Logits where the targets' inputs are cut. Shape (B, n, classes)."""
+        module = self.model.module
+        first = min(self.wiring.component(name).block for name in cuts)
+        with full_precision(clean.stream[0].device.type):
+            x = clean.stream[first]
+            for b in range(first, len(module.blocks)):
+                x = x + self._block(b, x, cuts, None)
+            return (_changed(x, cuts.get("unembed", ()), "logits"))[:, 1:] @ module.W_U
+
+    def _block(self, b: int, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
+        block = cast("Attention | Mlp", self.model.module.blocks[b])
+        return self._heads(b, block, x, cuts, parts) if isinstance(block, Attention) else self._mlp(b, block, x, cuts, parts)
+
+    def _heads(self, b: int, block: Attention, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
+        named: tuple[tuple[Path, Tensor], ...] = (("q", block.W_Q), ("k", block.W_K), ("v", block.W_V))
+        q, k, v = (torch.einsum("bnd,hde->bhne", x, w) for _, w in named)
+        for c in self.by_block[b]:
+            for found, (path, w) in zip((q, k, v), named, strict=True):
+                if any(cut.path == path for cut in cuts.get(c.name, ())):
+                    found[:, c.head] = _changed(x, cuts[c.name], path) @ w[c.head]
+        pattern = (q @ k.mT).masked_fill(~block.visible(x), -torch.inf).softmax(-1)  # (B, nh, n, n)
+        result = torch.einsum("bhne,hed->bhnd", pattern @ v, block.W_O)
+        if parts is not None:
+            parts.update((c.name, result[:, c.head]) for c in self.by_block[b] if c.head is not None)
+        return result.sum(1)
+
+    def _mlp(self, b: int, block: Mlp, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
+        hidden = torch.relu(x @ block.W_in)  # (B, n, d_mlp)
+        total = torch.zeros_like(x)
+        for c in self.by_block[b]:
+            own = torch.relu(_changed(x, cuts[c.name], "mlp") @ block.W_in) if c.name in cuts else hidden
+            part = own @ (block.W_out * self.of_unit[c.name].to(block.W_out))
+            if parts is not None:
+                parts[c.name] = part
+            total = total + part
+        return total
+
+
+def _changed(x: Tensor, cuts: Sequence[Cut], path: Path) -> Tensor:
+    """A target's own copy of the stream."""
+    mine = [cut for cut in cuts if cut.path == path]
+    if not mine:
+        return x
+    x = x.clone()
+    for cut in mine:
+        x[:, :, list(cut.dims)] += cut.add
+    return x
+
+
+def unit_owners(wiring: Wiring) -> dict[str, Tensor]:
+    """For each component of an MLP which entries of W_out are its: to which dimensions which of its units write. Shape (d_mlp, d_model).
+
+    A unit that only takes off what is dead in a dimension belongs there to the component that clears, or, where the unit does
+    something else besides and there is none, to the one that writes the dimension next. Every entry belongs to one component.
+    """
+    model = wiring.model
+    owners: dict[str, Tensor] = {}
+    for b, block in enumerate(model.module.blocks):
+        if not isinstance(block, Mlp):
+            continue
+        free = torch.ones(block.W_out.shape, dtype=torch.bool)
+        here = [c for c in wiring.components if c.block == b]
+        for c in here:
+            if c.kind == "mlp":
+                mine = torch.zeros_like(free)
+                dims = sorted({d for p in c.writes for d in model.probes[p].dims})
+                for u in c.units:
+                    mine[u, dims] = True
+                owners[c.name] = mine & free
+                free &= ~mine
+        rest = next((c for c in here if c.kind == "clear"), here[-1] if here else None)
+        if rest is not None:
+            owners[rest.name] = owners.get(rest.name, torch.zeros_like(free)) | free
+    return owners
