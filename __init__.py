@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from .lab.necessity import Necessity, necessity
     from .lab.tools import ToolEdges, tool_edges
     from .lab.trace import Trace, trace
+    from .learning.compare import Comparison, compare
+    from .learning.data import data
+    from .learning.fresh import fresh
     from .report.page import Page
     from .runtime.check import Report, check
     from .runtime.cost import Cost
@@ -71,6 +74,10 @@ __version__ = "0.1.0"  # the only place: the package's metadata and `headwork --
 
 _LATE = {
     "Bound": "theory.statement",
+    "fresh": "learning.fresh",
+    "data": "learning.data",
+    "Comparison": "learning.compare",
+    "compare": "learning.compare",
     "Certificate": "certificate.certify",
     "Circuit": "lab.circuit",
     "Intervention": "lab.intervene",
@@ -135,6 +142,7 @@ __all__ = [
     "Certificate",
     "CheckpointError",
     "Circuit",
+    "Comparison",
     "Cost",
     "Domain",
     "DomainError",
@@ -173,8 +181,11 @@ __all__ = [
     "check",
     "check_export",
     "circuit",
+    "compare",
     "compile",
+    "data",
     "diagnose",
+    "fresh",
     "frontier",
     "gather",
     "generate",

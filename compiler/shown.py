@@ -36,8 +36,33 @@ class Tabled(Shown):
 
     def _repr_html_(self) -> str:
         title, rows = self.table()
-        body = "".join(f"<tr><th style='text-align: left'>{cell(name)}</th><td>{cell(said)}</td></tr>" for name, said in rows)
-        return f"<table><caption>{cell(title)}</caption>{body}</table>"
+        return html_table(title, rows)
+
+
+class Gridded(Shown):
+    """Shows a table with headings in a notebook, all escaped."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def grid(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+        """The title, the headings, and rows of as many cells, the first of which is the row's name."""
+
+    def _repr_html_(self) -> str:
+        title, headings, rows = self.grid()
+        return html_table(title, rows, headings)
+
+
+def html_table(title: str, rows: Sequence[Sequence[str]], headings: Sequence[str] = ()) -> str:
+    """A table for a notebook: its text is only text, line ends are kept, and colours are the notebook's own, light or dark."""
+    head = "".join(_tag("th", name) for name in headings)
+    lines = ["".join([_tag("th", name), *(_tag("td", said) for said in rest)]) for name, *rest in rows]
+    body = "".join(f"<tr>{line}</tr>" for line in ([head] if head else []) + lines)
+    return f"<table>{_tag('caption', title)}{body}</table>"
+
+
+def _tag(name: str, text: str) -> str:
+    return f"<{name} style='text-align: left; white-space: pre-wrap'>{cell(text)}</{name}>"
 
 
 def cell(text: str) -> str:

@@ -24,6 +24,7 @@ from .wiring import FILLING, Component, Kind, Path, Wiring, wiring_of
 
 if TYPE_CHECKING:
     import networkx as nx
+    from matplotlib.figure import Figure
 
     from .matrices import Labelled
 
@@ -161,6 +162,15 @@ class Circuit(Tabled):
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror}", hint="choose another place") from error
         return path.absolute()
+
+    def plot(self, path: str | FilePath | None = None) -> Figure:
+        """The circuit as a figure of matplotlib, blocks from the bottom up; written to `path` as PDF, SVG or PNG if one is given.
+
+        Raises InputError without matplotlib, for another suffix, and where it cannot be written.
+        """
+        from .figures import plot_circuit
+
+        return plot_circuit(self, path)
 
     def _graphml(self) -> str:
         import networkx as nx

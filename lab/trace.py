@@ -13,7 +13,7 @@ import torch
 from ..compiler.calls import public
 from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
-from ..compiler.shown import Tabled
+from ..compiler.shown import Tabled, html_table
 from ..runtime.hooks import Hook, HookPoint, Names
 from ..runtime.interpreter import Column, interpret_graph
 from ..runtime.model import Model, require_model, require_own_dtype
@@ -102,16 +102,31 @@ class Trace(Tabled):
         wrong = self.wrong()
 
         def row(name: str, column: Sequence[Symbol | None]) -> tuple[str, str]:
-            text = " ".join("⊥" if value is None else str(value) for value in column)
+            text = " ".join(map(_said, column))
             return name, f"{text}  (not the interpreter's at {', '.join(map(str, wrong[name]))})" if name in wrong else text
 
         rows = [row("tokens", self.tokens), *(row(name, column) for name, column in self.values.items()), row("output", self.output)]
         return f"{self.model.name}: {len(self.tokens)} tokens", rows
 
+    def _repr_html_(self) -> str:
+        """Values by tokens; what differs from the interpreter's has the interpreter's value behind it."""
+
+        def cells(column: Sequence[Symbol | None], wanted: Sequence[Symbol | None]) -> list[str]:
+            return [_said(a) if a == b else f"{_said(a)} (not {_said(b)})" for a, b in zip(column, wanted, strict=True)]
+
+        rows = [[name, *cells(column, self.interpreted[name])] for name, column in self.values.items()]
+        rows.append(["output", *cells(self.output, self.expected)])
+        return html_table(f"{self.model.name}: {len(self.tokens)} tokens", rows, ["", *self.labels[1:]])
+
     def __str__(self) -> str:
         title, rows = self.table()
         width = max(len(name) for name, _ in rows)
         return "\n".join([title, *(f"  {name.ljust(width)}  {said}" for name, said in rows)])
+
+
+def _said(value: Symbol | None) -> str:
+    """A value as text."""
+    return "⊥" if value is None else str(value)
 
 
 @public

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..learning.patterns import overlap, patterns_of
 from ..programs import entry
 from ..runtime.model import Model, compile as compile_program
-from ..runtime.module import Attention
 from ..theory.verdict import Row
 from .learner import Learner, Setting, answers, pointers, sequences
 from .shown import Cell, Check, Shown, hold, table
@@ -58,14 +58,13 @@ def heads(run: Run) -> list[list[Cell]]:
     """Each learned head, the compiled pattern it is most like, how much, and how like the compiled model's heads it is."""
     setting = run.setting
     rows = sequences(np.random.default_rng([setting.seed, 2_000_000_000]), 64, setting.length, setting.symbols)
-    with torch.inference_mode():
-        learned = run.model.patterns(torch.tensor(rows)).numpy()  # (layers, B, heads, n + 1, n + 1)
+    learned = patterns_of(run.model, torch.tensor(rows))
     targets = named_patterns(rows, setting.k)
     compiled = compiled_patterns(_compiled(setting), rows)
     found: list[list[Cell]] = []
     for layer in range(setting.layers):
         for head in range(setting.heads):
-            weights = learned[layer, :, head]
+            weights = learned[layer + 1, head]
             likeness = {name: overlap(weights, target) for name, target in targets.items()}
             best = max(likeness, key=lambda name: likeness[name])
             beside = [overlap(weights, other) for other in compiled]
@@ -88,21 +87,7 @@ def named_patterns(rows: np.ndarray, k: int) -> dict[str, np.ndarray]:
 
 def compiled_patterns(model: Model, rows: np.ndarray) -> list[np.ndarray]:
     """The compiled model's heads, one a layer, on the same sequences. Shapes: (B, n) -> (B, n + 1, n + 1) each."""
-    found: list[np.ndarray] = []
-    with torch.inference_mode():
-        x = model.module.embed(torch.tensor(rows))
-        for block in model.module.blocks:
-            if isinstance(block, Attention):
-                found += list(block.pattern(x).transpose(0, 1).double().numpy())
-            x = x + block(x)
-    return found
-
-
-def overlap(p: np.ndarray, q: np.ndarray) -> float:
-    """Mean of Σ_t min(p_t, q_t) over the places where q looks at a place other than BOS. Shapes: (B, n + 1, n + 1) each."""
-    there = q[..., 1:].sum(-1) > 0.5
-    there[:, 0] = False
-    return float(np.minimum(p, q).sum(-1)[there].mean()) if there.any() else 0.0
+    return list(patterns_of(model.module, torch.tensor(rows)).values())
 
 
 def _compiled(setting: Setting) -> Model:

@@ -7,8 +7,6 @@ import gzip
 import hashlib
 import html
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,6 +23,7 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import ExactnessError, InputError
 from ..compiler.shown import cell
 from ..runtime.model import Model, require_model, require_own_dtype
+from ..runtime.place import put
 from ..runtime.serial import Json
 from ..runtime.tokens import encode, in_order
 from ..theory.bounds import bounds as bounds_of
@@ -48,18 +47,7 @@ class Page:
         if target.is_dir() or not target.parent.is_dir():
             fact = f"{target} is a directory" if target.is_dir() else f"{target.parent} is not a directory"
             raise InputError(fact, hint="name a file, for example report.html, in a directory that is there")
-        try:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        except OSError as error:
-            raise InputError(f"{target} cannot be written: {error.strerror}", hint="choose another place") from error
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.html)
-            os.chmod(name, 0o666 & ~_mask())
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+        put(target, self.html.encode())
         return target
 
     def __repr__(self) -> str:
@@ -68,13 +56,6 @@ class Page:
     def _repr_html_(self) -> str:
         """The page in a frame of its own, which can reach neither the notebook nor the network."""
         return f"<iframe sandbox='allow-scripts' style='width: 100%; height: 720px; border: 0' srcdoc='{cell(self.html)}'></iframe>"
-
-
-def _mask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def report(model: Model, tokens: Sequence[Symbol] = (), *, certify: bool = True) -> Page:

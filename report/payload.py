@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..compiler.codes.forms import Form, scalar
+from ..compiler.codes.forms import Form
 from ..compiler.codes.numerics import dtype_named
 from ..compiler.domain import Domain
 from ..compiler.graph import Graph, describe
-from ..compiler.ops import Fetch, Local, Position, Token
+from ..compiler.ops import Local, Position, Token
 from ..lab.circuit import Circuit, circuit as circuit_of
+from ..lab.settable import settable
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
@@ -19,7 +20,7 @@ from .source import source_of
 
 OF_TOKEN = "it is a function of the token alone; set the token"
 OF_POSITION = "it is a function of the position alone"
-A_VIEW = "it is read as a view of another value; set that one"
+SAME = "it is the same for every text"
 
 
 def described(model: Model, ids: Sequence[int]) -> dict[str, Json]:
@@ -86,6 +87,7 @@ def _values(circuit: Circuit) -> list[Json]:
     for stay in stays(circuit):
         groups.setdefault(stay.probe.value if stay.probe.form.kind != "fill" else stay.probe.name, []).append(stay)
     found: list[Json] = []
+    why = settable(circuit.wiring)
     for value, group in sorted(groups.items(), key=lambda item: min(s.probe.block for s in item[1])):
         probes: list[Json] = [
             {
@@ -106,7 +108,7 @@ def _values(circuit: Circuit) -> list[Json]:
                 "node": value if isinstance(value, int) else None,
                 "says": describe(node) if node else "",
                 "domain": _domain(domain),
-                "fixed": _fixed(model.optimised, value, [s.probe.form for s in group]),
+                "fixed": _fixed(model.optimised, value, why),
                 "probes": probes,
             }
         )
@@ -124,23 +126,17 @@ def _origin(model: Model, value: str) -> Domain:
             return Domain("int", 1, 1)
 
 
-def _fixed(graph: Graph, value: int | str, forms: Sequence[Form]) -> str:
+def _fixed(graph: Graph, value: int | str, why: Mapping[int, str]) -> str:
     """Why a value cannot be set by writing its cells; empty where everything that reads it reads those cells.
 
-    A fetched value is read from its own cells in every form, any other from the cells of its plain scalar. What depends on the token
-    or on the position alone is folded into the embedding with all that is computed of it, so its cells are not what others read.
+    `why` are the lab's reasons. What depends on the token or on the position alone is folded into the embedding with all that is
+    computed of it, which is not set along here: the token is.
     """
     if value == "token":
         return ""
     if not isinstance(value, int):
-        return "it is the same for every text"
-    node = graph.nodes[value]
-    source = _sources(graph)[value]
-    if source != "mixed":
-        return {"token": OF_TOKEN, "position": OF_POSITION}.get(source, "it is the same for every text")
-    own = scalar(node.domain)
-    plain = any(form.kind == "digits" and form.parts == 1 and form.off == own.off for form in forms)
-    return "" if isinstance(node.op, Fetch) or plain else A_VIEW
+        return OF_POSITION if value == "position" else SAME
+    return why[value] or {"token": OF_TOKEN, "position": OF_POSITION, "one": SAME}.get(_sources(graph)[value], "")
 
 
 def _sources(graph: Graph) -> list[str]:

@@ -13,6 +13,8 @@ from ..compiler.calls import readable
 from ..compiler.domain import Symbol
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..export.write import Exported
     from ..lab.trace import Trace
     from ..report.page import Page
@@ -56,3 +58,15 @@ class Above:
         from ..report.page import report
 
         return report(self, tokens, certify=certify)
+
+    def plot_attention(
+        self: Model,  # pyright: ignore[reportGeneralTypeIssues]
+        tokens: Sequence[Symbol],
+        path: str | Path | None = None,
+        *,
+        columns: int = 4,
+    ) -> Figure:
+        """Where every head looks on a text, as a figure of matplotlib, written to `path` if given: see `lab/figures.py`."""
+        from ..lab.figures import plot_attention
+
+        return plot_attention(self, tokens, path, columns=columns)

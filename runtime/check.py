@@ -68,6 +68,15 @@ class Report(Tabled):
     broken: dict[str, int] = field(default_factory=dict[str, int])
     style: str = "compact"
 
+    def __repr__(self) -> str:
+        return f"<Report of {self.program} in {self.dtype}: {self.verdict}, {self.sequences:,} sequences, {self.values:,} values>"
+
+    @property
+    def verdict(self) -> str:
+        """In a word: exact (right in the natural style), WRONG, or NOT EXACT where values are right and some cell is off its code."""
+        right = "exact" if self.style == "compact" else "right"
+        return right if self.ok else "WRONG" if self.mismatches else "NOT EXACT"
+
     @property
     def ok(self) -> bool:
         """No value differs, in the compact style no cell is off its code by any amount, and something was compared."""
@@ -84,8 +93,7 @@ class Report(Tabled):
         """The verdict, and what was seen."""
         lengths = ", ".join(map(str, self.lengths[:12])) + (", …" if len(self.lengths) > 12 else "")
         every = f"; every sequence up to length {self.exhaustive}" if self.exhaustive else ""
-        right = "exact" if self.style == "compact" else "right"
-        return f"{right if self.ok else 'WRONG' if self.mismatches else 'NOT EXACT'}: {self.program} in {self.dtype}", (
+        return f"{self.verdict}: {self.program} in {self.dtype}", (
             ("inputs", f"{self.sequences:,} sequences, {self.positions:,} positions, lengths {lengths}{every}"),
             ("compared", f"{self.values:,} values: {self.mismatches:,} wrong, {self.inexact:,} off their code"),
             ("attention", f"largest leak {self.largest_leak:g}"),

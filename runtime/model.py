@@ -24,6 +24,7 @@ from ..compiler.natural.lower import STAGES as NATURAL_STAGES, lower as lower_na
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.plan.stage import Origin, Tally
+from ..compiler.shown import Tabled
 from .above import Above
 from .classes import classes
 from .cost import Cost, cost_of
@@ -69,7 +70,7 @@ class HeadRecord:
 
 @readable
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(Above):
+class Model(Above, Tabled):
     """A compiled program: an ordinary torch module and what its numbers mean.
 
     `graph` is the program as written and `optimised` the one that was lowered; `probes` say where its values are.
@@ -93,6 +94,13 @@ class Model(Above):
         cost, sizes = self.cost, f"length {self.length}, {len(self.alphabet)} symbols, {self.dtype}"
         layers = f"{cost.attention_layers} attention layer{'s' * (cost.attention_layers != 1)}, d_model {cost.d_model}"
         return f"<Model {self.name}: {sizes}; {layers}, {cost.parameters:,} parameters>"
+
+    def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The sizes, what it costs, and what each head does."""
+        kind = "causal" if self.graph.sizes.causal else "bidirectional"
+        rows = [("sizes", f"length {self.length:,}, {len(self.alphabet):,} symbols, {kind}, {self.dtype}"), *self.cost.table()[1]]
+        rows += [(f"block {r.block}: {r.name}", r.does) for r in self.records]
+        return self.name, rows
 
     @property
     def name(self) -> str:

@@ -41,6 +41,18 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def put(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all, in the place of what was there. Raises InputError where the system refuses."""
+    work = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}"
+    try:
+        write(work, content)
+        os.replace(work, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}", hint="choose another place") from error
+    finally:
+        work.unlink(missing_ok=True)
+
+
 @contextmanager
 def appearing(directory: Path, ours: Ours) -> Iterator[Path]:
     """A directory to fill, which takes its name when all went well; what `ours` accepts, or an empty one, is replaced.

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     *("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols"),
-    *("lecture", "lab", "report", "cli"),
+    *("lecture", "lab", "report", "learning", "cli"),
 )
 COMMAND_LINE = {"cli", "__main__"}
 LOWERING = {"codes", "plan", "place", "emit", "pipeline"}
@@ -29,8 +29,9 @@ MAY_IMPORT = {
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
     "protocols": {"compiler", "mpc", "programs", "protocols"},
-    "lecture": {"compiler", "runtime", "programs", "theory", "lecture"},
+    "lecture": {"compiler", "runtime", "programs", "theory", "learning", "lecture"},
     "lab": {"compiler", "runtime", "certificate", "programs", "export", "lab"},
+    "learning": {"compiler", "runtime", "programs", "theory", "lab", "learning"},
     "report": {"compiler", "runtime", "certificate", "theory", "lab", "report", "__version__"},
     "cli": {*PACKAGES, "__version__"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import inspect
+import re
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -98,6 +99,50 @@ def test_reprs_are_one_short_line() -> None:
 RESULTS = {"cost": lambda: MODEL.cost, "check": lambda: hw.check(MODEL, samples=2), "certify": lambda: hw.certify(MODEL)}
 
 
+GRIDS = {
+    "bounds": lambda: hw.bounds(MODEL),
+    "frontier": lambda: hw.frontier(programs.induction(), length=4, alphabet=2),
+}
+NOTEBOOK = {
+    **RESULTS,
+    **GRIDS,
+    "model": lambda: MODEL,
+    "program": lambda: programs.khop(k=8),
+    "protocol": lambda: hw.protocols.sort(),
+    "trace": lambda: hw.trace(MODEL, list("abacab")),
+    "circuit": lambda: hw.circuit(MODEL),
+    "comparison": lambda: hw.compare(MODEL.module, MODEL, list("abacab")),
+}
+
+
+@pytest.mark.parametrize("name", NOTEBOOK)
+def test_everything_is_short_in_text_and_whole_in_a_notebook(name: str) -> None:
+    thing, paper = NOTEBOOK[name](), Paper()
+    assert len(repr(thing)) < 250 and "\n" not in repr(thing)
+    page = thing._repr_html_()  # type: ignore[union-attr]
+    assert len(page) < 20_000 and len(Cells(page).texts) > 3 and "color" not in page  # a notebook's own colours, light or dark
+    thing._repr_pretty_(paper, False)  # type: ignore[union-attr]
+    assert paper.said == str(thing)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grids_have_their_headings(name: str) -> None:
+    title, headings, rows = GRIDS[name]().grid()
+    cells = Cells(GRIDS[name]()._repr_html_()).texts
+    assert cells == [text for text in (title, *headings, *(text for row in rows for text in row)) if text]
+    assert rows and all(len(row) == len(headings) for row in rows)
+
+
+def test_a_trace_is_values_by_tokens() -> None:
+    trace = hw.trace(MODEL, list("abacab"))
+    texts = Cells(trace._repr_html_()).texts
+    assert texts[1:7] == list("abacab") and texts[-7:] == ["output", *("⊥" if v is None else str(v) for v in trace.output)]
+    changed = hw.compile(programs.khop(k=8), length=32)
+    changed.module.W_U.data[:, 2:] *= -1
+    wrong = hw.trace(changed, list("abacabacabac"))
+    assert any(" (not " in text for text in Cells(wrong._repr_html_()).texts)
+
+
 @pytest.mark.parametrize("name", RESULTS)
 def test_results_are_tables_in_a_notebook_and_text_in_a_terminal(name: str) -> None:
     result, paper = RESULTS[name](), Paper()
@@ -111,7 +156,11 @@ def test_results_are_tables_in_a_notebook_and_text_in_a_terminal(name: str) -> N
 
 def test_what_a_table_says_is_escaped() -> None:
     program = hw.program(name="<b>&bold")(lambda token: token)
-    page = hw.check(hw.compile(program, length=2, alphabet=2), samples=1)._repr_html_()
+    model = hw.compile(program, length=2, alphabet=["<i>", "b"])
+    for thing in (model, program, hw.bounds(model), hw.trace(model, ["<i>"]), hw.circuit(model), hw.compare(model.module, model, ["<i>"])):
+        assert not {"<b>", "<i>"} & set(re.findall("<.*?>", thing._repr_html_()))
+        assert {"<b>", "<i>"} & set(re.findall("<.>", "".join(Cells(thing._repr_html_()).texts)))
+    page = hw.check(model, samples=1)._repr_html_()
     assert "<b>" not in page and "exact: <b>&bold in float32" in Cells(page).texts
 
 

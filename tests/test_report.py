@@ -6,6 +6,7 @@ Screenshots are left in build/report/.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -93,7 +94,11 @@ def test_a_page_is_small_and_asks_for_nothing(khop: Model, tmp_path: Path) -> No
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page.html)
     assert policy and "default-src 'none'" in policy[1] and "unsafe" not in policy[1]
     assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:|//)", page.html)
-    assert page.save(tmp_path / "x.html").read_text(encoding="utf-8") == page.html
+    saved = page.save(tmp_path / "x.html")
+    assert saved.read_text(encoding="utf-8") == page.html and [p.name for p in tmp_path.iterdir()] == ["x.html"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert saved.stat().st_mode & 0o777 == 0o666 & ~umask
     again = report(khop, list("abacbacdab"))
     assert again == page  # deterministic
 

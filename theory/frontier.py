@@ -20,7 +20,7 @@ from ..compiler.place.layout import layout
 from ..compiler.place.schedule import schedule
 from ..compiler.plan.planner import plan
 from ..compiler.rewrite import optimise
-from ..compiler.shown import Shown
+from ..compiler.shown import Gridded
 from ..runtime.model import compile
 from .plot import save
 from .report import columns
@@ -56,7 +56,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Frontier(Shown):
+class Frontier(Gridded):
     """Every construction of a program at one length, and those that were refused, with the reason."""
 
     name: str
@@ -77,13 +77,30 @@ class Frontier(Shown):
         sizes = {"name": self.name, "length": self.length, "alphabet": self.symbols, "least_bits": self.least_bits}
         return {**sizes, "points": rows, "refused": refused}
 
-    def __str__(self) -> str:
+    def cells(self) -> list[tuple[str, ...]]:
+        """A row a construction, under HEADINGS."""
         rows: list[tuple[str, ...]] = []
         for p in self.points:
             numbers = (f"{x:,}" for x in (p.layers, p.heads, p.d_model, p.p, p.bits, p.parameters))
             over = f"{p.bits / self.least_bits:.1f}" if self.least_bits else ""
             rows.append((p.code, ", ".join(p.dtypes), *numbers, over, "best" if p.best else ""))
-        lines = [f"{self.name}: N = {self.length:,}, |Σ| = {self.symbols:,}; every row is certified", "", columns(HEADINGS, rows), ""]
+        return rows
+
+    def headline(self) -> str:
+        """The program and its sizes."""
+        return f"{self.name}: N = {self.length:,}, |Σ| = {self.symbols:,}; every row is certified"
+
+    def grid(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+        """Every construction; of those that were refused the reason stands in the last column."""
+        refused = [(code, dtype, *[""] * (len(HEADINGS) - 3), f"refused: {reason}") for code, dtype, reason in self.refused]
+        return self.headline(), HEADINGS, [*self.cells(), *refused]
+
+    def __repr__(self) -> str:
+        best = sum(p.best for p in self.points)
+        return f"<Frontier of {self.name}: {len(self.points)} constructions, {best} of them best, {len(self.refused)} refused>"
+
+    def __str__(self) -> str:
+        lines = [self.headline(), "", columns(HEADINGS, self.cells()), ""]
         lines.append("theorem (arXiv 2402.09268): m = O(1), p = Θ(log N)")
         lines.append(f"least m·p of a pointer and a symbol: log2 N + log2 |Σ| = {self.least_bits:.1f}")
         lines += [f"refused: {code} in {dtype}: {reason}" for code, dtype, reason in self.refused]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..compiler.shown import Shown
+from ..compiler.shown import Gridded
 from .measure import Measured
 from .plot import ratios
 from .verdict import Row
@@ -15,7 +15,7 @@ HEADINGS = ("id", "kind", "bound", "measured", "verdict")
 
 
 @dataclass(frozen=True)
-class Bounds(Shown):
+class Bounds(Gridded):
     """What the theory says of a model: one row a quantity. `ok` is false where an exact bound is contradicted."""
 
     measured: Measured
@@ -46,6 +46,13 @@ class Bounds(Shown):
         x = self.measured
         sizes = f"N = {x.length:,}, |Σ| = {x.symbols:,}, p = {x.mantissa} ({x.dtype})" if x.dtype else f"N = {x.length:,}, p = {x.mantissa}"
         return f"{x.name}: {sizes}, L = {x.layers}, H = {x.heads}, m = {x.d_model}; {self.about}"
+
+    def grid(self) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
+        """The sizes, and a row a quantity."""
+        return self.headline(), HEADINGS, [row.texts() for row in self.rows]
+
+    def __repr__(self) -> str:
+        return f"<Bounds of {self.measured.name}: {len(self.rows)} rows, {'none' if self.ok else 'one'} contradicted>"
 
     def markdown(self) -> str:
         """The report as a Markdown table, with the sources and what the rows that apply assume."""

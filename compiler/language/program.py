@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import CodeType
@@ -16,6 +17,7 @@ from ..errors import DomainError, InputError, Location, ProgramError, caller
 from ..graph import Builder, Graph
 from ..ops import Position, Token
 from ..plan.heads import output_forms
+from ..shown import Tabled
 from .aggregate import Mean
 from .identity import refuse_none_tests
 from .lookups import Hit
@@ -29,7 +31,7 @@ Returned: TypeAlias = Value | Sequence[Value]
 
 @readable
 @dataclass(frozen=True, repr=False)
-class Program:
+class Program(Tabled):
     """A function from the inputs `token` and (optionally) `position` to one value or a tuple of values, to be built for given sizes.
 
     `alphabet` is what it is meant for, used where the caller names none. `origin` is the call that made it, if it is known.
@@ -99,6 +101,21 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(self.inputs)}, {'causal' if self.causal else 'bidirectional'}>"
+
+    def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
+        """What it takes, and how it is written."""
+        symbols = (
+            "any"
+            if self.alphabet is None
+            else f"{self.alphabet:,}"
+            if isinstance(self.alphabet, int)
+            else " ".join(map(str, self.alphabet))
+        )
+        sees = "what came before and itself" if self.causal else "every position"
+        rows = [("inputs", ", ".join(self.inputs)), ("a position sees", sees), ("symbols", symbols)]
+        with contextlib.suppress(OSError, TypeError):  # what was typed at a prompt, or is no function, has no text
+            rows.append(("source", textwrap.dedent(inspect.getsource(self.function)).rstrip()))
+        return f"{type(self).__name__.lower()} {self.name}", rows
 
     def bidirectional(self) -> Program:
         """The same source with every position visible to every other."""
