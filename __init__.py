@@ -14,6 +14,7 @@ from .compiler.errors import (
     CheckpointError,
     DomainError,
     EngineError,
+    EngineWarning,
     ExactnessError,
     HeadworkError,
     InputError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .certificate.proofs import write_proof
     from .certificate.refused import Refused
     from .certificate.verdict import Verdict, verify
+    from .execution.session import Session
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
     from .lab.circuit import Circuit, circuit
@@ -93,6 +95,7 @@ _LATE = {
     "Exported": "export.write",
     "Model": "runtime.model",
     "Report": "runtime.check",
+    "Session": "execution.session",
     "bounds": "theory.bounds",
     "bounds_over": "theory.over",
     "certify": "certificate.certify",
@@ -147,6 +150,7 @@ __all__ = [
     "Domain",
     "DomainError",
     "EngineError",
+    "EngineWarning",
     "ExactnessError",
     "Exported",
     "Frontier",
@@ -167,6 +171,7 @@ __all__ = [
     "Refused",
     "Report",
     "Selector",
+    "Session",
     "Statement",
     "ToolEdges",
     "Trace",

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -37,6 +37,13 @@ def console() -> Console:
 def say(text: str = "") -> None:
     """Print text without wrapping; what would command the terminal is shown, not sent."""
     print(shown(text))
+
+
+def say_following(row: Iterable[object]) -> None:
+    """Print words on one line, each when it comes."""
+    for number, word in enumerate(row):
+        print(shown(" " * (number > 0) + _word(word)), end="", flush=True)
+    print()
 
 
 def shown(text: str) -> str:

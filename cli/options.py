@@ -26,6 +26,11 @@ TOKENS = "Words, 'a b c', a JSON list, a file of either, or - for standard input
 FORMS = "A library program, the directory of a checkpoint or an export, or your own: path/to/file.py:name."
 Wanted = Annotated[str, typer.Argument(metavar="PROGRAM", help=FORMS, show_default=False, autocompletion=complete)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Engine = Annotated[
+    Literal["auto", "dense", "sparse"],
+    typer.Option("--engine", help="How attention is computed: all scores, or what each head attends to is found; auto is the faster."),
+]
+Checked = Annotated[Literal["dense", "sparse"], typer.Option("--engine", help="Which engine is compared with the interpreter.")]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as .png or .svg.")]
 
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the program; repeatable.")]

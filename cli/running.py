@@ -9,7 +9,7 @@ import typer
 
 from ..compiler.errors import InputError
 from .input import parse_lengths, read_sequences
-from .options import TOKENS, AsJson, Build, Wanted, building, exported
+from .options import TOKENS, AsJson, Build, Checked, Engine, Wanted, building, exported
 from .programs import Source, find
 
 
@@ -18,6 +18,8 @@ def run(
     program: Wanted,
     tokens: Annotated[str, typer.Option("--input", metavar="TOKENS", help=f"{TOKENS}, or a JSON list of lists.")],
     build: Build,
+    engine: Engine = "auto",
+    audit: Annotated[int, typer.Option(metavar="K", min=0, help="Also score so many queries of each head in full (sparse engine).")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run a checkpoint or a program on tokens; prints words for words and JSON for JSON."""
@@ -26,7 +28,7 @@ def run(
     source = find(program, build.settings or ())
     given = read_sequences(tokens)
     model = build.model_for(source, given)
-    results = model.run(given.in_symbols_of(model.alphabet))
+    results = model.run(given.in_symbols_of(model.alphabet), engine=engine, audit=audit)
     if as_json or given.json:
         say_json(results if given.batch else results[0])
         return
@@ -41,12 +43,13 @@ def generate(
     steps: Annotated[int, typer.Option(metavar="S", min=0, help="How many tokens to say at most.")],
     build: Build,
     seed: Annotated[int, typer.Option(help="The seed, where a program counts and tokens are drawn by its counts.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Print the words as they come.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what follows a prompt, token by token, up to ⊥; where a program counts, draw by its counts."""
     from ..runtime.generate import generate as generate_text
     from ..runtime.sample import is_distribution, sample
-    from .display import say, say_json, words
+    from .display import say, say_following, say_json, words
 
     source = find(program, build.settings or ())
     given = read_sequences(prompt)
@@ -54,6 +57,11 @@ def generate(
         raise InputError(f"--prompt {prompt} holds several texts", hint="give one")
     model = build.model_for(source, given, more=steps)
     (text,) = given.in_symbols_of(model.alphabet)
+    if follow and not is_distribution(model.graph) and not (as_json or given.json):
+        session = model.session()
+        session.feed(text)
+        say_following(session.stream(steps))
+        return
     said = sample(model, text, steps, seed) if is_distribution(model.graph) else generate_text(model, text, steps)
     if as_json or given.json:
         say_json(said)
@@ -71,6 +79,7 @@ def check(
         int | None, typer.Option(metavar="N", min=0, help="Also every sequence of at most N tokens; default: a few hundred of them.")
     ] = None,
     lengths: Annotated[str | None, typer.Option(metavar="1,8,64", help="The lengths of the sequences.")] = None,
+    engine: Checked = "dense",
     as_json: AsJson = False,
 ) -> None:
     """Compare every value inside the transformer with the interpreter; exit code 1 where they differ. An export's own tool runs it."""
@@ -86,7 +95,14 @@ def check(
             report = check_export(source, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive)
         else:
             report = check_model(
-                model, samples=samples, lengths=parse_lengths(lengths), seed=seed, exhaustive=exhaustive, inputs=inputs, progress=step
+                model,
+                samples=samples,
+                lengths=parse_lengths(lengths),
+                seed=seed,
+                exhaustive=exhaustive,
+                inputs=inputs,
+                progress=step,
+                engine=engine,
             )
     if as_json:
         say_json(report.as_dict())

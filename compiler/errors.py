@@ -92,6 +92,10 @@ class ProgramWarning(UserWarning):
     """A program builds, and a line of it cannot be meant: what it computes is ⊥ everywhere."""
 
 
+class EngineWarning(UserWarning):
+    """A head had no index on a text, so that attention was scored in full: right, and slow."""
+
+
 _WARNED: dict[str | tuple[str, type[Warning], int], int] = {}  # what Python keeps to say a warning once for each line
 
 

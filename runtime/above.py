@@ -5,7 +5,7 @@ Imports run one way, so this is the one file that points up; a package above is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ from ..compiler.domain import Symbol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
+    from ..execution.session import Session
     from ..export.write import Exported
     from ..lab.trace import Trace
     from ..report.page import Page
@@ -70,3 +72,21 @@ class Above:
         from ..lab.figures import plot_attention
 
         return plot_attention(self, tokens, path, columns=columns)
+
+    def session(self: Model, engine: str = "auto") -> Session:  # pyright: ignore[reportGeneralTypeIssues]
+        """A session: the model reads and says a text token by token, each in constant time: see `execution/session.py`."""
+        from ..execution.session import session
+
+        return session(self, engine)
+
+    def sparsely(self: Model, ids: Sequence[Sequence[int]], engine: str, audit: int = 0) -> Tensor | None:  # pyright: ignore[reportGeneralTypeIssues]
+        """`classes` by the sparse engine, None where the dense one is to run: see `execution/choose.py`."""
+        from ..execution.choose import classes_of
+
+        return classes_of(self, ids, engine, audit)
+
+    def sparse_stream(self: Model, ids: Tensor, engine: str, audit: int = 0) -> Iterator[Tensor]:  # pyright: ignore[reportGeneralTypeIssues]
+        """`module.stream` by the sparse engine: see `execution/choose.py`. Shapes: (B, n) -> (B, n + 1, d_model) each."""
+        from ..execution.choose import stream_of
+
+        return stream_of(self, ids, engine, audit)

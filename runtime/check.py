@@ -25,6 +25,7 @@ from .tokens import decode_value, encode
 
 PATTERN_LENGTH = 256  # attention weights are looked at, in the open, up to this length
 BATCH_POSITIONS = 1 << 15
+AUDITS = 4  # queries of each head that the sparse engine also scores in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,16 @@ def check(
     exhaustive: int | None = None,
     inputs: Sequence[Sequence[Symbol]] = (),
     progress: Callable[[int, int], None] | None = None,
+    engine: str = "dense",
 ) -> Report:
     """Compare every value the model writes, its outputs and its guard with the interpreter.
 
     Inputs: all sequences up to length `exhaustive` (chosen small if None, none if 0), then `samples` sequences of the
     given `lengths` (1, 2, 3, N/2, N - 1, N if None): random, few symbols, all equal, alternating, no match, one match
     at the far end, near misses, repeated blocks; then `inputs`. Values are read from their places in the residual
-    stream after the block that writes them. Raises InputError for impossible lengths or too many sequences.
+    stream after the block that writes them. `engine` says which one computes the stream, "dense" or "sparse"; of attention the
+    sparse one has no weights to look at, but scores some queries of each head in full. Raises InputError for impossible lengths
+    or too many sequences.
     """
     require_model("check()", model)
     require_own_dtype(model)
@@ -132,7 +136,7 @@ def check(
     report = Report(model.name, model.dtype, exhaustive=every, lengths=sorted({len(r) for r in rows}), style=model.style)
     done = 0
     for batch in _batches(rows):
-        _check_batch(model, batch, report)
+        _check_batch(model, batch, report, engine)
         done += len(batch)
         if progress:
             progress(done, len(rows))
@@ -181,7 +185,7 @@ def _batches(rows: list[list[int]]) -> Iterator[list[list[int]]]:
 
 
 @torch.no_grad()
-def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
+def _check_batch(model: Model, rows: list[list[int]], report: Report, engine: str) -> None:
     ids = torch.tensor(rows, dtype=torch.long, device=model.module.W_E.device)
     wanted = [interpret_roots(model.graph, row) for row in rows]
     inner = [interpret_graph(model.optimised, row) for row in rows]
@@ -189,9 +193,9 @@ def _check_batch(model: Model, rows: list[list[int]], report: Report) -> None:
     report.positions += ids.numel()
     x = None
     previous = None
-    for block, x in enumerate(model.module.stream(ids)):
+    for block, x in enumerate(model.module.stream(ids) if engine == "dense" else model.sparse_stream(ids, engine, AUDITS)):
         layer = model.module.blocks[block - 1] if block else None
-        if isinstance(layer, Attention) and ids.shape[1] <= PATTERN_LENGTH and previous is not None:
+        if engine == "dense" and isinstance(layer, Attention) and ids.shape[1] <= PATTERN_LENGTH and previous is not None:
             leak = 1 - layer.pattern(previous).amax(-1)[:, :, 1:].min().item()
             report.largest_leak = max(report.largest_leak, leak)
         stream = x.double().cpu().numpy()  # (B, n + 1, d_model)

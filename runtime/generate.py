@@ -10,13 +10,16 @@ from ..compiler.errors import InputError
 from .model import Model, require_model
 from .tokens import encode, in_order
 
+LONG = 2048  # steps from which finding a certificate pays
+
 
 @public
 def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]:
     """What a model says after a prompt, symbol by symbol, at most `steps` of them; it ends at ⊥ or when the text is N long.
 
-    The whole text is read again at every step. Raises InputError for an empty prompt, an unknown symbol, steps below 0, and
-    for a causal program's lack: one that is bidirectional, or whose answers are not one symbol.
+    A session reads the text once (`model.session()`): densely, or for LONG steps and more sparsely, where there is a certificate.
+    While hooks watch the module the whole text is read again at every step. Raises InputError for an empty prompt, an unknown
+    symbol, steps below 0, and for a causal program's lack: one that is bidirectional, or whose answers are not one symbol.
     """
     require_model("generate()", model)
     prompt = in_order(prompt)
@@ -30,6 +33,15 @@ def generate(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]
         raise InputError(
             f"cannot generate {steps!r} steps from {len(prompt)} tokens", hint="give at least one token, and steps of at least 0"
         )
+    if model.module.watched:
+        return _read_again(model, prompt, steps)
+    session = model.session("auto" if steps >= LONG else "dense")
+    session.feed(prompt)
+    return session.generate(steps)
+
+
+def _read_again(model: Model, prompt: Sequence[Symbol], steps: int) -> list[Symbol]:
+    """The same by the module alone, so that hooks see every step."""
     ids = encode(model.graph.sizes, prompt)
     said: list[int] = []
     while len(said) < steps and len(ids) < model.length:

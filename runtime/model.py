@@ -133,29 +133,38 @@ class Model(Above, Tabled):
         return self.output_forms[self.graph.roots.index(self.graph.output)]
 
     @overload
-    def run(self, tokens: Sequence[list[S]], strict: bool = True) -> list[Output]: ...
+    def run(self, tokens: Sequence[list[S]], strict: bool = True, engine: str = "auto", audit: int = 0) -> list[Output]: ...
     @overload
-    def run(self, tokens: Sequence[Symbol], strict: bool = True) -> Output: ...
+    def run(self, tokens: Sequence[Symbol], strict: bool = True, engine: str = "auto", audit: int = 0) -> Output: ...
     @overload
-    def run(self, tokens: Sequence[Sequence[Symbol]], strict: bool = True) -> Output | list[Output]: ...
-    def run(self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]], strict: bool = True) -> Output | list[Output]:
+    def run(
+        self, tokens: Sequence[Sequence[Symbol]], strict: bool = True, engine: str = "auto", audit: int = 0
+    ) -> Output | list[Output]: ...
+    def run(
+        self, tokens: Sequence[Symbol] | Sequence[Sequence[Symbol]], strict: bool = True, engine: str = "auto", audit: int = 0
+    ) -> Output | list[Output]:
         """The program's result at every position, in the user's symbols; None is ⊥. Tuples where it returns a tuple.
 
         Takes one sequence or a batch of sequences of any lengths up to N and returns the same shape. A batch is an array of
         two dimensions, or a list whose items are all lists, tuples or arrays that are no symbols themselves. Raises InputError
         for unknown symbols and for sequences too long; CapacityError where an inbox overflows, or with `strict=False` what the
         model says then, right or not.
+
+        `engine` is "dense", "sparse" (each head finds what it attends to: for certified models, the same answers), or "auto", the
+        faster of the two for this length. `audit` is how many queries of each head the sparse engine also scores in full. Raises
+        InputError for "sparse" where there is no certificate; see `execution/`.
         """
         items = in_order(tokens)
         if items and all(self.is_row(item) for item in items):
-            return self._run([encode(self.graph.sizes, row) for row in items], strict)  # pyright: ignore[reportArgumentType]
-        return self._run([encode(self.graph.sizes, items)], strict)[0]
+            rows = [encode(self.graph.sizes, row) for row in items]  # pyright: ignore[reportArgumentType]
+            return self._run(rows, strict, engine, audit)
+        return self._run([encode(self.graph.sizes, items)], strict, engine, audit)[0]
 
     def is_row(self, item: object) -> bool:
         """Whether an item of the input is a sequence of a batch: a list, a tuple or an array, and no symbol itself."""
         return (isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) == 1) and self.alphabet.id(item) is None
 
-    def _run(self, rows: list[list[int]], strict: bool) -> list[Output]:
+    def _run(self, rows: list[list[int]], strict: bool, engine: str, audit: int) -> list[Output]:
         results: list[Output] = [[] for _ in rows]
         by_length: dict[int, list[int]] = {}
         for index, row in enumerate(rows):
@@ -164,32 +173,35 @@ class Model(Above, Tabled):
             step = max(1, (1 << 16) // max(1, length))
             for start in range(0, len(members) if length else 0, step):
                 part = members[start : start + step]
-                for index, columns in zip(part, self.values([rows[i] for i in part]), strict=True):
+                for index, columns in zip(part, self.values([rows[i] for i in part], engine, audit), strict=True):
                     if self.graph.guard is not None and strict:
                         require_capacity(self.graph, rows[index], columns[-1])
                     results[index] = read(self.graph, columns[: len(self.graph.outputs)])
         return results
 
-    def values(self, ids: Sequence[Sequence[int]]) -> list[list[Column]]:
+    def values(self, ids: Sequence[Sequence[int]], engine: str = "dense", audit: int = 0) -> list[list[Column]]:
         """For each sequence of token ids the values of every output, the guard's last, position by position; None is ⊥."""
         batch, n = len(ids), len(ids[0]) if ids else 0
-        classes = self.classes(ids).reshape(batch, n, -1).permute(0, 2, 1).tolist() if n else [[[]] * len(self.output_forms)] * batch
+        classes = (
+            self.classes(ids, engine, audit).reshape(batch, n, -1).permute(0, 2, 1).tolist()
+            if n
+            else [[[]] * len(self.output_forms)] * batch
+        )
         return [
             [[c + form.off if c else None for c in column] for form, column in zip(self.output_forms, row, strict=True)] for row in classes
         ]
 
     @torch.no_grad()
-    def classes(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+    def classes(self, ids: Sequence[Sequence[int]], engine: str = "dense", audit: int = 0) -> torch.Tensor:
         """The greatest logit's class at every position, 0 for ⊥, for each output where there are several, the guard's last.
 
         Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs). Raises InputError where the module was brought to fewer
-        bits, or to more where the model counts: it reads a total off a sum that its own dtype rounds.
+        bits, or to more where the model counts: it reads a total off a sum that its own dtype rounds. `engine` and `audit` as in `run`.
         """
-        device, real, own = self.module.W_E.device, self.module.W_E.dtype, TORCH[self.dtype]
-        counts = any(probe.form.kind == "fill" for probe in self.probes)
-        if torch.finfo(real).eps > torch.finfo(own).eps or (counts and real != own):
-            require_own_dtype(self)
-        x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=device))
+        if engine != "dense" and (sparse := self.sparsely(ids, engine, audit)) is not None:
+            return sparse
+        require_bits(self)
+        x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=self.module.W_E.device))
         parts: list[torch.Tensor] = []
         for start in range(0, x.shape[1], CHUNK):
             logits = self.module.split(self.module.unembed(x[:, start : start + CHUNK]))
@@ -294,6 +306,14 @@ def require_model(what: str, model: object) -> None:
     """Refuse what is not a model, where one is needed."""
     if not isinstance(model, Model):
         raise InputError(f"{what} was given {model!r}, which is not a model", hint="give what hw.compile() or hw.load() returns")
+
+
+def require_bits(model: Model) -> None:
+    """Refuse a module that was brought to fewer bits, or to more where the model counts. Raises InputError."""
+    real, own = model.module.W_E.dtype, TORCH[model.dtype]
+    counts = any(probe.form.kind == "fill" for probe in model.probes)
+    if torch.finfo(real).eps > torch.finfo(own).eps or (counts and real != own):
+        require_own_dtype(model)
 
 
 def require_own_dtype(model: Model) -> None:

@@ -105,10 +105,10 @@ class Attention(nn.Module):
         """Attention by torch's kernels. Shapes: (B, nh, n, hs) each."""
         runs: list[tuple[Mask, int]] = [(mask, len(list(same))) for mask, same in itertools.groupby(self.masks)]
         if len(runs) == 1:
-            return _attend(self.masks[0], q, k, v)
+            return attend(self.masks[0], q, k, v)
         sizes = [size for _, size in runs]
         parts = zip(runs, q.split(sizes, 1), k.split(sizes, 1), v.split(sizes, 1), strict=True)
-        return torch.cat([_attend(run[0], *qkv) for run, *qkv in parts], dim=1)  # (B, nh, n, hs)
+        return torch.cat([attend(run[0], *qkv) for run, *qkv in parts], dim=1)  # (B, nh, n, hs)
 
     def visible(self, x: Tensor) -> Tensor:
         """Which positions each head's mask shows to which. Shapes: (B, n, d_model) -> (n_heads, n, n); BOS sees itself alone."""
@@ -128,7 +128,7 @@ def _heads(x: Tensor, w: Tensor) -> Tensor:
     return (x @ w.transpose(0, 1).flatten(1)).unflatten(2, (w.shape[0], -1))
 
 
-def _attend(mask: Mask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(mask: Mask, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention of heads that share a mask; BOS always sees itself alone. Shapes: (B, nh, n, hs) each."""
     match mask:
         case "causal":
@@ -177,11 +177,11 @@ class Transformer(nn.Module):
         Raises InputError for other ids, and for more than N of them.
         """
         if not torch.compiler.is_compiling():  # a graph that is being traced has no numbers to look at
-            self._require_known(ids)
+            self.require_known(ids)
         rows = torch.nn.functional.pad(ids + 1, (1, 0))  # row 0 is BOS
         return self.hook_embed(self.W_E[rows]) + self.hook_pos_embed(self.W_pos[: rows.shape[1]].expand(rows.shape[0], -1, -1))
 
-    def _require_known(self, ids: Tensor) -> None:
+    def require_known(self, ids: Tensor) -> None:
         """Refuse what the weights have no row for: other ids than 0..V-1, and more than N of them. Raises InputError."""
         symbols, length = self.W_E.shape[0] - 1, self.W_pos.shape[0] - 1
         if ids.shape[-1] > length:
@@ -223,6 +223,11 @@ class Transformer(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Logits in nats, before any softmax. Shapes: token ids (B, n) -> (B, n, Σ classes), n <= length."""
         return self.unembed(self.hidden(ids))
+
+    @property
+    def watched(self) -> bool:
+        """Whether a hook sees anything that passes, so that nothing may be left out."""
+        return any(part._forward_hooks or part._forward_pre_hooks for part in self.modules())
 
     def hook_points(self) -> dict[str, HookPoint]:
         """Every hook point by its name: hook_embed, blocks.0.attn.hook_pattern, blocks.1.mlp.hook_post, blocks.1.hook_resid_post, …"""

@@ -16,9 +16,10 @@ from ..compiler.domain import Symbol
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from .classes import classes
+from .generate import LONG
 from .model import Model, require_model
 from .module import Transformer
-from .tokens import encode, in_order
+from .tokens import in_order
 
 
 @public
@@ -36,14 +37,17 @@ def sample(model: Model, prompt: Sequence[Symbol], steps: int, seed: int = 0) ->
     if not isinstance(steps, int) or steps < 0 or not prompt:  # pyright: ignore[reportUnnecessaryIsInstance]
         hint = "give at least one token, and steps of at least 0"
         raise InputError(f"cannot draw {steps!r} symbols after {len(prompt)} tokens", hint=hint)
-    ids, rng = encode(model.graph.sizes, prompt), random.Random(seed)
-    start = len(ids)
-    while len(ids) < min(start + steps, model.length):
-        counts = [column[-1] or 0 for column in model.values([ids])[0]]
+    rng, symbols = random.Random(seed), model.alphabet.symbols
+    session = model.session("auto" if steps >= LONG else "dense")
+    said: list[Symbol] = []
+    answers = session.feed(prompt)
+    while len(said) < steps and len(session) < model.length:
+        counts = [count or 0 for count in answers[-1]]  # pyright: ignore[reportOptionalIterable, reportGeneralTypeIssues, reportUnknownVariableType]
         if not any(counts):
             break
-        ids.append(draw(counts, rng))
-    return [model.alphabet.symbols[i] for i in ids[start:]]
+        said.append(symbols[draw(counts, rng)])  # pyright: ignore[reportUnknownArgumentType]
+        answers = session.feed(said[-1:])
+    return said
 
 
 def draw(counts: Sequence[int], rng: random.Random) -> int:

@@ -1,0 +1,328 @@
+"""Sessions: a model that has read a text and goes on from there, token by token, in constant time a token and head."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..compiler.domain import Symbol
+from ..compiler.errors import EngineWarning, InputError
+from ..runtime.classes import classes
+from ..runtime.model import require_bits
+from ..runtime.module import Attention
+from ..runtime.outputs import read, require_capacity
+from ..runtime.precision import full_precision
+from ..runtime.tokens import encode, in_order
+from .choose import ENGINES
+from .grounds import grounds, require, stamp
+from .machine import Machine, State, advance, fresh, larger, packed, working
+from .plan import plan_of
+
+if TYPE_CHECKING:
+    from ..runtime.model import Model
+
+FIRST = 256  # positions that a new session has room for
+
+
+class Session:
+    """A causal model and the text it has read. `feed` reads on, `generate` says what follows and reads it.
+
+    A certified model has an index for each head: a token costs the same after 10 or 10^6 others, and what it answers is what `run`
+    answers, bit for bit. Any other model keeps the keys and values of each layer (a KV cache), and a token costs as many products as the
+    text is long. `engine` says which: "sparse" or "dense".
+    """
+
+    def __init__(self, model: Model, engine: str = "auto") -> None:
+        if not model.graph.sizes.causal:
+            raise InputError(f"{model.name} is bidirectional: its earlier answers change as the text grows", hint="compile it causal")
+        if engine not in ENGINES:
+            raise InputError(f"there is no engine {engine!r}", hint=f"engines are {', '.join(ENGINES)}")
+        if model.module.watched:
+            raise InputError(f"hooks watch the module of {model.name}, which a session passes by", hint="use run(), or remove them")
+        require_bits(model)
+        self.model = model
+        self.reason = grounds(model).reason if engine == "auto" else require(model).reason if engine == "sparse" else "dense was asked for"
+        self._machine: Machine | None = None
+        if not self.reason:
+            plan = plan_of(model, require(model))
+            self._gap, self._machine = plan.gap, packed(plan)
+            self.reason = "" if self._machine is not None else "an output is no code book"
+        self._n = 0
+        self._off = model.output_forms[0].off
+        if self._machine is not None:
+            self._state = fresh(self._machine, min(FIRST, model.length) + 1)
+            self._room = working(self._machine)
+        else:
+            self._cache = Cache(model)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.model.name}: {self._n:,} of {self.model.length:,} tokens read, {self.engine}>"
+
+    @property
+    def engine(self) -> str:
+        """How it runs: "sparse", or "dense" for the reason that `reason` gives."""
+        return "dense" if self.reason else "sparse"
+
+    @property
+    def text(self) -> list[Symbol]:
+        """The text read so far."""
+        symbols = self.model.alphabet.symbols
+        return [symbols[i] for i in self._ids()]
+
+    @property
+    def answers(self) -> list[Symbol | None]:
+        """The program's result at every position read so far, as `run` has it."""
+        return self._answers(0)
+
+    def feed(self, tokens: Sequence[Symbol], strict: bool = True) -> list[Symbol | None]:
+        """Read tokens; what the model answers at each of them. Raises InputError and CapacityError as `Model.run` does."""
+        ids = encode(self.model.graph.sizes, in_order(tokens))
+        start = self._n
+        if start + len(ids) > self.model.length:
+            fact = f"the text would have {start + len(ids):,} tokens, more than the length {self.model.length:,}"
+            raise InputError(fact, hint="compile for a greater length")
+        self._read(ids)
+        return self._answers(start, strict)
+
+    def generate(self, steps: int) -> list[Symbol]:
+        """Say what follows, at most `steps` symbols, and read it; it ends at ⊥ or when the text is N long.
+
+        Raises InputError as `hw.generate` does.
+        """
+        symbols = self.model.alphabet.symbols
+        return [symbols[i] for i in self._say(steps)]
+
+    def stream(self, steps: int) -> Iterator[Symbol]:
+        """The same, symbol by symbol as they come; a little is said ahead of what is taken."""
+        said, step = 0, 1
+        while said < steps:
+            found = self.generate(min(step, steps - said))
+            yield from found
+            said, step = said + len(found), min(2 * step, 4096)
+            if not found:
+                return
+
+    def fork(self) -> Session:
+        """A second session at the same place, independent of this one."""
+        other = Session.__new__(Session)
+        other.__dict__.update(self.__dict__)
+        if self._machine is not None:
+            other._state, other._room = State._make(array.copy() for array in self._state), working(self._machine)
+        else:
+            other._cache = self._cache.fork()
+        return other
+
+    def verify(self, text: Sequence[Symbol]) -> int | None:
+        """The first place, counted from 0, at which a text is not what the model would have said after what was read; None if it is.
+
+        The text is not read: all answers are found in one pass. Raises InputError as `generate` does.
+        """
+        self._require_symbol()
+        ids = encode(self.model.graph.sizes, in_order(text))
+        other = self.fork()
+        before = other._last()
+        other._read(ids[:-1])
+        found = [before, *(other._said(i) for i in range(self._n + 1, self._n + len(ids)))]
+        return next((place for place, (said, token) in enumerate(zip(found, ids, strict=False)) if said != token), None)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the session to one .npz file, whole or not at all. A dense session is saved as its text."""
+        path = Path(path)
+        made = path.with_name(f".{path.name}.{os.getpid()}")
+        arrays = dict(zip(State._fields, self._state, strict=True)) if self._machine is not None else {"text": np.array([0, *self._ids()])}
+        try:
+            with made.open("wb") as file:
+                np.savez(file, allow_pickle=False, read=np.array(self._n), of=np.frombuffer(stamp(self.model), np.uint8), **arrays)
+            made.replace(path)
+        except OSError as error:
+            made.unlink(missing_ok=True)
+            raise InputError(f"{path} cannot be written: {error.strerror}", hint="choose another place for the session") from error
+        return path
+
+    def restore(self, path: str | Path) -> Session:
+        """Go on from a saved session of the same model. Raises InputError for a file that is none, or is of other tensors."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+            n, of = int(found["read"]), found["of"].tobytes()
+            text = found["text"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is no saved session: {error}", hint="give the file that save() wrote") from error
+        if of != stamp(self.model):
+            raise InputError(f"{path} is a session of another model, or of other tensors", hint="restore it with the model that saved it")
+        self.__init__(self.model, "auto" if self._machine is not None else "dense")
+        if self._machine is not None and set(State._fields) <= found.keys():
+            self._state, self._n = State._make(found[name] for name in State._fields), n
+        else:
+            self._read([int(i) for i in text[1 : n + 1]])
+        return self
+
+    # --- below -----------------------------------------------------------------------------------------------
+
+    def _ids(self) -> list[int]:
+        return self._state.text[1 : self._n + 1].tolist() if self._machine is not None else list(self._cache.ids)
+
+    def _classes(self, start: int) -> np.ndarray:
+        """Classes of the answers from a position on. Shape (n - start, outputs)."""
+        return (
+            self._state.said[start + 1 : self._n + 1]
+            if self._machine is not None
+            else np.array(self._cache.said[start:]).reshape(-1, len(self.model.output_forms))
+        )
+
+    def _said(self, i: int) -> int | None:
+        """The token that the model answers at position i, counted from 1."""
+        found = int(self._classes(i - 1)[0, 0])
+        return found + self._off if found else None
+
+    def _last(self) -> int | None:
+        return self._said(self._n) if self._n else None
+
+    def _answers(self, start: int, strict: bool = True) -> list[Symbol | None]:
+        graph, forms = self.model.graph, self.model.output_forms
+        rows = self._classes(start)
+        columns = [[c + form.off if c else None for c in rows[:, o].tolist()] for o, form in enumerate(forms)]
+        if graph.guard is not None and strict:
+            require_capacity(graph, self._ids(), [*([None] * start), *columns[-1]])
+        return read(graph, columns[: len(graph.outputs)])
+
+    def _require_symbol(self) -> None:
+        model = self.model
+        if len(model.output_forms) > 1:
+            raise InputError(f"{model.name} gives {model.graph.gives()}, and one symbol is needed to go on with", hint="use run()")
+        if model.output_domain.kind != "token":
+            raise InputError(f"{model.name} answers {model.output_domain}, which is no symbol to go on with", hint="use run()")
+
+    def _say(self, steps: int) -> list[int]:
+        self._require_symbol()
+        if not isinstance(steps, int) or steps < 0 or not self._n:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(
+                f"cannot generate {steps!r} steps from {self._n} tokens", hint="give at least one token, and steps of at least 0"
+            )
+        start, stop = self._n, min(self._n + steps, self.model.length)
+        if self._machine is not None and self._run(start + 1, start, stop):
+            return self._state.text[start + 1 : self._n + 1].tolist()
+        while self._n < stop and (token := self._last()) is not None:
+            self._read([token])
+        return self._ids()[start:]
+
+    def _read(self, ids: Sequence[int]) -> None:
+        if self._machine is not None:
+            start, stop = self._n + 1, self._n + len(ids)
+            self._reserve(stop)
+            self._state.text[start : stop + 1] = ids
+            if self._run(start, stop, stop):
+                return
+            ids = self._state.text[self._n + 1 : stop + 1].tolist() if self._machine is not None else ids[self._n + 1 - start :]
+        if len(ids):
+            self._cache.feed(list(ids))
+            self._n += len(ids)
+
+    def _reserve(self, stop: int) -> None:
+        assert self._machine is not None
+        cap = len(self._state.text)
+        if stop >= cap:
+            self._state = larger(self._machine, self._state, self._n, min(max(2 * cap, stop + 1), self.model.length + 1))
+
+    def _run(self, start: int, known: int, stop: int) -> bool:
+        """Read and say by the machine; False where a head has no index here, from where on the session is dense."""
+        machine = self._machine
+        assert machine is not None
+        while True:
+            until = min(stop, max(known, start + len(self._state.text), 4096))
+            self._reserve(until)
+            done = int(advance(*machine, *self._state, *self._room, self._gap, start, known, until, self._off))
+            if done < 0:
+                self._fall_back(-done - 1)
+                return False
+            self._n = done
+            if done == stop or done < until:
+                return True
+            start = done + 1
+
+    def _fall_back(self, n: int) -> None:
+        """Go on densely: the first n positions are read again."""
+        ids = self._state.text[1 : n + 1].tolist()
+        self.reason = f"a head has no index for the text at position {n + 1}"
+        warnings.warn(f"{self.model.name}: {self.reason}; the session goes on densely", EngineWarning, stacklevel=4)
+        self._machine, self._cache = None, Cache(self.model)
+        self._n = n
+        if ids:
+            self._cache.feed(ids)
+
+
+@dataclass
+class Layer:
+    """Keys and values of an attention layer, BOS first. Shapes: (n_heads, cap, d_head)."""
+
+    k: Tensor
+    v: Tensor
+
+
+class Cache:
+    """A dense model that keeps the keys and values of every layer. `said` has the classes of each position's outputs."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.ids, self.said = model, list[int](), list[list[int]]()
+        self.layers = [
+            Layer(*(torch.zeros(len(b.masks), FIRST, w.shape[2]).to(w) for w in (b.W_K, b.W_V))) if isinstance(b, Attention) else None
+            for b in model.module.blocks
+        ]
+
+    def fork(self) -> Cache:
+        """A copy."""
+        other = Cache.__new__(Cache)
+        other.model, other.ids, other.said = self.model, list(self.ids), list(self.said)
+        other.layers = [None if layer is None else Layer(layer.k.clone(), layer.v.clone()) for layer in self.layers]
+        return other
+
+    @torch.no_grad()
+    def feed(self, ids: Sequence[int]) -> None:
+        """Read tokens, one at a time."""
+        module = self.model.module
+        module.require_known(torch.tensor([*self.ids, *ids]))
+        for token in ids:
+            i = len(self.ids) + 1
+            with full_precision(module.W_E.device.type):
+                x = module.W_E[token + 1] + module.W_pos[i]  # (d_model,)
+                for block, layer in zip(module.blocks, self.layers, strict=True):
+                    x = x + (block(x) if layer is None else self._attend(block, layer, x, i))  # pyright: ignore[reportArgumentType]
+                logits = module.split(x @ module.W_U)
+            self.ids.append(int(token))
+            self.said.append([int(classes(form, part[None])[0]) for form, part in zip(self.model.output_forms, logits, strict=True)])
+
+    def _attend(self, block: Attention, layer: Layer, x: Tensor, i: int) -> Tensor:
+        if i >= layer.k.shape[1]:
+            layer.k, layer.v = (torch.cat([t, torch.zeros_like(t)], dim=1) for t in (layer.k, layer.v))
+        q = torch.einsum("d,hde->he", x, block.W_Q)
+        layer.k[:, i], layer.v[:, i] = torch.einsum("d,hde->he", x, block.W_K), torch.einsum("d,hde->he", x, block.W_V)
+        scores = torch.einsum("he,hte->ht", q, layer.k[:, : i + 1])
+        for h, mask in enumerate(block.masks):
+            if mask == "strict":
+                scores[h, i] = -torch.inf
+        z = torch.einsum("ht,hte->he", scores.softmax(-1), layer.v[:, : i + 1])
+        return z.flatten() @ block.W_O.flatten(0, 1)
+
+
+def session(model: Model, engine: str = "auto") -> Session:
+    """A session of a model that has read nothing yet; `engine` as in `Model.run`. Raises InputError for a bidirectional model."""
+    return Session(model, engine)
+
+
+def generate_all(sessions: Sequence[Session], steps: int) -> list[list[Symbol]]:
+    """What several sessions say, each at most `steps` symbols; side by side on the cores there are."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(lambda one: one.generate(steps), sessions))
