@@ -94,7 +94,7 @@ def _made(model: Model, shown: Grounds) -> Plan:
     written = np.zeros(d_model, bool)
     for name, tensor in tensors.items():
         if name.endswith((".W_O", ".W_out")):
-            written |= (tensor != 0).reshape(-1, d_model).amax(dim=0).numpy()
+            written |= tensor.reshape(-1, d_model).count_nonzero(dim=0).numpy() > 0
     held = constants(*tables, written)
     blocks: list[tuple[Head, ...] | tuple[Units, ...]] = []
     for number, block in enumerate(model.module.blocks, 1):
