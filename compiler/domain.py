@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import HeadworkError, InputError
 
-Kind: TypeAlias = Literal["token", "position", "int", "bool"]
+Kind: TypeAlias = Literal["token", "position", "int", "bool", "label"]
 Symbol: TypeAlias = Hashable
 MOST = 1 << 27  # rows of one matrix: longer contexts, more symbols and more classes are refused before they fill the memory
 
@@ -24,7 +24,7 @@ def plain(x: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A range of integers with a meaning: token ids 0..V-1, positions 1..N, integers, or booleans 0..1.
+    """A range of integers with a meaning: token ids 0..V-1, positions 1..N, integers, booleans 0..1, or labels by number.
 
     `none` says that the value may be ⊥. `lag` bounds value - position from above where that is known
     (position itself has lag 0): it is what shows that a pointer only points backwards.
@@ -55,6 +55,8 @@ class Domain:
                 text = f"an integer ({self.lo}..{self.hi})"
             case "bool":
                 text = "a boolean"
+            case "label":
+                text = f"a label ({self.size} values)"
         return text + (" or none" if self.none else "")
 
 
@@ -136,7 +138,8 @@ class Sizes:
     """What a program is built for: context length N, alphabet, whether positions see only the past, and mantissa bits.
 
     The mantissa says how much one head may add up; a program that adds up more is spread over several. `strict` says that
-    a head may leave out its own position; some architectures have no such mask.
+    a head may leave out its own position; some architectures have no such mask. `labels` are what values of kind `label` stand
+    for, by number: whatever a table returned that is neither a symbol, a number nor a truth.
     """
 
     length: int
@@ -144,3 +147,4 @@ class Sizes:
     causal: bool
     mantissa: int = 24
     strict: bool = True
+    labels: tuple[Symbol, ...] = ()

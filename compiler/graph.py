@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .domain import Domain, Sizes
+from .domain import Domain, Sizes, Symbol
 from .errors import Location, ProgramError
 from .ops import Lookup, Op, Total
 from .shown import Shown
@@ -54,6 +54,7 @@ class Guard:
 class Graph(Shown):
     """A whole program for given sizes; `outputs` are the indices of the values it returns, `single` says that it is one, not a tuple.
 
+    `fractions` are the places in `outputs` at which a fraction begins: its numerator, and after it the denominator.
     `notes` say which lowerings the language chose where there were several, and what the others would cost.
     """
 
@@ -63,6 +64,7 @@ class Graph(Shown):
     outputs: tuple[int, ...]
     single: bool = True
     guard: Guard | None = None
+    fractions: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -81,7 +83,7 @@ class Graph(Shown):
 
     def gives(self) -> str:
         """How much the model says at a position, in words: `a value`, `3 values and a guard`."""
-        text = f"{len(self.outputs)} values" if len(self.outputs) > 1 else "a value"
+        text = "a fraction" if self.fractions and self.single else f"{len(self.outputs)} values" if len(self.outputs) > 1 else "a value"
         return text if self.guard is None else f"{text} and a guard"
 
     def depths(self) -> list[int]:
@@ -116,8 +118,10 @@ class Graph(Shown):
 
     def returns(self) -> str:
         """What is returned, as program text: `%3`, or `(%3, %5), guard %8`."""
-        outputs = ", ".join(f"%{o}" for o in self.outputs)
-        text = outputs if self.single else f"({outputs}{',' * (len(self.outputs) == 1)})"
+        parts = [f"%{o}" for o in self.outputs]
+        for i in reversed(self.fractions):
+            parts[i : i + 2] = [f"{parts[i]} / {parts[i + 1]}"]
+        text = parts[0] if self.single else f"({', '.join(parts)}{',' * (len(parts) == 1)})"
         return text if self.guard is None else f"{text}, guard %{self.guard.node}"
 
 
@@ -147,7 +151,18 @@ class Builder:
         self.depth: list[int] = []
         self.notes: dict[str, None] = {}
         self.reads: dict[int, tuple[int, int]] = {}
+        self.labels: list[Symbol] = list(sizes.labels)
         self._known: dict[tuple[Op, tuple[int, ...]], int] = {}
+        self._numbers: dict[Symbol, int] = {}
+        for number, label in enumerate(sizes.labels):
+            self._numbers.setdefault(label, number)
+
+    def label(self, meant: Symbol) -> int:
+        """The number of a label, new or known: equal labels have one number."""
+        if meant not in self._numbers:
+            self._numbers[meant] = len(self.labels)
+            self.labels.append(meant)
+        return self._numbers[meant]
 
     def add(self, op: Op, args: Sequence[int] = (), name: str = "", line: Location | None = None) -> int:
         """The index of this operation's node, new or known. Raises DomainError if the arguments do not fit."""
@@ -163,13 +178,16 @@ class Builder:
         """Record a choice between lowerings, once."""
         self.notes[f"{line}: {text}" if line else text] = None
 
-    def finish(self, outputs: int | Sequence[int], single: bool | None = None, guard: Guard | None = None) -> Graph:
+    def finish(
+        self, outputs: int | Sequence[int], single: bool | None = None, guard: Guard | None = None, fractions: Sequence[int] = ()
+    ) -> Graph:
         """The graph of what the outputs, the guard and its deliveries need, nothing else, every name made unique.
 
-        `single` says that the one output is returned as it is, not as a tuple; by default, where an index is given.
+        `single` says that the one output is returned as it is, not as a tuple; by default, where an index is given. `fractions` are
+        the places of outputs that are numerators, each followed by its denominator.
         """
         single, outputs = isinstance(outputs, int) if single is None else single, [outputs] if isinstance(outputs, int) else outputs
-        assert outputs and (len(outputs) == 1 or not single)
+        assert outputs and (len(outputs) - len(fractions) == 1 or not single)
         deliveries = guard.deliveries if guard else ()
         keep = sorted(reachable(self.nodes, [*outputs, *([guard.node] if guard else []), *(t for d in deliveries for t in d.to)]))
         index = {old: new for new, old in enumerate(keep)}
@@ -182,7 +200,8 @@ class Builder:
             nodes.append(Node(node.op, tuple(index[a] for a in node.args), node.domain, name, node.line))
         if guard:
             guard = Guard(index[guard.node], tuple(replace(d, to=tuple(index[t] for t in d.to)) for d in deliveries))
-        return Graph(self.name, self.sizes, tuple(nodes), tuple(index[o] for o in outputs), single, guard, tuple(self.notes))
+        sizes, roots = replace(self.sizes, labels=tuple(self.labels)), tuple(index[o] for o in outputs)
+        return Graph(self.name, sizes, tuple(nodes), roots, single, guard, tuple(fractions), tuple(self.notes))
 
 
 def reachable(nodes: Sequence[Node], roots: Iterable[int]) -> set[int]:

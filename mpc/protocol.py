@@ -13,6 +13,7 @@ from ..compiler.domain import Alphabet, Sizes, Symbol, plain
 from ..compiler.errors import InputError, ProgramError, caller
 from ..compiler.graph import Graph
 from ..compiler.language import Program, Value
+from ..compiler.language.aggregate import Mean
 from ..compiler.language.program import context_length, distinguished, inputs_of, place, returned, symbols_given
 from ..compiler.ops import Position, Table, Token
 from .trace import ProtocolBuilder, Trace
@@ -74,7 +75,12 @@ class Protocol(Program):
         builder = ProtocolBuilder(self.name, sizes, self.memory_at(length))
         given = self._arguments(builder)
         results, single = returned(f"protocol {self.name}", self.function, self.function(**given), builder)
-        return builder.written([r.index for r in results], single)
+        for r in results:
+            if isinstance(r, Mean):
+                raise ProgramError(
+                    f"protocol {self.name} returned a mean", hint="return mean.numerator and mean.denominator, or compare it"
+                )
+        return builder.written([r.index for r in results if isinstance(r, Value)], single)
 
     def build(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Graph:
         """The protocol as a program: every round's lookups and totals, and a guard where an inbox may overflow."""

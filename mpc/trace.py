@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from ..compiler.domain import Sizes
@@ -82,7 +82,9 @@ class ProtocolBuilder(Builder):
         for node in self.nodes:
             used[node.name] = count = used.get(node.name, 0) + 1
             nodes.append(node if count == 1 else Node(node.op, node.args, node.domain, f"{node.name}.{count}", node.line))
-        graph = Graph(self.name, self.sizes, tuple(nodes), tuple(outputs), single, notes=tuple(self.notes))
+        graph = Graph(
+            self.name, replace(self.sizes, labels=tuple(self.labels)), tuple(nodes), tuple(outputs), single, notes=tuple(self.notes)
+        )
         return Trace(graph, tuple(self.calls), self.memory)
 
 

@@ -278,7 +278,8 @@ def _count(report: Report, value: str, wrong: npt.NDArray[np.bool_]) -> None:
 
 
 def _inside(model: Model, domain: Domain, value: int | None) -> bool:
-    return value is None or domain.kind != "token" or 0 <= value < len(model.alphabet)
+    ends = {"token": len(model.alphabet), "label": len(model.graph.sizes.labels)}
+    return value is None or domain.kind not in ends or 0 <= value < ends[domain.kind]
 
 
 def _symbol(value: object) -> str:

@@ -191,6 +191,8 @@ def _output_forms(reader: Reader, shape: Shape, graph: Graph, optimised: Graph) 
             raise reader.error("output_forms", f"has {len(rows)} entries where {what} has {count} outputs")
     if (graph.single, graph.guard is None) != (optimised.single, optimised.guard is None):
         raise reader.error("graph", "and optimised differ in whether they return a tuple, or have a guard")
+    if (graph.fractions, graph.sizes.labels) != (optimised.fractions, optimised.sizes.labels):
+        raise reader.error("graph", "and optimised differ in their fractions or labels")
     forms: list[Form] = []
     for i, (row, classes) in enumerate(zip(rows, shape.classes, strict=True)):
         form, field = read_form(row), f"output_forms[{i}]"

@@ -85,7 +85,7 @@ def at_length(graph: Graph, length: int) -> Graph:
         if isinstance(op, Table) and any(d.lo < s or d.hi >= s + size for d, s, size in zip(spans, op.starts, op.shape, strict=True)):
             raise InputError(f"{node.name} is a table made for length {old:,}", node.line, "its arguments grow with the length")
     guard = Guard(made[graph.guard.node]) if graph.guard else None
-    return builder.finish([made[o] for o in graph.outputs], graph.single, guard)
+    return builder.finish([made[o] for o in graph.outputs], graph.single, guard, graph.fractions)
 
 
 def _option(code: str) -> str:

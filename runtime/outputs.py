@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import CapacityError, InputError
@@ -17,7 +18,16 @@ def read(graph: Graph, columns: Sequence[Column]) -> list[Symbol | None]:
         [decode_value(graph.sizes, graph.nodes[output].domain, value) for value in column]
         for output, column in zip(graph.outputs, columns, strict=True)
     ]
+    for i in reversed(graph.fractions):
+        shown[i : i + 2] = [[_over(p, q) for p, q in zip(*shown[i : i + 2], strict=True)]]
     return shown[0] if graph.single else list(zip(*shown, strict=True))
+
+
+def _over(numerator: Symbol | None, denominator: Symbol | None) -> Fraction | None:
+    """The fraction of two numbers, ⊥ where one is ⊥ or the denominator is 0."""
+    if not (isinstance(numerator, int) and isinstance(denominator, int) and denominator):
+        return None
+    return Fraction(numerator, denominator)
 
 
 def require_capacity(graph: Graph, ids: Sequence[int], guard: Column) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TypeAlias, cast
 
 from ..compiler.codes.forms import LOG_BITS, Form
@@ -102,7 +104,7 @@ _FIELD: dict[str, Callable[[object], bool]] = {
     "tuple[int, ...]": _ints,
     "tuple[int | None, ...]": lambda v: _ints(v, none=True),
     "tuple[Relation, ...]": lambda v: isinstance(v, list) and all(_ints(r) for r in cast("list[object]", v)),
-    "Kind": lambda v: v in ("token", "position", "int", "bool"),
+    "Kind": lambda v: v in ("token", "position", "int", "bool", "label"),
     "Mask": lambda v: v in ("causal", "strict", "full"),
     "Pick": lambda v: v in ("latest", "earliest", "only", "largest", "smallest", "closest"),
 }
@@ -112,11 +114,43 @@ def alphabet_json(alphabet: Alphabet) -> Json:
     """An alphabet: its size if it is numeric, else its symbols, tuples as lists. Raises InputError for symbols JSON cannot hold."""
     if alphabet.numeric:
         return len(alphabet)
-    for symbol in alphabet.symbols:
+    return _symbols_json("symbol", alphabet.symbols)
+
+
+def _symbols_json(what: str, symbols: tuple[Symbol, ...]) -> list[Json]:
+    for symbol in symbols:
         if not (_held(symbol) or (isinstance(symbol, tuple) and all(s is None or _held(s) for s in symbol))):
             hint = "use strings, finite numbers, or tuples of them"
-            raise InputError(f"the symbol {symbol!r} ({type(symbol).__name__}) is nothing a checkpoint can hold", hint=hint)
-    return cast("list[Json]", [list(s) if isinstance(s, tuple) else s for s in alphabet.symbols])
+            raise InputError(f"the {what} {symbol!r} ({type(symbol).__name__}) is nothing a checkpoint can hold", hint=hint)
+    return cast("list[Json]", [list(s) if isinstance(s, tuple) else s for s in symbols])
+
+
+def _labels_json(labels: tuple[Symbol, ...]) -> list[Json]:
+    """Labels as symbols are written; a fraction as an object of its two numbers."""
+    found: list[Json] = []
+    for label in labels:
+        if isinstance(label, Fraction):
+            found.append({"over": [label.numerator, label.denominator]})
+        else:
+            found += _symbols_json("label", (label,))
+    return found
+
+
+def _read_labels(reader: Reader) -> tuple[Symbol, ...]:
+    found: list[Symbol] = []
+    for value in reader.list("labels"):
+        if isinstance(value, dict):
+            pair = value.get("over")
+            if set(value) != {"over"} or not (_ints(pair) and isinstance(pair, list) and len(pair) == 2 and pair[1]):
+                raise reader.error("labels", "holds an object that is no fraction")
+            found.append(Fraction(cast(int, pair[0]), cast(int, pair[1])))
+            continue
+        label: object = tuple(value) if isinstance(value, list) else value
+        parts: tuple[object, ...] = label if isinstance(label, tuple) else (label,)
+        if not all(isinstance(p, (str, int, float)) or (p is None and isinstance(label, tuple)) for p in parts):
+            raise reader.error("labels", f"holds {value!r}, which is no label")
+        found.append(cast("Symbol", label))
+    return tuple(found)
 
 
 def _held(symbol: object) -> bool:
@@ -161,7 +195,9 @@ def graph_json(graph: Graph) -> Json:
             {"number": d.number, "to": list(d.to), "capacity": d.capacity, "line": _line_json(d.line)} for d in graph.guard.deliveries
         ]
         guard = {"node": graph.guard.node, "deliveries": deliveries}
-    return {"outputs": list(graph.outputs), "single": graph.single, "guard": guard, "nodes": nodes}
+    rare: dict[str, Json] = {"fractions": list(graph.fractions)} if graph.fractions else {}
+    rare |= {"labels": _labels_json(graph.sizes.labels)} if graph.sizes.labels else {}
+    return {"outputs": list(graph.outputs), "single": graph.single, "guard": guard, **rare, "nodes": nodes}
 
 
 def _line_json(line: Location | None) -> Json:
@@ -170,7 +206,10 @@ def _line_json(line: Location | None) -> Json:
 
 def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
     """A graph back from JSON. Raises CheckpointError where it is not a program's graph."""
-    reader.only("outputs", "single", "guard", "nodes")
+    given = reader.data if isinstance(reader.data, dict) else {}
+    reader.only("outputs", "single", "guard", "nodes", *({"fractions", "labels"} & set(given)))
+    if "labels" in given:
+        sizes = dataclasses.replace(sizes, labels=_read_labels(reader))
     nodes: list[Node] = []
     for row in reader.objects("nodes"):
         row.only("op", "name", "args", "fields", "line")
@@ -189,10 +228,14 @@ def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
         domain = op.domain([nodes[a].domain for a in args], sizes)
         nodes.append(Node(op, args, domain, row.str("name"), _read_line(row)))
     outputs, single = _values(reader, "outputs", nodes), reader.bool("single")
-    if not outputs or (single and len(outputs) > 1):
+    fractions = reader.ints("fractions") if "fractions" in given else ()
+    if not outputs or (single and len(outputs) - len(fractions) > 1):
         raise reader.error("outputs", f"has {len(outputs)} entries where single is {str(single).lower()}")
+    apart = all(b - a >= 2 for a, b in itertools.pairwise((*fractions, len(outputs)))) and min(fractions, default=0) >= 0
+    if not apart or any(nodes[outputs[i + j]].domain.kind not in ("int", "position") for i in fractions for j in (0, 1)):
+        raise reader.error("fractions", "names no outputs that are a numerator and a denominator")
     guard = None if reader.value("guard") is None else _read_guard(reader.object("guard"), nodes)
-    return Graph(name, sizes, tuple(nodes), outputs, single, guard)
+    return Graph(name, sizes, tuple(nodes), outputs, single, guard, fractions)
 
 
 def _values(reader: Reader, field: str, nodes: list[Node]) -> tuple[int, ...]:

@@ -46,5 +46,7 @@ def decode_value(sizes: Sizes, domain: Domain, value: int | None) -> Symbol | No
             return sizes.alphabet.symbols[value]
         case "bool":
             return bool(value)
+        case "label":
+            return sizes.labels[value]
         case "position" | "int":
             return value

@@ -218,7 +218,7 @@ REFUSALS: list[tuple[Callable[..., object], str, str]] = [
     (lambda me, x: hw.broadcast(x, source=5), "source=5", "1 to 4"),
     (lambda me, x: hw.all_reduce(x, "mean"), "how='mean'", "sum, min, max"),
     (lambda me, x: hw.all_reduce(x, "any"), "needs a boolean", "compare first"),
-    (lambda me, x: (x, 3.5), "returned 3.5 in a tuple", "a tuple of values"),
+    (lambda me, x: (x, 3.5j), "returned 3.5j in a tuple", "a tuple of values"),
 ]
 
 

@@ -67,7 +67,7 @@ UNSAID: list[tuple[str, Body, str, str]] = [
     ("before=2", lambda token: hw.match(token, token, 2).count(), "before=2 is neither True nor False", "within=w"),
     ("before='no'", lambda token: hw.visible(token, before="no").count(), "before='no' is neither", "within=w"),
     ("method not called", lambda token: hw.visible(token).count, "returned <bound method", "call it"),
-    ("at a count", lambda token: token.at(hw.visible(token).count()), "not at a position", "match(number, position)"),
+    ("at a number that is a symbol", lambda token: token.at(token), "not at a position", "token + 0"),
     ("scan to a list", lambda token: hw.scan(lambda a, b: [a], token), "returned [0] for (0, 0)", "same domain"),
     ("beyond float64", lambda token: token == 10**30, "beyond 2^53", "smaller numbers"),
     ("beyond float64, *", lambda token: token * 10**16 > 3, "beyond 2^53", "smaller numbers"),
@@ -289,7 +289,7 @@ def test_what_cannot_be_exact_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -
         return lower(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Table, "lower", counted)
-    product = hw.program(lambda token, position: hw.table(lambda a, b: a * b << 13, token, position))
+    product = hw.program(lambda token, position: hw.table(lambda a, b: a * b << 13, token, position) + position)
     with pytest.raises(hw.ExactnessError, match=r"value product.* is not exact in float32"):
         hw.compile(product, length=256, alphabet=64)
     assert tables == [64 * 256]

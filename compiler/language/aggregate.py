@@ -105,13 +105,14 @@ def _present(builder: Builder, value: Value) -> int:
 class Mean(Symbolic):
     """An exact fraction at every position: numerator / denominator; ⊥ where the denominator is 0.
 
-    Compare it with an integer or a Fraction p/q: numerator·q against denominator·p, in integers.
+    Return it, and it is given as a `Fraction`. Compare it with an integer, a Fraction p/q or another mean: numerator·q against
+    denominator·p, in integers.
     """
 
     numerator: Value
     denominator: Value
     called: ClassVar[str] = "a mean"
-    instead: ClassVar[str] = "compare it with an integer or a fractions.Fraction; .numerator and .denominator are values"
+    instead: ClassVar[str] = "return it, or compare it with a number or another mean; .numerator and .denominator are values"
     __hash__ = Symbolic.__hash__
 
     def __eq__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -121,25 +122,33 @@ class Mean(Symbolic):
     def __ne__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
         return ~(self == other)
 
-    def __ge__(self, other: int | Fraction) -> Value:
+    def __ge__(self, other: object) -> Value:
         a, b, there = self._sides(">=", other)
         return choose(there, a >= b, None, ">=", caller())
 
-    def __gt__(self, other: int | Fraction) -> Value:
+    def __gt__(self, other: object) -> Value:
         a, b, there = self._sides(">", other)
         return choose(there, a > b, None, ">", caller())
 
-    def __le__(self, other: int | Fraction) -> Value:
+    def __le__(self, other: object) -> Value:
         a, b, there = self._sides("<=", other)
         return choose(there, a <= b, None, "<=", caller())
 
-    def __lt__(self, other: int | Fraction) -> Value:
+    def __lt__(self, other: object) -> Value:
         a, b, there = self._sides("<", other)
         return choose(there, a < b, None, "<", caller())
 
     def _sides(self, what: str, other: object) -> tuple[Value, Value, Value]:
+        """Two numbers that compare as the two sides do, and where both sides have a value."""
+        if isinstance(other, Mean):
+            if other.denominator.index == self.denominator.index:
+                return self.numerator, other.numerator, self.denominator > 0
+            there = (self.denominator > 0) & (other.denominator > 0)
+            return self.numerator * other.denominator, other.numerator * self.denominator, there
+        if isinstance(other, Value) and other.domain.kind != "label":
+            return self.numerator, self.denominator * other, self.denominator > 0
         if isinstance(other, bool) or not isinstance(other, (int, Fraction)):
-            raise DomainError(f"{what} compares a mean with {other!r}", caller(), "give an integer or a fractions.Fraction")
+            raise DomainError(f"{what} compares a mean with {other!r}", caller(), "give an integer, a fractions.Fraction or another mean")
         exact = Fraction(other)
         return self.numerator * exact.denominator, self.denominator * exact.numerator, self.denominator > 0
 

@@ -156,6 +156,10 @@ class Nodes:
 
         return Terms((EARLIER,), lambda: self.order(self.here(), self.here(), less=True, equal=True))
 
+    def later(self) -> Condition:
+        """t > i, of a program that sees all."""
+        return self._later(0)
+
     def within(self, width: int) -> Condition:
         """i - width < t <= i: the last `width` positions, this one included. By one term a place back, or one a bit."""
         here, n, causal = self.here(), self.builder.sizes.length, self.builder.sizes.causal

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import overload
 
 from ..calls import public
-from ..domain import Alphabet, Kind, plain
+from ..domain import Kind, plain
 from ..errors import DomainError, Location, caller
+from ..graph import Builder
 from ..ops import Extreme, Table, Where
-from .value import Value, alike, boolean, lift, number, require_value, same_kind, spaces, value_of
+from .occurring import occurring
+from .value import Value, alike, boolean, densely, label_of, lift, number, require_value, same_kind, spaces, value_of
 
 MAX_TABLE = 1 << 16  # entries; over several sources each one is a hidden unit
 
@@ -55,9 +58,10 @@ def maximum(x: Value, y: object) -> Value:
 def table(f: Callable[..., object], *values: Value) -> Value:
     """f at each position, for any Python function f; it is called once for every combination of argument values.
 
-    Tokens reach f as symbols, positions and integers as int, booleans as bool. It returns a symbol of the alphabet,
-    an int, a bool, or None for ⊥. ⊥ in any argument gives ⊥. Costs one hidden unit an entry.
-    Raises DomainError if f raises, mixes kinds, or the arguments have more than 65,536 combinations.
+    Tokens reach f as symbols, positions and integers as int, booleans as bool. It returns symbols of the alphabet, ints, bools,
+    or None for ⊥; anything else that is hashable is a label: it can be compared, looked up and returned, not calculated with.
+    ⊥ in any argument gives ⊥. Costs one hidden unit an entry.
+    Raises DomainError if f raises, or the arguments have more than 65,536 combinations.
     """
     line = caller()
     if not values:
@@ -65,34 +69,49 @@ def table(f: Callable[..., object], *values: Value) -> Value:
     for value in values:
         require_value("table()", value, getattr(values[0], "builder", None), line)
     builder = values[0].builder
-    domains = [v.domain for v in values]
-    count = 1
-    for d in domains:
-        count *= d.size
+    kinds: list[Kind] = [v.domain.kind for v in values]
+    dense = [densely(v) for v in values]
+    domains = [v.domain for v in dense]
+    count = math.prod(d.size for d in domains)
     if count > MAX_TABLE:
         sizes = " x ".join(str(d.size) for d in domains)
         hint = "use arithmetic and comparisons, or tables of fewer arguments"
         raise DomainError(f"table() would have {count:,} entries ({sizes}), more than {MAX_TABLE:,}", line, hint)
-    alphabet = builder.sizes.alphabet
     results: list[object] = []
-    for point in itertools.product(*map(spaces, values)):
-        try:
-            results.append(plain(f(*point)))
-        except Exception as error:
-            called = ", ".join(map(repr, point))
-            raise DomainError(
-                f"table() called its function with ({called}) and it raised {type(error).__name__}: {error}", line, "return None for ⊥"
-            ) from error
-    kind, entries = _entries(results, alphabet, [d.kind for d in domains], line)
+    for point in itertools.product(*map(_asked, dense)):
+        results.append(ABSENT if any(x is ABSENT for x in point) else _called(f, point, line))
+    kind, entries = _entries(results, builder, kinds, line)
     op = Table(kind, tuple(d.lo for d in domains), tuple(d.size for d in domains), tuple(entries), getattr(f, "__name__", "f").strip("<>"))
-    return value_of(builder, op, [v.index for v in values], line)
+    return value_of(builder, op, [v.index for v in dense], line)
 
 
-def _entries(results: list[object], alphabet: Alphabet, kinds: list[Kind], line: Location | None) -> tuple[Kind, list[int | None]]:
-    """What a table returned, as one kind and plain integers."""
-    values = [r for r in results if r is not None]
+ABSENT = object()  # stands for a value of a range that does not occur
+
+
+def _asked(value: Value) -> list[object]:
+    """Every value of a domain as a function is given it, ABSENT for those that do not occur."""
+    found = occurring(value.builder, value.index)
+    points = spaces(value)
+    return points if found is None else [x if v in found else ABSENT for v, x in enumerate(points, value.domain.lo)]
+
+
+def _called(f: Callable[..., object], point: Sequence[object], line: Location | None) -> object:
+    try:
+        return plain(f(*point))
+    except Exception as error:
+        called = ", ".join(map(repr, point))
+        fact = f"table() called its function with ({called}) and it raised {type(error).__name__}: {error}"
+        raise DomainError(fact, line, "return None for ⊥") from error
+
+
+def _entries(results: list[object], builder: Builder, kinds: list[Kind], line: Location | None) -> tuple[Kind, list[int | None]]:
+    """What a table returned, as one kind and plain integers. What is never asked about is entered as something that is."""
+    alphabet = builder.sizes.alphabet
+    values = [r for r in results if r is not None and r is not ABSENT]
     if not values:
         return kinds[0], [None] * len(results)
+    usual = None if None in results else values[0]
+    results = [usual if r is ABSENT else r for r in results]
     ids = [None if r is None else alphabet.id(r) for r in results]
     symbols = all(index is not None for index, r in zip(ids, results, strict=True) if r is not None)
     truths = all(isinstance(r, bool) for r in values)
@@ -103,10 +122,7 @@ def _entries(results: list[object], alphabet: Alphabet, kinds: list[Kind], line:
         return "bool", [None if r is None else int(bool(r)) for r in results]
     if numbers:
         return "int", [r if isinstance(r, int) else None for r in results]
-    odd = next(r for r, index in zip(results, ids, strict=True) if r is not None and index is None)
-    raise DomainError(
-        f"table() returned {odd!r}, which is not in the alphabet", line, "return symbols of the alphabet only, or only integers"
-    )
+    return "label", [None if r is None else label_of(builder, r, "table(): the result", line) for r in results]
 
 
 def extreme(what: str, a: Value, other: object, largest: bool) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 from ..calls import public, readable
 from ..domain import plain
@@ -26,7 +26,7 @@ class Hit(Symbolic):
 
     builder: Builder
     lookups: tuple[int, ...]
-    pick: Pick
+    pick: Pick | Literal["nearest"]
     rank: int | None = None
     only: Value | None = None
     called: ClassVar[str] = "a hit"
@@ -76,6 +76,12 @@ class Hit(Symbolic):
     def _each(self, value: int, line: Location | None) -> list[Value]:
         return [value_of(self.builder, Fetch(), [lookup, value], line) for lookup in self.lookups]
 
+    def _nearness(self, place: Value, here: Value, line: Location | None) -> Value:
+        """Greater where a place is nearer to this position, and of two as far the earlier one's."""
+        distance = maximum(here - place, place - here)
+        first, second = (lift(v, here, "nearest()", line) for v in (2, 1))
+        return distance * -2 + 2 * self.builder.sizes.length + choose(here >= place, first, second, "nearest()", line)
+
     def _contest(self, line: Location | None) -> list[Value]:
         """Lookup by lookup: whether it beats all before it. By what ranks, then by position."""
         here = self.builder.add(Position(), [], "position")
@@ -83,6 +89,8 @@ class Hit(Symbolic):
         places = self._each(here, line)
         if self.pick == "earliest":
             places = [n + 1 - p for p in places]
+        elif self.pick == "nearest":
+            places = [self._nearness(p, Value(self.builder, here), line) for p in places]
         scores = places
         if self.rank is not None:
             domain = self.builder.nodes[self.rank].domain

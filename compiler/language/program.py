@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from types import CodeType
 from typing import TypeAlias, cast, overload
 
@@ -23,10 +24,10 @@ from .identity import refuse_none_tests
 from .lookups import Hit
 from .origin import reduced
 from .selector import Selector
-from .value import Value, alike, lift
+from .value import Value, alike, densely, lift
 
 Origin: TypeAlias = tuple[Callable[..., "Program"], tuple[tuple[str, object], ...]]
-Returned: TypeAlias = Value | Sequence[Value]
+Returned: TypeAlias = Value | Mean | Sequence[Value | Mean]
 
 
 @readable
@@ -60,15 +61,20 @@ class Program(Tabled):
         builder = Builder(self.name, Sizes(context_length(length), Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
         given = {"token": Token(), "position": Position()}
         arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
-        outputs, single = returned(f"program {self.name}", self.function, self.function(**arguments), builder)
+        found, single = returned(f"program {self.name}", self.function, self.function(**arguments), builder)
+        outputs: list[Value] = []
+        fractions: list[int] = []
+        for x in found:
+            fractions += [len(outputs)] if isinstance(x, Mean) else []
+            outputs += [x.numerator, x.denominator] if isinstance(x, Mean) else [densely(x)]
         for value in outputs:
             classes = next(output_forms(value.domain)).classes
             if classes > MOST:
                 fact = f"program {self.name} returns {value.domain}: a class for each is {classes:,}, more than {MOST:,}"
                 raise DomainError(fact, place(self.function), "return smaller numbers, or comparisons with them")
-        return builder.finish([value.index for value in outputs], single)
+        return builder.finish([value.index for value in outputs], single, fractions=fractions)
 
-    def __call__(self, *args: object, **kwargs: object) -> Value | tuple[Value, ...]:
+    def __call__(self, *args: object, **kwargs: object) -> Value | Mean | tuple[Value | Mean, ...]:
         """The program inside another: its values for these inputs, as if its lines stood there. `position` is this position if not given.
 
         Raises ProgramError outside a program, where an input is no value, and where one of the two is causal and the other is not.
@@ -126,24 +132,25 @@ class Program(Tabled):
         return reduced(self)
 
 
-def returned(what: str, function: object, result: object, builder: Builder) -> tuple[list[Value], bool]:
+def returned(what: str, function: object, result: object, builder: Builder) -> tuple[list[Value | Mean], bool]:
     """The values a function returned, literals as constants; and whether it returned one, not a tuple. Raises ProgramError for others."""
     single, line = not isinstance(result, (tuple, list)), place(function, last=True)
     whole = [result] if single else list(cast("Sequence[object]", result))
     if not whole:
         raise ProgramError(f"{what} returned no value", line, "return a value, or a tuple of values")
-    found: list[Value] = []
+    found: list[Value | Mean] = []
     for x in map(plain, whole):
-        if isinstance(x, (bool, int, str)) or (x is not None and not isinstance(x, Value) and builder.sizes.alphabet.id(x) is not None):
+        if isinstance(x, (bool, int, str, float, Fraction)) or (
+            x is not None and not isinstance(x, Value) and builder.sizes.alphabet.id(x) is not None
+        ):
             x = lift(x, alike(builder, x), f"{what}: the returned value", line)
-        if not isinstance(x, Value):
+        if not isinstance(x, (Value, Mean)):
             hints: dict[type, str] = {Hit: "a Hit is not a value: return hit.position, hit.found or hit.fetch(x)"}
             hints[Selector] = "a Selector is not a value: return .count(), or what a pick gives, such as .latest().fetch(x)"
-            hints[Mean] = "a Mean is a pair of values: return mean.numerator, mean.denominator, or compare it"
             hints[type(None)] = "end it with `return` and a value" if single else "give every place a value"
             hint = hints.get(type(x), "call it, with ()" if callable(x) else "return a value, or a tuple of values")
             raise ProgramError(f"{what} returned {x!r}{'' if single else ' in a tuple'}", line, hint)
-        if x.builder is not builder:
+        if (x.numerator if isinstance(x, Mean) else x).builder is not builder:
             raise ProgramError(f"{what} mixes values of two programs", line, "return a value built here")
         found.append(x)
     return found, single

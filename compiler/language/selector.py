@@ -100,6 +100,16 @@ class Selector(Symbolic):
         sides = [[value.or_else(value.domain.lo) if value.domain.none else value for value in side] for side in zip(*pairs, strict=True)]
         return chosen._pick("closest", graded=[value.index for side in sides for value in side])
 
+    def nearest(self) -> Hit:
+        """The selected position nearest to this one, the earlier of two as near. In a causal program it is the latest."""
+        if self.builder.sizes.causal:
+            return self._pick("latest")
+        line, later = caller(), Nodes(self.builder).later()
+        behind = Selector(self.builder, Both(self.condition, later.complement()))._pick("latest")
+        ahead = Selector(self.builder, Both(self.condition, later))._pick("earliest")
+        self._terms([*self.condition.cover()] * 2, line)
+        return Hit(self.builder, (*behind.lookups, *ahead.lookups), "nearest")
+
     def unique(self) -> Hit:
         """The selected position if there is exactly one; ⊥ if there is none or more than one.
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import ClassVar, cast
 
 from ..calls import readable
-from ..domain import Domain, Kind, plain
+from ..domain import Domain, Kind, Symbol, plain
 from ..errors import DomainError, Location, ProgramError, caller, warn
 from ..graph import Builder
 from ..ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position, Table, Token
 from .ahead import ahead
+from .occurring import numbered_anew
 from .symbolic import Symbolic
 
 LARGEST = 2**53
@@ -54,7 +56,7 @@ class Value(Symbolic):
     def at(self, position: Value) -> Value:
         """Read this value at another position: `out[i] = self[position[i]]`.
 
-        ⊥ where the position is ⊥, outside 1..N, or not visible (later than i in a causal program).
+        ⊥ where the position is ⊥, outside 1..N, or not visible (later than i in a causal program). An integer is a position too.
         Lowers to one attention head with an exact position key. Composition of maps is associative, which is
         what the depth optimiser uses. Raises DomainError if `position` is not a position.
         Source: arXiv 2402.09268, proof of Theorem 4.2.
@@ -62,10 +64,11 @@ class Value(Symbolic):
         line = caller()
         require_value("at()", position, self.builder, line)
         if position.domain.kind != "position":
-            hint = "match(number, position).latest().fetch(value) reads at a number" if numeric(position) else ""
-            raise DomainError(
-                f"at() reads at {position.domain}, not at a position", line, hint or "use match(...).fetch(value) to find by content"
-            )
+            if not numeric(position) or position.domain.kind == "token":
+                fact = f"at() reads at {position.domain}, not at a position"
+                hint = "to read at the number that a token is, write x.at(token + 0)" if numeric(position) else ""
+                raise DomainError(fact, line, hint or "use match(...).fetch(value) to find by content")
+            position = as_number(position, line)
         n = self.builder.sizes.length
         index = position.index
         if self.builder.sizes.causal and (ahead(self.builder.nodes, index) or 0) > 0:
@@ -93,10 +96,16 @@ class Value(Symbolic):
     def __rsub__(self, other: int) -> Value:
         return _sum("-", (self, other), (-1, 1))
 
-    def __mul__(self, factor: int) -> Value:
-        line, factor = caller(), cast("int", plain(factor))
+    def __mul__(self, factor: Value | int) -> Value:
+        line, factor = caller(), cast("Value | int", plain(factor))
+        if isinstance(factor, Value):
+            from .products import product
+
+            return product(*_numbers("*", self, factor, line), line)
         if not isinstance(factor, int) or isinstance(factor, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise DomainError("* scales by an integer constant only", line, "use hw.table(lambda x, y: x * y, x, y) for a product")
+            raise DomainError(
+                f"* scales by {factor!r}, which is no integer", line, "scale numerator and denominator apart, or use hw.table(f, x)"
+            )
         x = number("*", self, line)
         return value_of(x.builder, Affine("int", (factor,), 0), [x.index], line)
 
@@ -105,8 +114,12 @@ class Value(Symbolic):
     def __neg__(self) -> Value:
         return self * -1
 
-    def __floordiv__(self, divisor: int) -> Value:
+    def __floordiv__(self, divisor: Value | int) -> Value:
         line = caller()
+        if isinstance(divisor, Value):
+            from .products import quotient
+
+            return quotient(*_numbers("//", self, divisor, line), line)
         divisor = _divisor("//", divisor, line)
         x = number("//", self, line)
         if divisor == 1:
@@ -118,8 +131,12 @@ class Value(Symbolic):
         low = value_of(self.builder, Divide(divisor), [_rest(x, divisor * k, line).index], line)
         return value_of(self.builder, Affine("int", (k, 1), 0), [high.index, low.index], line)
 
-    def __mod__(self, divisor: int) -> Value:
+    def __mod__(self, divisor: Value | int) -> Value:
         line = caller()
+        if isinstance(divisor, Value):
+            from .products import remainder
+
+            return remainder(*_numbers("%", self, divisor, line), line)
         divisor = _divisor("%", divisor, line)
         x = number("%", self, line)
         if divisor == 1:
@@ -205,11 +222,23 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
         op = Const("bool", int(x))
     elif kind == "token":
         op = _symbol(x, like, what, line)
+    elif kind == "label":
+        op = Const("label", label_of(like.builder, x, what, line))
     elif isinstance(x, int) and not isinstance(x, bool):
         op = Const("int", x)
     else:
         raise DomainError(f"{what} combines {like.domain} with {x!r}", line, "give a literal of the same kind")
     return _within_reach(f"{what}: the number", Value(like.builder, like.builder.add(op, [], "⊥" if x is None else str(x), line)), line)
+
+
+def label_of(builder: Builder, x: object, what: str, line: Location | None) -> int:
+    """The number of a label. Raises DomainError for what cannot be one."""
+    try:
+        if x == x:
+            return builder.label(cast("Symbol", x))
+    except TypeError:  # it has no hash
+        pass
+    raise DomainError(f"{what} was given {x!r}, which is no value", line, "values are hashable and equal to themselves")
 
 
 def _symbol(x: object, like: Value, what: str, line: Location | None) -> Const:
@@ -236,6 +265,15 @@ def alike(builder: Builder, *literals: object) -> Value:
     alphabet, first = builder.sizes.alphabet, known[0] if known else None
     symbols = not alphabet.numeric and all(alphabet.id(x) is not None for x in known)
     symbols = symbols and not (builder.integers and isinstance(first, int))
+    if (
+        known
+        and not symbols
+        and all(isinstance(x, (int, float, Fraction)) for x in known)
+        and not all(type(x) is type(first) for x in known)
+    ):
+        return Value(builder, builder.add(Const("label", builder.label(cast("Symbol", first))), [], "label"))
+    if isinstance(first, (float, Fraction)) and not symbols:
+        return Value(builder, builder.add(Const("label", builder.label(first)), [], "label"))
     kind: Kind = "token" if symbols or not isinstance(first, int) else "bool" if isinstance(first, bool) else "int"
     return Value(builder, builder.add(Const(kind, 0) if kind != "token" else Token(), [], kind))
 
@@ -290,6 +328,12 @@ def same_kind(what: str, a: Value, b: Value, line: Location | None) -> tuple[Val
     raise DomainError(f"{what} compares {a.domain} with {b.domain}", line, "both sides must be of one kind")
 
 
+def _numbers(what: str, a: Value, b: Value, line: Location | None) -> tuple[Value, Value]:
+    """Two values of one program as numbers."""
+    require_value(what, b, a.builder, line)
+    return number(what, a, line), number(what, b, line)
+
+
 def _divisor(what: str, divisor: object, line: Location | None) -> int:
     divisor = plain(divisor)
     if not isinstance(divisor, int) or isinstance(divisor, bool) or divisor < 1:
@@ -319,10 +363,28 @@ def _rest(x: Value, divisor: int, line: Location | None) -> Value:
 
 
 def spaces(value: Value) -> list[object]:
-    """Every value of a domain as a Python function is given it: tokens as symbols, booleans as bool, numbers as int."""
-    domain, symbols = value.domain, value.builder.sizes.alphabet.symbols
-    inside = range(domain.lo, domain.hi + 1)
-    return [symbols[v] if domain.kind == "token" else bool(v) if domain.kind == "bool" else v for v in inside]
+    """Every value of a domain as a Python function is given it: tokens as symbols, booleans as bool, numbers as int, labels as they are."""
+    domain = value.domain
+    return [meant(value.builder, domain, v) for v in range(domain.lo, domain.hi + 1)]
+
+
+def meant(builder: Builder, domain: Domain, v: int) -> object:
+    """What a value of a domain stands for in Python."""
+    match domain.kind:
+        case "token":
+            return builder.sizes.alphabet.symbols[v]
+        case "bool":
+            return bool(v)
+        case "label":
+            return builder.labels[v]
+        case "int" | "position":
+            return v
+
+
+def densely(value: Value) -> Value:
+    """The value, numbered anew where those that occur lie far apart."""
+    index = numbered_anew(value.builder, value.index, lambda domain, v: meant(value.builder, domain, v))
+    return value if index == value.index else Value(value.builder, index)
 
 
 def _pair(what: str, a: Value, other: object) -> tuple[Value, Value, Location | None]:

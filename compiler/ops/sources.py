@@ -46,7 +46,7 @@ class Const(Source):
         return Domain(self.kind, self.value, self.value)
 
     def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
-        ends = {"token": (0, len(sizes.alphabet) - 1), "bool": (0, 1)}.get(self.kind)
+        ends = {"token": (0, len(sizes.alphabet) - 1), "bool": (0, 1), "label": (0, len(sizes.labels) - 1)}.get(self.kind)
         inside = self.value is None or ends is None or ends[0] <= self.value <= ends[1]
         return "" if inside else f"the constant is not {self.kind}"
 

@@ -36,7 +36,7 @@ class Table(Local):
     def problem(self, args: Sequence[Domain], sizes: Sizes) -> str:
         if not len(args) == len(self.shape) == len(self.starts) or min(self.shape) < 0 or math.prod(self.shape) != len(self.entries):
             return "shape, starts and entries do not belong together"
-        bounds = {"token": (0, len(sizes.alphabet) - 1), "bool": (0, 1)}.get(self.kind)
+        bounds = {"token": (0, len(sizes.alphabet) - 1), "bool": (0, 1), "label": (0, len(sizes.labels) - 1)}.get(self.kind)
         if bounds and any(e is not None and not bounds[0] <= e <= bounds[1] for e in self.entries):
             return f"an entry is not {self.kind}"
         return ""

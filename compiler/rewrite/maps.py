@@ -29,7 +29,7 @@ class Rewrite:
         for node in graph.nodes:
             new.append(rule(builder, node, tuple(new[a] for a in node.args)))
         guard = Guard(new[graph.guard.node]) if graph.guard else None  # of a guard the value alone is kept
-        after = builder.finish([new[o] for o in graph.outputs], graph.single, guard)
+        after = builder.finish([new[o] for o in graph.outputs], graph.single, guard, graph.fractions)
         return Rewritten(self.name, graph, builder, tuple(new), after)
 
 
