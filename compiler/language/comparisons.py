@@ -85,7 +85,7 @@ class Nodes:
         if place is None:
             return None
         back = place + (equal == less)  # i + a < t + b is i - t < b - a = place, and so with the others
-        return self._nearer(back) if less else self._farther(back)
+        return self.nearer(back) if less else self.farther(back)
 
     def _places_apart(self, query: int, key: int) -> int | None:
         """b - a where the query is i + a and the key t + b, of the positions i and t themselves."""
@@ -99,7 +99,7 @@ class Nodes:
             ends.append(moved)
         return ends[0] - ends[1]
 
-    def _farther(self, back: int) -> Condition | None:
+    def farther(self, back: int) -> Condition | None:
         """i - t >= back, where masks hold it: t < i, or all that is seen; None where they do not."""
         here = self.here()
         if back == 1:
@@ -112,7 +112,7 @@ class Nodes:
         (same,) = self.same(here, here).cover()
         return Counted(self._ordered(here, here, less=False, equal=True), lambda: self._later(0), ((EARLIER, 1), (same, 1)))
 
-    def _nearer(self, back: int) -> Condition | None:
+    def nearer(self, back: int) -> Condition | None:
         """i - t < back, where masks and a few places hold it; None where they do not."""
         here = self.here()
         if self.builder.sizes.causal:
@@ -128,7 +128,7 @@ class Nodes:
         here = self.here()
         equal = [(term, -1) for term in self.same(here, here).cover()] if back == 0 else []
         terms = self._ordered(here, here, less=True, equal=back == 1)
-        return Counted(terms, lambda: self._farther(back) or NOWHERE, ((EVERYWHERE, 1), (EARLIER, -1), *equal))
+        return Counted(terms, lambda: self.farther(back) or NOWHERE, ((EVERYWHERE, 1), (EARLIER, -1), *equal))
 
     def related(self, query: int, key: int, relation: Relation) -> Condition:
         """A relation given as a table; ⊥ stands in no relation."""

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Callable
 from typing import cast
 
+import numpy as np
+
 from ..domain import Domain, plain
 from ..errors import DomainError, Location
-from ..ops import Position, Relation, Table
+from ..ops import Relation
 from .comparisons import RELATION_WIDTH, Nodes
-from .conditions import ALL, NOWHERE, Both, Condition
-from .functions import MAX_TABLE
-from .value import Value, as_number, lift, numeric, require_value, same_kind, spaces, value_of
+from .conditions import Both, Condition
+from .tabled import table_condition
+from .value import Value, as_number, lift, numeric, require_value, same_kind, spaces
 
 RELATIONS = ("==", "!=", "<", "<=", ">", ">=")
-ORDERS: dict[str, Callable[[int, int], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-}
+MOST_ASKED = 1 << 21  # pairs that a relation's function is asked about
 
 
 def condition_of(pairs: list[tuple[Value, Value]], relation: object, line: Location | None) -> Condition:
@@ -65,11 +60,13 @@ def _relation(q: Domain, k: Domain, held: list[int]) -> Relation:
 
 
 def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: Location | None) -> Condition:
-    """A function as a relation; as an equality of classes where any two of its rows are equal or have nothing in common."""
+    """A function as a relation: what it says of every pair of values."""
     nodes, size = Nodes(q.builder), q.domain.size * k.domain.size
-    if size > MAX_TABLE:
+    if size > MOST_ASKED:
         sizes = f"{q.domain.size} x {k.domain.size}"
-        raise DomainError(f"select() would call its relation {size:,} times ({sizes}), more than {MAX_TABLE:,}", line, "use == or an order")
+        raise DomainError(
+            f"select() would call its relation {size:,} times ({sizes}), more than {MOST_ASKED:,}", line, "use == or an order"
+        )
     held: list[int] = []
     for point in itertools.product(spaces(q), spaces(k)):
         try:
@@ -83,35 +80,7 @@ def _predicate(q: Value, k: Value, f: Callable[[object, object], object], line: 
         held.append(int(result))
     if not size:
         return nodes.same(q.index, k.index)
-    if not any(held):
-        return NOWHERE
-    if all(held) and not q.domain.none and not k.domain.none:
-        return ALL
-    for sign, holds in ORDERS.items():
-        if isinstance(q.builder.nodes[q.index].op, Position) and q.index == k.index and _on_what_is_seen(holds, held, q):
-            return condition_of([(q, k)], sign, line)
-    rows = [tuple(held[r * k.domain.size : (r + 1) * k.domain.size]) for r in range(q.domain.size)]
-    classes = list(dict.fromkeys(row for row in rows if any(row)))
-    equality = bool(classes) and all(sum(column) <= 1 for column in zip(*classes, strict=True))
-    ways = ["1 head that compares classes", f"1 head of a table, {q.domain.size + k.domain.size:,} dimensions"]
-    q.builder.note(f"a relation by {ways[0] + f' (instead of {ways[1]})' if equality else ways[1]}", line)
-    if equality:
-        of_key = [next((c for c, row in enumerate(classes, 1) if row[j]), None) for j in range(k.domain.size)]
-        of_query = [classes.index(row) + 1 if any(row) else None for row in rows]
-        ends = [
-            value_of(v.builder, Table("int", (v.domain.lo,), (v.domain.size,), tuple(entries), "class"), [v.index], line)
-            for v, entries in ((q, of_query), (k, of_key))
-        ]
-        return nodes.same(ends[0].index, ends[1].index)
-    return nodes.related(q.index, k.index, _relation(q.domain, k.domain, held))
-
-
-def _on_what_is_seen(holds: Callable[[int, int], bool], held: list[int], position: Value) -> bool:
-    """Whether a table over two positions is that order wherever the key is seen."""
-    inside = range(position.domain.lo, position.domain.hi + 1)
-    seen = (t <= i or not position.builder.sizes.causal for i, t in itertools.product(inside, inside))
-    pairs = zip(itertools.product(inside, inside), held, seen, strict=True)
-    return all(holds(i, t) == bool(value) for (i, t), value, there in pairs if there)
+    return table_condition(q, k, np.array(held, np.bool_).reshape(q.domain.size, k.domain.size), line)
 
 
 def pair_of(what: str, query: object, key: object, line: Location | None, relation: object) -> tuple[Value, Value]:

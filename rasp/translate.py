@@ -1,0 +1,197 @@
+"""From an expression to a value of headwork's language: each operation once, by what it is.
+
+A Map is another reading of the same codes; an Aggregate of one key is a fetch, of several numbers a mean; widths are counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from ..compiler.errors import DomainError
+from ..compiler.graph import Builder
+from ..compiler.language import Mean, Selector as Positions, Value, match, maximum
+from ..compiler.language.conditions import ALL
+from ..compiler.language.functions import choose
+from ..compiler.language.value import lift, value_of
+from ..compiler.ops import Affine, Position
+from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, shown, tokens_of
+from .distinct import is_distinct
+from .exact import fraction, is_number
+from .expr import RASPExpr
+from .functions import listed, map_of, map_of_two
+from .selecting import Chosen, existing, selected
+from .selectors import Aggregate, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
+from .sops import ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, SOp, TokensType
+
+
+class Translation:
+    """The columns of a program's operations, made as they are asked for, each once."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self._columns: dict[int, Column] = {}
+        self._chosen: dict[int, Chosen] = {}
+        self._kept: list[RASPExpr] = []  # so that no other expression gets the number of one that was
+
+    def value(self, sop: SOp) -> Value | Mean:
+        """An operation as what a program returns."""
+        column = self.column(sop)
+        if isinstance(column, Ratio):
+            unit, shift = column.unit, column.shift
+            over = unit.denominator * shift.denominator
+            factors = int(unit * over), int(shift * over)
+            d = column.denominator
+            top = value_of(self.builder, Affine("int", factors, 0), [column.numerator.index, d.index], None)
+            plain = factors == (1, 0) and column.numerator.domain.kind == "int"
+            bottom = value_of(self.builder, Affine("int", (over,), 0), [d.index], None) if over != 1 else d
+            return Mean(column.numerator if plain else top, bottom)
+        whole = isinstance(column.points, Line) and column.points.unit.denominator == column.points.shift.denominator == 1
+        if isinstance(column.points, Line) and not whole:
+            value, unit, shift = as_number(column, "the output")
+            one = value_of(self.builder, Affine("int", (0,), 1), [value.index], None)
+            return self._mean(value, one, unit, shift)
+        return shown(column)
+
+    def _mean(self, value: Value, one: Value, unit: Fraction, shift: Fraction) -> Mean:
+        over = unit.denominator * shift.denominator
+        top = value_of(self.builder, Affine("int", (int(unit * over),), int(shift * over)), [value.index], None)
+        return Mean(top, value_of(self.builder, Affine("int", (over,), 0), [one.index], None))
+
+    def column(self, sop: SOp) -> Column:
+        """An operation's column."""
+        if id(sop) not in self._columns:
+            self._kept.append(sop)
+            self._columns[id(sop)] = self._made(sop)
+        return self._columns[id(sop)]
+
+    def coded(self, sop: SOp) -> Coded:
+        """An operation's column as codes with points, a mean by a table."""
+        return listed(self.column(sop))
+
+    def _made(self, sop: SOp) -> Column:
+        match sop:
+            case TokensType():
+                return tokens_of(self.builder)
+            case IndicesType():
+                return line(Value(self.builder, self.builder.add(Position(), (), "position")), shift=Fraction(-1))
+            case LengthType():
+                if self.builder.sizes.causal:
+                    fact = "rasp.length is the length of the whole sequence, which a causal program does not see"
+                    raise DomainError(fact, hint="make it bidirectional, or count what was seen so far: a SelectorWidth")
+                return line(Positions(self.builder, ALL).count())
+            case Full(fill=fill):
+                return constant(self.builder, fill)
+            case Map(f=f, inner=inner):
+                return map_of(f, self.column(inner))
+            case SequenceMap(f=f, fst=fst, snd=snd):
+                if fst is snd:
+                    return map_of(lambda x: f(x, x), self.column(fst))
+                return map_of_two(f, self.column(fst), self.column(snd))
+            case SelectorWidth(selector=selector):
+                return line(Positions(self.builder, self.chosen(selector).condition).count())
+            case Aggregate(selector=selector, sop=inner, default=default):
+                return aggregated(self.chosen(selector), self.column(inner), default, self.builder)
+            case ConstantSOp(value=value):
+                return self._given(value)
+            case _:
+                raise DomainError(f"{type(sop).__name__} is no expression with a meaning")
+
+    def _given(self, values: Sequence[Any]) -> Coded:
+        """A constant sequence: a table of the position; ⊥ beyond its end."""
+        n = self.builder.sizes.length
+        points = [*values[:n], *[None] * (n - len(values))]
+        return Coded(Value(self.builder, self.builder.add(Position(), (), "position")), points)
+
+    def chosen(self, selector: Selector) -> Chosen:
+        """A selector's condition."""
+        if id(selector) not in self._chosen:
+            self._kept.append(selector)
+            self._chosen[id(selector)] = self._selected(selector)
+        return self._chosen[id(selector)]
+
+    def _selected(self, selector: Selector) -> Chosen:
+        match selector:
+            case Select(keys=keys, queries=queries, predicate=predicate):
+                distinct = is_distinct(keys, self.column, self.builder.sizes.causal)
+                return selected(self.coded(keys), self.coded(queries), predicate, distinct)
+            case SelectorAnd(fst=fst, snd=snd):
+                return self.chosen(fst) & self.chosen(snd)
+            case SelectorOr(fst=fst, snd=snd):
+                return self.chosen(fst) | self.chosen(snd)
+            case SelectorNot(inner=inner):
+                return ~self.chosen(inner)
+            case ConstantSelector(value=rows):
+                n = self.builder.sizes.length
+                here = line(Value(self.builder, self.builder.add(Position(), (), "position")), shift=Fraction(-1))
+                size = min(n, len(rows))
+                return selected(here, here, lambda k, q: q < size and k < len(rows[q]) and bool(rows[q][k]), True)
+            case _:
+                raise DomainError(f"{type(selector).__name__} is no selector with a meaning")
+
+
+def aggregated(selector: Chosen, column: Column, default: Any, builder: Builder) -> Column:
+    """The value of the one key selected, or the mean of several numbers; `default` where none is selected."""
+    positions = Positions(builder, selector.condition)
+    numbers = isinstance(column, Ratio) or column.numeric
+    if isinstance(column, Coded) and not column.distinct:
+        return _or_default(constant(builder, None), positions.any(), default)
+    if not selector.one and numbers:
+        return _mean(positions, column, default, builder)
+    hit = positions.latest() if selector.one else positions.unique()
+    found = fetched(column, hit.fetch)
+    if default is None:
+        return found
+    return _or_default(found, hit.found if selector.one else positions.any(), default)
+
+
+def _or_default(found: Column, some: Value, default: Any) -> Column:
+    """The column, or a constant where nothing is selected."""
+    if default is None:
+        return found
+    if isinstance(found, Coded):
+        return chosen(some, found, constant(found.builder, default))
+    if not is_number(default):
+        raise DomainError(f"an Aggregate of means has the default {default!r}, which is no number", hint="give a number, or None")
+    at = (fraction(default) - found.shift) / found.unit
+    top, bottom = (lift(v, found.numerator, "default", None) for v in (at.numerator, at.denominator))
+    n, d = found.numerator.or_else(0), found.denominator.or_else(0)
+    span = None if found.span is None else (min(found.span[0], at), max(found.span[1], at))
+    numerator, denominator = choose(some, n, top, "default", None), choose(some, d, bottom, "default", None)
+    return Ratio(numerator, denominator, found.unit, found.shift, span)
+
+
+def _mean(positions: Positions, column: Column, default: Any, builder: Builder) -> Column:
+    """The mean of the numbers selected; ⊥ is left out of it."""
+    column = _over_one(column)
+    none = column.none
+    value, unit, shift = as_number(column, "a mean")
+    kept = positions
+    if none:
+        there = existing(column)
+        kept = positions & _where(there)
+    total = kept._sum("mean()", value, None)  # pyright: ignore[reportPrivateUsage]
+    count = kept.count()
+    lo, hi = value.domain.lo, value.domain.hi
+    ratio = Ratio(total, count, unit, shift, (Fraction(min(0, lo)), Fraction(max(0, hi))))
+    if default is None or (not none and positions._never_empty()):  # pyright: ignore[reportPrivateUsage]
+        return ratio
+    if not is_number(default):
+        fact = f"an Aggregate of numbers over a selector of several keys has the default {default!r}, which is no number"
+        raise DomainError(fact, hint="give a number, or None")
+    if fraction(default) == shift and not none:  # the sum of nothing is 0 already
+        return Ratio(total, maximum(count, 1), unit, shift, ratio.span)
+    return _or_default(ratio, positions.any() if none else count > 0, default)
+
+
+def _where(there: Value) -> Positions:
+    """The positions where a value is."""
+    return match(True, there.exists)
+
+
+def _over_one(column: Column) -> Coded:
+    """A column of numbers, means over their common denominator."""
+    if isinstance(column, Coded):
+        return column
+    return listed(column)
