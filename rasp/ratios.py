@@ -50,6 +50,8 @@ def compared(column: Ratio, sign: str, factor: Fraction, shift: Fraction) -> Cod
 def _multiple(value: Value, factor: int) -> Value:
     if factor == 1 and value.domain.kind == "int":
         return value
+    if not factor:  # whether it is ⊥ is asked elsewhere
+        return Value(value.builder, value.builder.add(Const("int", 0), (), "0"))
     return value_of(value.builder, Affine("int", (factor,), 0), [value.index], None)
 
 

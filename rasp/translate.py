@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from ..compiler.domain import Domain
 from ..compiler.errors import DomainError
 from ..compiler.graph import Builder
 from ..compiler.language import Mean, Selector as Positions, Value, match, maximum
+from ..compiler.language.aggregate import added_up
 from ..compiler.language.conditions import ALL
 from ..compiler.language.functions import choose
+from ..compiler.language.products import within
+from ..compiler.language.terms import Compare, Term
 from ..compiler.language.value import lift, value_of
-from ..compiler.ops import Affine, Position
+from ..compiler.ops import Affine, Const, Position
 from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, shown, tokens_of
 from .distinct import is_distinct
 from .exact import fraction, is_number
@@ -90,7 +94,7 @@ class Translation:
                     return map_of(lambda x: f(x, x), self.column(fst))
                 return map_of_two(f, self.column(fst), self.column(snd))
             case SelectorWidth(selector=selector):
-                return line(Positions(self.builder, self.chosen(selector).condition).count())
+                return line(counted(Positions(self.builder, self.chosen(selector).condition)))
             case Aggregate(selector=selector, sop=inner, default=default):
                 return aggregated(self.chosen(selector), self.column(inner), default, self.builder)
             case ConstantSOp(value=value):
@@ -171,11 +175,12 @@ def _mean(positions: Positions, column: Column, default: Any, builder: Builder) 
     if none:
         there = existing(column)
         kept = positions & _where(there)
-    total = kept._sum("mean()", value, None)  # pyright: ignore[reportPrivateUsage]
-    count = kept.count()
+    total, count = summed(kept, value), counted(kept)
+    if not none and positions._never_empty():  # pyright: ignore[reportPrivateUsage]
+        count, default = within(count, 1, builder.sizes.length, None), None
     lo, hi = value.domain.lo, value.domain.hi
     ratio = Ratio(total, count, unit, shift, (Fraction(min(0, lo)), Fraction(max(0, hi))))
-    if default is None or (not none and positions._never_empty()):  # pyright: ignore[reportPrivateUsage]
+    if default is None:
         return ratio
     if not is_number(default):
         fact = f"an Aggregate of numbers over a selector of several keys has the default {default!r}, which is no number"
@@ -183,6 +188,56 @@ def _mean(positions: Positions, column: Column, default: Any, builder: Builder) 
     if fraction(default) == shift and not none:  # the sum of nothing is 0 already
         return Ratio(total, maximum(count, 1), unit, shift, ratio.span)
     return _or_default(ratio, positions.any() if none else count > 0, default)
+
+
+def counted(positions: Positions) -> Value:
+    """How many positions are selected; where that is how far the sequence goes up to here, the position says it."""
+    builder = positions.builder
+    one = Value(builder, builder.add(Const("int", 1), (), "one"))
+    known, rest = _known(positions, one)
+    if not rest:
+        return within(known, 0, builder.sizes.length, None)
+    if known.domain == Domain("int", 0, 0):
+        return positions.count()
+    found = added_up(builder, rest, one, None)
+    total = value_of(builder, Affine("int", (1, 1), 0), [found.index, known.index], None)
+    return within(total, 0, builder.sizes.length, None)
+
+
+def summed(positions: Positions, value: Value) -> Value:
+    """The sum of a value over the positions selected; ⊥ adds nothing."""
+    builder = positions.builder
+    known, rest = _known(positions, value)
+    if not rest:
+        return known
+    total = added_up(builder, rest, value, None)
+    if known.domain == Domain("int", 0, 0):
+        return total
+    return value_of(builder, Affine("int", (1, 1), 0), [total.index, known.index], None)
+
+
+def _known(positions: Positions, value: Value) -> tuple[Value, list[tuple[int, Term]]]:
+    """What a selector's terms add without attention, and the terms that are left: of this position alone it is the value itself,
+    and of the constant 1 what came before is counted by the position.
+    """
+    builder = positions.builder
+    here = builder.add(Position(), (), "position")
+    node = builder.nodes[value.index].op
+    one = isinstance(node, Const) and node.value == 1
+    own = value.or_else(0) if value.domain.none else value
+    parts: list[tuple[int, int, int]] = []  # coefficient, node, constant
+    rest: list[tuple[int, Term]] = []
+    for term, k in positions.condition.count().items():
+        if not term.before and term.compared == frozenset([Compare(here, here)]):
+            parts.append((k, own.index, 0))
+        elif one and not term.compared and (term.before or builder.sizes.causal):
+            parts.append((k, here, -k if term.before else 0))
+        else:
+            rest.append((k, term))
+    if not parts:
+        return Value(builder, builder.add(Const("int", 0), (), "0")), rest
+    op = Affine("int", tuple(k for k, _, _ in parts), sum(c for *_, c in parts))
+    return value_of(builder, op, [node for _, node, _ in parts], None), rest
 
 
 def _where(there: Value) -> Positions:
