@@ -7,7 +7,7 @@ if is_command():
 
 from typing import TYPE_CHECKING
 
-from . import programs, protocols
+from . import programs, protocols, rasp
 from .compiler.domain import Alphabet, Domain
 from .compiler.errors import (
     CapacityError,
@@ -210,6 +210,7 @@ __all__ = [
     "programs",
     "protocol",
     "protocols",
+    "rasp",
     "read_export",
     "request",
     "run_protocol",

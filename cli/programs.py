@@ -62,7 +62,8 @@ class Source:
 
     def text(self) -> str:
         """The program as it is written in Python."""
-        return textwrap.dedent(inspect.getsource(self.program.function)).rstrip()
+        own = getattr(self.program.function, "text", None)  # of a translation
+        return str(own()) if callable(own) else textwrap.dedent(inspect.getsource(self.program.function)).rstrip()
 
     def samples(self, alphabet: Alphabet, length: int, seed: int, count: int = 8) -> list[list[Symbol]]:
         """Sequences of the kind a library program is meant for, in another alphabet's symbols where one was chosen."""
@@ -85,8 +86,8 @@ def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
 
     given = parse_settings(settings)
     if text.endswith(".py") or ".py:" in text:
-        path, _, name = text.rpartition(":") if ".py:" in text else (text, "", "")
-        return _from_file(Path(path), name, given)
+        stem, _, name = text.partition(".py:") if ".py:" in text else (text.removesuffix(".py"), "", "")
+        return _from_file(Path(f"{stem}.py"), name, given)
     if text in programs.names():
         return _from_library(text, given)
     path = Path(text)
@@ -138,7 +139,7 @@ def _from_file(path: Path, name: str, given: dict[str, object]) -> Source:
     if not path.is_file():
         raise InputError(f"there is no file {path}", hint="your own program is path/to/file.py:name")
     members = members_of(path)
-    offers = [key for key, value in members.items() if isinstance(value, Program)]
+    offers = [key for key, value in members.items() if _program(value) is not None]
     makers = [
         key
         for key, value in members.items()
@@ -147,13 +148,14 @@ def _from_file(path: Path, name: str, given: dict[str, object]) -> Source:
     hint = f"{path.name} has " + (", ".join([*offers, *(f"{key}()" for key in makers)]) or "no program and no function")
     if not name:
         raise InputError(f"{path} is given without a program's name", hint=f"write {path}:name; {hint}")
-    if name not in members:
+    if name not in members and name.isidentifier():
         raise InputError(f"{path} has no {name!r}", hint=hint)
-    found = members[name]
-    if isinstance(found, Program):
+    found = members[name] if name in members else _evaluated(name, members, path)
+    program = _program(found)
+    if program is not None:
         if given:
             raise InputError(f"{path}:{name} is a program, which takes no --set", hint="a function that returns a program takes parameters")
-        return Source(found, {}, file=path)
+        return Source(program, {}, file=path)
     if not callable(found) or isinstance(found, type):
         raise InputError(f"{path}:{name} is {_a(found)}, not a program", hint=f"decorate a function with @hw.program; {hint}")
     return Source(_make(found, f"{path}:{name}", given, path), given, file=path)
@@ -171,9 +173,31 @@ def _make(make: Callable[..., object], label: str, given: dict[str, object], pat
         ) from None
     with blame(path):
         made = make(**given)
-    if not isinstance(made, Program):
+    program = _program(made)
+    if program is None:
         raise InputError(f"{label} returned {_a(made)}, not a program", hint="decorate the inner function with @hw.program and return it")
-    return made
+    return program
+
+
+def _program(x: object) -> Program | None:
+    """A program, or a sequence operation of RASP, ours or Tracr's, as one; None for anything else."""
+    from .. import rasp
+
+    return x if isinstance(x, Program) else rasp.program(x) if rasp.is_operation(x) else None
+
+
+def _evaluated(text: str, members: dict[str, object], path: Path) -> object:
+    """What an expression in the names of the user's file is, such as `make_sort(tokens, length=8)`."""
+    try:
+        code = compile(text, str(path), "eval")
+    except SyntaxError as error:
+        raise InputError(f"{path}:{text} is no name and no expression: {error.msg}", hint="write file.py:name or file.py:name(…)") from None
+    try:
+        return eval(code, members)
+    except HeadworkError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}:{text} raised {type(error).__name__}: {error}", hint="names are those of the file") from None
 
 
 def members_of(path: Path) -> dict[str, object]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Frames of the language's own packages, and of what Python calls them through: not the user's.
-_OWN = (*(str(Path(__file__).parent.parent / folder) + "/" for folder in ("compiler", "mpc")), functools.__file__)
+_OWN = (*(str(Path(__file__).parent.parent / folder) + "/" for folder in ("compiler", "mpc", "rasp")), functools.__file__)
 
 
 @dataclass(frozen=True, slots=True)

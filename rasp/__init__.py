@@ -1,5 +1,6 @@
 """RASP, in the surface of Tracr's embedding: `from headwork import rasp`. Operations are programs; called on a list, they are evaluated."""
 
+from .bridge import compile_rasp_to_model
 from .evaluator import CausalEvaluator, DefaultRASPEvaluator, RASPEvaluator, evaluate
 from .expr import (
     DEFAULT_ANNOTATORS,
@@ -49,6 +50,7 @@ from .sops import (
     sop_not,
     tokens,
 )
+from .theirs import is_operation, ours as from_tracr
 
 __all__ = [
     "DEFAULT_ANNOTATORS",
@@ -82,13 +84,16 @@ __all__ = [
     "Value",
     "annotate",
     "categorical",
+    "compile_rasp_to_model",
     "default_encoding",
     "default_name",
     "evaluate",
+    "from_tracr",
     "get_encoding",
     "indices",
     "is_categorical",
     "is_numerical",
+    "is_operation",
     "length",
     "numerical",
     "program",

@@ -43,6 +43,7 @@ class Line(Sequence[Any]):
     def __getitem__(self, i: int | slice) -> Any:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(self.size))]
+        i += self.size if i < 0 else 0
         if not 0 <= i < self.size:
             raise IndexError(i)
         return settled(self.unit * (self.lo + i) + self.shift)
@@ -227,7 +228,7 @@ def _truth_by_comparison(value: Value, held: Sequence[bool]) -> Value | None:
     lo, builder = value.domain.lo, value.builder
     zero = builder.add(Const("int", 0), (), "0")
     if value.domain.kind == "bool":
-        return {(False, True): value, (True, False): ~value}.get(tuple(held))
+        return {(False, True): value, (True, False): ~value}.get((held[0], held[-1])) if len(held) == 2 else None
     changes = [i for i in range(1, len(held)) if held[i] != held[i - 1]]
     if value.domain.kind in ("token", "label") or len(held) < 3:
         return None
@@ -273,8 +274,8 @@ def shown(column: Coded) -> Value:
     if points is None:
         steps = cast("Line", column.points)
         if steps.unit.denominator == steps.shift.denominator == 1:
-            if (steps.unit, steps.shift) == (1, 0) and d.kind != "bool":
-                return column.value
+            if (steps.unit, steps.shift) == (1, 0):
+                return plain(column.value)
             return value_of(builder, Affine("int", (int(steps.unit),), int(steps.shift)), [column.value.index], None)
         points = [steps[i] for i in range(len(steps))]
     if not column.distinct:

@@ -43,6 +43,7 @@ class RASPExpr(ABC):
 
     kind: ClassVar[str] = "expr"
     _numbers = itertools.count(1)
+    _number: int | None = None
 
     def __init__(self) -> None:
         self._annotations: Mapping[str, object] = Annotations(self, {})
@@ -69,9 +70,9 @@ class RASPExpr(ABC):
     @property
     def unique_id(self) -> int:
         """A number that no other expression has, given when it is first asked for."""
-        if "_unique_id" not in self.__dict__:
-            self.__dict__["_unique_id"] = next(self._numbers)
-        return self.__dict__["_unique_id"]
+        if self._number is None:
+            self._number = next(self._numbers)
+        return self._number
 
     @property
     def label(self) -> str:
@@ -81,7 +82,7 @@ class RASPExpr(ABC):
     def copy(self: RASPExprT) -> RASPExprT:
         """The same expression under a number of its own."""
         new = copy.copy(self)
-        new.__dict__.pop("_unique_id", None)
+        new._number = None
         return new
 
     def named(self: RASPExprT, name: str) -> RASPExprT:

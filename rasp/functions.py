@@ -58,6 +58,8 @@ def map_of_two(f: Callable[[Any, Any], Any], a: Column, b: Column) -> Column:
     def ask(p: Any, q: Any) -> Any:
         return called(f, p, q)
 
+    if any(isinstance(side, Coded) and not side.distinct for side in (a, b)):
+        return constant(a.builder, None)
     if isinstance(a, Coded) and isinstance(b, Coded):
         few = len(a.points) <= MOST_POINTS and len(b.points) <= MOST_POINTS
         if few and len(a.distinct) * len(b.distinct) <= MOST_PAIRS:
@@ -211,10 +213,14 @@ def _table(rows: list[list[Any]], a: Coded, b: Coded) -> Coded:
     number: dict[tuple[bool, object], int] = {}
     entries: list[int | None] = []
     for x, y in itertools.product(a.points, b.points):
-        if x is ABSENT or y is ABSENT:
+        if x is None or y is None:
+            entries.append(None)
+            continue
+        at = rank[0].get(key_of(x)), rank[1].get(key_of(y))
+        if at[0] is None or at[1] is None:  # a code that no input gives
             entries.append(-1)
             continue
-        p = None if x is None or y is None else rows[rank[0][key_of(x)]][rank[1][key_of(y)]]
+        p = rows[at[0]][at[1]]
         entries.append(None if p is None else number.setdefault(key_of(p), len(number)))
     usual = next((e for e in entries if e is not None and e >= 0), None)
     entries = [usual if e == -1 else e for e in entries]

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ..compiler.domain import Symbol
 from ..compiler.errors import ProgramError
 from ..compiler.language import Mean, Program, Value
 from ..compiler.language.program import symbols_given
 from .sops import SOp
+from .theirs import is_theirs, ours
 from .translate import Translation
+from .written import written
 
 
-def program(sop: SOp, *, causal: bool = False, alphabet: int | Sequence[Symbol] | None = None, name: str | None = None) -> Program:
-    """An operation as a program, to be compiled, checked, certified and exported as any other.
+@dataclass(frozen=True, eq=False)
+class Translated:
+    """What a program of an operation does: translates it, for whatever sizes it is built."""
+
+    sop: SOp
+
+    def __call__(self, token: Value) -> Value | Mean:
+        return Translation(token.builder).value(self.sop)
+
+    @property
+    def __name__(self) -> str:
+        return self.sop.name
+
+    def text(self) -> str:
+        """The program as it is shown."""
+        return written(self.sop)
+
+
+def program(sop: object, *, causal: bool = False, alphabet: int | Iterable[Symbol] | None = None, name: str | None = None) -> Program:
+    """An operation as a program, to be compiled, checked, certified and exported as any other. Takes Tracr's own objects too.
 
     Every position sees every other, as in RASP, unless `causal`. Raises ProgramError for what is no operation.
     """
-    if not isinstance(sop, SOp):
+    mine = ours(sop) if is_theirs(sop) else sop
+    if not isinstance(mine, SOp):
         hint = "a selector is no program: take its SelectorWidth, or Aggregate with it"
         raise ProgramError(f"rasp.program() was given {sop!r}, which is no sequence operation", hint=hint)
-
-    def translated(token: Value) -> Value | Mean:
-        return Translation(token.builder).value(sop)
-
-    return Program(translated, name or sop.name, causal, symbols_given(alphabet), ("token",))
+    return Program(Translated(mine), name or mine.name, causal, symbols_given(alphabet), ("token",))

@@ -39,7 +39,7 @@ class Linear:
     __radd__ = __add__
 
     def __neg__(self) -> Linear:
-        return self * -1
+        return Linear({v: -c for v, c in self.factors.items()}, -self.constant)
 
     def __pos__(self) -> Linear:
         return self

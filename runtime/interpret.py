@@ -41,6 +41,8 @@ def interpret(
     as building does, CapacityError where an inbox overflows unless `strict` is False.
     """
     tokens = in_order(tokens)
+    if hasattr(type(program), "__headwork_program__"):
+        program = require_program("interpret()", program)
     if isinstance(program, Program):
         graph = program.build(max(1, len(tokens) if length is None else length), _alphabet(program, tokens, alphabet))
     else:

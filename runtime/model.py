@@ -279,7 +279,7 @@ def compile(
     addresses, "onehot" (auto) or "binary". Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
     inequality where it cannot be exact, InputError for impossible options and for what does not fit in memory.
     """
-    require_program("compile()", program)
+    program = require_program("compile()", program)
     if style not in STYLES:
         raise InputError(f"style {style!r} is not known", hint=f"use one of {', '.join(STYLES)}")
     if sharpness is not None and style == "compact":

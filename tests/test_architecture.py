@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     *("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols"),
-    *("lecture", "lab", "report", "learning", "execution", "cli"),
+    *("lecture", "lab", "report", "learning", "rasp", "execution", "cli"),
 )
 COMMAND_LINE = {"cli", "__main__"}
 LOWERING = {"codes", "plan", "place", "emit", "pipeline"}
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "protocols": {"compiler", "mpc", "programs", "protocols"},
     "lecture": {"compiler", "runtime", "programs", "theory", "learning", "lecture"},
     "execution": {"compiler", "runtime", "certificate", "execution"},
+    "rasp": {"compiler", "runtime", "rasp"},
     "lab": {"compiler", "runtime", "certificate", "programs", "export", "lab"},
     "learning": {"compiler", "runtime", "programs", "theory", "lab", "learning"},
     "report": {"compiler", "runtime", "certificate", "theory", "lab", "report", "__version__"},

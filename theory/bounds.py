@@ -148,7 +148,7 @@ def _measured(
         _refuse(options, (), f"the model {subject.name}", "it was settled when the program was compiled")
         return of_model(subject), subject.graph
     if not isinstance(subject, Cost):
-        require_program("bounds()", subject)
+        subject = require_program("bounds()", subject)
     if length is None:
         raise InputError("no length is given", hint="pass length=, the longest sequence")
     if isinstance(subject, Cost):

@@ -144,7 +144,7 @@ def frontier(
 
     What cannot be exact, or is wider than 2,048, is listed with its reason. Raises what building the program raises.
     """
-    require_program("frontier()", program)
+    program = require_program("frontier()", program)
     graph = optimise(program.build(length, alphabet))
     top = max(length, len(graph.sizes.alphabet))
     codes = ["scalar", *(f"digits:{r}" for r in range(2, max(3, top.bit_length() - 1))), "binary", "onehot"]

@@ -223,11 +223,14 @@ def context_length(length: object) -> int:
     return n
 
 
-def require_program(what: str, program: object) -> None:
-    """Refuse what is not a program, where one is needed."""
+def require_program(what: str, program: object) -> Program:
+    """A program, or what says of itself which program it is, as RASP's operations do. Refuses anything else."""
+    own = getattr(type(program), "__headwork_program__", None)
+    program = own(program) if own is not None else program
     if not isinstance(program, Program):
         hint = "write @hw.program above the function" if callable(program) else "give what @hw.program makes of a function"
         raise ProgramError(f"{what} was given {program!r}, which is not a program", hint=hint)
+    return program
 
 
 def distinguished(name: str, function: Callable[..., object]) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import DomainError, Location
 from ..ops import Affine, Clip, Position, Table
-from .comparisons import Nodes
+from .comparisons import RELATION_WIDTH, Nodes
 from .conditions import ALL, NOWHERE, Both, Condition, Terms
 from .functions import MAX_TABLE
 from .terms import Compare, Fact, Term
@@ -37,13 +37,10 @@ def table_condition(q: Value, k: Value, held: Held, line: Location | None) -> Co
     there = nodes.absent(q.index, k.index).complement()
     if held.all():
         return there if q.domain.none or k.domain.none else ALL
-    return (
-        _by_place(nodes, q, k, held)
-        or _by_equality(nodes, q, k, held, line)
-        or _by_difference(nodes, q, k, held, there, line)
-        or _by_order(nodes, q, k, held, line)
-        or _by_table(nodes, q, k, held, line)
-    )
+    found = _by_place(nodes, q, k, held) or _by_equality(nodes, q, k, held, line)
+    if found is None and sum(held.shape) > RELATION_WIDTH * max(held.shape).bit_length():  # else one head of a table is narrower
+        found = _by_difference(nodes, q, k, held, there, line) or _by_order(nodes, q, k, held, line)
+    return found or _by_table(nodes, q, k, held, line)
 
 
 def _by_place(nodes: Nodes, q: Value, k: Value, held: Held) -> Condition | None:
@@ -166,6 +163,19 @@ def _by_order(nodes: Nodes, q: Value, k: Value, held: Held, line: Location | Non
 
 
 def _by_table(nodes: Nodes, q: Value, k: Value, held: Held, line: Location | None) -> Condition:
+    rows, of_row = np.unique(held, axis=0, return_inverse=True)
+    both, of_column = np.unique(rows, axis=1, return_inverse=True)
+    if 2 * sum(both.shape) <= sum(held.shape):  # queries that select alike, and keys that are selected alike, are one each
+        alike = [
+            value_of(
+                v.builder,
+                Table("int", (v.domain.lo,), (v.domain.size,), tuple(int(c) for c in which.reshape(-1)), "class"),
+                [v.index],
+                line,
+            )
+            for v, which in ((q, of_row), (k, of_column))
+        ]
+        return _by_table(nodes, alike[0], alike[1], both, line)
     if held.size > MAX_TABLE:
         sizes = f"{held.shape[0]:,} x {held.shape[1]:,}"
         raise DomainError(f"a relation of {sizes} values is no equality and no order, and as a table too large", line, "use == or an order")
