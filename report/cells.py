@@ -10,6 +10,8 @@ from ..runtime.model import HeadRecord, Probe
 from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
 
+SUM = "a sum"  # the code of a record about a cell that heads add to, not about a head
+
 
 @dataclass(frozen=True, slots=True)
 class Stay:
@@ -38,14 +40,25 @@ def head_records(circuit: Circuit) -> Mapping[tuple[int, int], HeadRecord]:
     model, wiring = circuit.model, circuit.wiring
     found: dict[tuple[int, int], HeadRecord] = {}
     for b, block in enumerate(model.module.shape.blocks):
-        left = [r for r in model.records if r.block == b + 1]
-        for head, mask in enumerate(block.masks if isinstance(block, AttentionShape) else ()):
+        masks = block.masks if isinstance(block, AttentionShape) else ()
+        left = [r for r in model.records if r.block == b + 1 and r.code != SUM]
+        for head, mask in enumerate(masks):
             names = [model.optimised.nodes[n].name for n in wiring.lookups(b, head)]  # of all totals where heads add to one cell
-            record = next((r for r in left if r.name in names and mask in r.does.replace(":", " ").split()), None)
+            record = next((r for r in left if r.name in names and _mask(r) == mask), None)
             if record is not None:
                 left.remove(record)
                 found[b + 1, head] = record
+        for head, mask in enumerate(masks):  # heads that write no value of the program, but what an MLP makes one of: in their order
+            record = next((r for r in left if _mask(r) == mask), None)
+            if record is not None and (b + 1, head) not in found:
+                left.remove(record)
+                found[b + 1, head] = record
     return found
+
+
+def _mask(record: HeadRecord) -> str:
+    """The mask as a record names it: `strict latest: …`, `total full: …`."""
+    return next((word for word in record.does.replace(":", " ").split() if word in ("causal", "strict", "full")), "")
 
 
 def drawn(circuit: Circuit) -> dict[str, Json]:

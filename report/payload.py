@@ -33,6 +33,7 @@ def described(model: Model, ids: Sequence[int]) -> dict[str, Json]:
     return {
         "name": model.name,
         "dtype": model.dtype,
+        "style": model.style,
         "length": shape.length,
         "d_model": shape.d_model,
         "causal": sizes.causal,

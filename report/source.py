@@ -25,7 +25,7 @@ def source_of(model: Model) -> Source | None:
 
     A loaded checkpoint names files too, but the names are the checkpoint's: what is on this disk under them is not shown.
     """
-    if model.compiled is None:
+    if model.compiled is None and model.natural is None:
         return None
     places = [node.line for node in model.graph.nodes if node.line]
     if not places:

@@ -180,7 +180,23 @@ OTHERS = {
     "skip_trigram": {"dtype": "float16", "length": 8},
     "khop": {"code": "binary"},
     "sort_by": {},
+    "dyck1": {"style": "natural"},
 }
+
+
+@BROWSER
+def test_loaded_and_exported_models(browser: Browser, tmp_path: Path) -> None:
+    """What was saved and read back computes the same in its page, and knows its heads and its circuit."""
+    model = hw.compile(hw.programs.khop(k=4), length=16)
+    rows = rows_of(model, 40, 2)
+    model.save(tmp_path / "saved")
+    model.export(tmp_path / "exported", "gpt2", check=False)
+    for back in (hw.load(tmp_path / "saved"), hw.read_export(tmp_path / "exported")):
+        opened(browser, back, list("abacbacd"), tmp_path)
+        assert browser.run(f"{json.dumps(rows)}.map((ids) => headwork.run(ids).outputs)") == said(model, rows)
+        assert browser.run("headwork.model.heads.map((head) => head.does)") == [record.does for record in back.records]
+        assert browser.run("document.querySelectorAll('.circuit .part').length") > 4
+        assert "keeps the graph" in browser.run("document.getElementById('source').textContent")
 
 
 @BROWSER
@@ -204,24 +220,35 @@ def counterfactual(model: Model, ids: list[int], sets: list[dict[str, int | None
     return found
 
 
-@BROWSER
-@pytest.mark.parametrize("seed", range(6))
-def test_counterfactuals_are_the_interpreters(browser: Browser, seed: int, tmp_path: Path) -> None:
-    """Values set in the page, by the weights, and in the interpreter: every value that is shown, and the outputs, are the same."""
+def drawn(seed: int) -> Model:
+    """A random program, compiled."""
     rng = random.Random(seed)
-    model: Model | None = None
-    while model is None or model.cost.parameters > 60_000:
+    while True:
         numbers = [rng.randrange(1000) for _ in range(rng.randint(15, 60))]
         try:
             model = hw.compile(random_program(numbers, causal=rng.random() < 0.7), length=9, alphabet=4)
         except (hw.ExactnessError, hw.DomainError):
             continue
+        if model.cost.parameters < 60_000:
+            return model
+
+
+def natural(name: str) -> Model:
+    return hw.compile(hw.programs.get(name), length=9, style="natural")
+
+
+@BROWSER
+@pytest.mark.parametrize("subject", [*range(6), "khop", "histogram", "dyck_k"])
+def test_counterfactuals_are_the_interpreters(browser: Browser, subject: int | str, tmp_path: Path) -> None:
+    """Values set in the page, by the weights, and in the interpreter: every value that is shown, and the outputs, are the same."""
+    rng = random.Random(str(subject))
+    model = drawn(subject) if isinstance(subject, int) else natural(subject)
     opened(browser, model, [], tmp_path)
     values = browser.run("headwork.model.values")
     nodes = [-1 if v["node"] is None and v["name"] == "token" else -2 if v["node"] is None else v["node"] for v in values]
     cases = []
     for _ in range(25):
-        ids = [rng.randrange(4) for _ in range(rng.randint(1, 9))]
+        ids = [rng.randrange(len(model.alphabet)) for _ in range(rng.randint(1, 9))]
         sets: list[dict[str, int | None]] = []
         for v in rng.sample(range(len(values)), min(2, len(values))):
             position = rng.randint(1, len(ids))

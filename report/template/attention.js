@@ -1,7 +1,10 @@
 // --- attention ---------------------------------------------------------------------------------------------------
 
-/** What a weight is drawn as: nothing for 0, the accent for 1, in between a lighter one. */
-function paint(context, head, mask, size) {
+/** Whether a head adds up what it matches, at weights near 0 beside BOS: totals of the compact style do. */
+const addsUp = (model, head) => model.style === "compact" && head.does.startsWith("total");
+
+/** What a weight is drawn as: nothing for 0, the accent for 1, in between a lighter one; what is added up has a colour of its own. */
+function paint(context, head, mask, size, adds) {
   const n = head.weights.length, all = colour("--accent"), some = colour("--some"), zero = colour("--zero"), hidden = colour("--hidden");
   context.fillStyle = hidden;
   context.fillRect(0, 0, n * size, n * size);
@@ -12,9 +15,9 @@ function paint(context, head, mask, size) {
       context.globalAlpha = 1;
       context.fillStyle = zero;
       context.fillRect(t * size, i * size, size, size);
-      if (weight === 0) continue;
+      if (weight === 0 || (weight < 1e-6 && !adds)) continue;
       context.fillStyle = weight < 1e-6 ? some : all;
-      context.globalAlpha = weight < 1e-6 ? 1 : 0.35 + 0.65 * weight;
+      context.globalAlpha = weight < 1e-6 ? 1 : 0.06 + 0.94 * weight;
       context.fillRect(t * size, i * size, size, size);
     }
   }
@@ -40,11 +43,12 @@ function setUpAttention(page) {
   function say(i, t) {
     const head = page.now.heads[page.head], weight = head.weights[i][t], score = head.scores[i][t];
     if (score === -Infinity) { fill("cell", place(i), " does not see ", place(t)); return; }
-    const { best, lead, weighted } = reading(head, i), adds = model.heads[page.head].does.startsWith("total");
-    const why = adds
+    const { best, lead, weighted } = reading(head, i), soft = model.style !== "compact";
+    const leads = soft ? `; it leads by ${number(lead)} nats` : `; it leads by ${number(lead)} nats, where exp(−${number(lead)}) is ${Math.fround(Math.exp(-lead)) === 0 ? "0" : "not 0"}`;
+    const why = addsUp(model, model.heads[page.head])
       ? (i === 0 ? "" : `; ${number(weighted - 1)} match${weighted === 2 ? "es" : ""}, each ${model.tally} nats below BOS, are added up`)
       : t === best
-        ? (lead === Infinity ? "; nothing else is in sight" : `; it leads by ${number(lead)} nats, where exp(−${number(lead)}) is ${Math.fround(Math.exp(-lead)) === 0 ? "0" : "not 0"}`)
+        ? (lead === Infinity ? "; nothing else is in sight" : lead === 0 ? "; others score as much" : leads)
         : `; ${number(head.scores[i][best] - score)} nats behind`;
     fill("cell", place(i), " reads ", place(t), " with weight ", make("strong", {}, weight === 0 || weight === 1 ? String(weight) : weight.toExponential(2)), `, score ${number(score)}${why}`);
   }
@@ -61,7 +65,7 @@ function setUpAttention(page) {
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.translate(label, label);
-    paint(context, head, masks[page.head], size);
+    paint(context, head, masks[page.head], size, addsUp(model, model.heads[page.head]));
     context.strokeStyle = colour("--line");
     context.lineWidth = 1;
     if (size >= 8) for (let k = 0; k <= n; k++) {
@@ -125,15 +129,16 @@ function setUpAttention(page) {
 
   function about() {
     const head = model.heads[page.head], run = page.now.heads[page.head];
-    const adds = head.does.startsWith("total"), rows = [];
+    const rows = [], compact = model.style === "compact";
     const leads = run.scores.slice(1).map((_, i) => reading(run, i + 1).lead).filter((lead) => lead !== Infinity);
     const told = (name, ...said) => rows.push(make("dt", {}, name), make("dd", {}, ...said));
     told("matches", make("code", {}, head.does || "not recorded"));
     told("sees", { causal: "itself and what came before", strict: "what came before, or BOS at the first", full: "every position" }[masks[page.head]]);
     if (head.code) told("code", make("code", {}, head.code));
-    if (head.inequality) told("exact since", make("code", {}, `${head.inequality} = ${number(head.steps)} ≤ ${number(model.limit)}`));
-    if (adds) told("on this text", "matches weigh the same and are added up; the cell they add to rounds the sum to the integer");
-    else if (leads.length) told("on this text", `the winner leads by at least ${number(Math.min(...leads))} nats; exp is 0 from ${model.grid} on`);
+    if (head.inequality) told(compact ? "exact since" : "since", make("code", {}, compact ? `${head.inequality} = ${number(head.steps)} ≤ ${number(model.limit)}` : head.inequality));
+    if (addsUp(model, head)) told("on this text", "matches weigh the same and are added up; the cell they add to rounds the sum to the integer");
+    else if (head.does.startsWith("total")) told("on this text", "matches score alike and share their weight; BOS has the rest");
+    else if (leads.length) told("on this text", `the winner leads by at least ${number(Math.min(...leads))} nats${compact ? `; exp is 0 from ${model.grid} on` : ""}`);
     if (head.proved) told("on every text", head.proved);
     fill("head", make("h3", {}, `Block ${head.block}, head ${head.head}: ${head.name}`), make("dl", {}, ...rows));
   }
@@ -143,7 +148,7 @@ function setUpAttention(page) {
     const focused = document.activeElement && document.activeElement.closest && document.activeElement.closest("#heads");
     fill("heads", ...model.heads.map((head, h) => {
       const n = page.now.ids.length + 1, canvas = make("canvas", { width: n, height: n });
-      paint(canvas.getContext("2d"), page.now.heads[h], masks[h], 1);
+      paint(canvas.getContext("2d"), page.now.heads[h], masks[h], 1, addsUp(model, head));
       return make("button", {
         type: "button",
         "aria-pressed": String(page.head === h),

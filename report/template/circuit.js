@@ -62,7 +62,7 @@ function setUpCircuit(page) {
       let d = `M${from} C${[from[0], from[1] + 22]} ${[to[0], to[1] - 22]} ${to}`;
       if (levels > 1) { // around what stands between
         const out = a.x < 0 || (a.x === 0 && levels % 2) ? -1 : 1;
-        const x = out * (Math.max(...rows.slice(a.level + 1, b.level).flat().map((item) => Math.abs(item.x) + item.width / 2)) + 10 + 7 * levels);
+        const x = out * (Math.max(...rows.slice(a.level + 1, b.level).flat().map((item) => Math.abs(item.x) + item.width / 2)) + 10 + 7 * Math.min(levels, 12));
         side = Math.max(side, Math.abs(x));
         d = `M${from} C${[from[0], from[1] + 30]} ${[x, from[1] + 8]} ${[x, from[1] + 44]} L${[x, to[1] - 44]} C${[x, to[1] - 8]} ${[to[0], to[1] - 30]} ${to}`;
       }
@@ -81,9 +81,9 @@ function setUpCircuit(page) {
     const width = 2 * side + 24, height = (rows.length - 1) * LEVEL + TALL + 12;
     const svg = draw("svg", { class: "circuit", width, height, viewBox: `${-width / 2} -6 ${width} ${height}`, role: "group", "aria-label": "Circuit" }, ...lines, ...boxes);
     const toggle = parts.some((part) => part.kind === "clear") ? make("label", {}, make("input", { type: "checkbox", checked: clears, onchange: (event) => { clears = event.target.checked; show(); } }), " also what only clears cells") : null;
-    const { scrollLeft, scrollTop } = $("graph");
+    const first = $("graph").firstChild === null, { scrollLeft, scrollTop } = $("graph");
     fill("graph", svg);
     fill("circuit-more", toggle);
-    Object.assign($("graph"), { scrollLeft, scrollTop });
+    Object.assign($("graph"), { scrollLeft: first ? (width - $("graph").clientWidth) / 2 : scrollLeft, scrollTop });
   };
 }

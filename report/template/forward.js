@@ -181,20 +181,20 @@ function forward(model, weights, ids, sets = []) {
 
 // --- codes -------------------------------------------------------------------------------------------------------
 
-/** The cells' value in a form: a number, null for ⊥, undefined where the form does not say (a norm) or the cells hold no code. */
+/**
+ * The cells' value in a form: a number, null for ⊥, undefined where the form does not say (a norm) or the cells hold no code.
+ * Every cell must be less than 1/2 from the code's; in the compact style they are the code itself.
+ */
 function decode(form, cells) {
+  const near = cells.map(Math.round);
   let z;
-  if (form.kind === "digits") z = cells.reduceRight((sum, digit) => sum * form.base + digit, 0);
-  else if (form.kind === "onehot") {
-    z = cells.indexOf(1) + 1;
-    if (cells.some((cell, i) => cell !== (i + 1 === z ? 1 : 0))) return undefined;
-  } else if (form.kind === "signs") {
-    if (cells.every((cell) => cell === 0)) return null;
-    if (cells.some((cell) => Math.abs(cell) !== 1)) return undefined;
-    z = cells.reduceRight((sum, sign) => 2 * sum + (sign > 0 ? 1 : 0), 0);
-  } else return undefined;
+  if (form.kind === "digits") z = near.reduceRight((sum, digit) => sum * form.base + digit, 0);
+  else if (form.kind === "onehot") z = near.findIndex((cell) => cell > 0) + 1;
+  else if (form.kind === "signs") z = near.reduceRight((sum, sign) => 2 * sum + (sign > 0 ? 1 : 0), 0);
+  else return undefined;
   if (!Number.isInteger(z) || z < 0 || z > form.top) return undefined;
-  return z === 0 ? null : z + form.off;
+  const value = z === 0 ? null : z + form.off;
+  return encode(form, value).every((code, i) => Math.abs(cells[i] - code) < 0.5) ? value : undefined;
 }
 
 /** The code of a value, null being ⊥; a value outside the form has the code of ⊥. */

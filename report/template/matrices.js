@@ -38,9 +38,9 @@ function setUpMatrices(page) {
     if (!model.heads.length) { fill("qk"); fill("ov"); return; }
     const { block, head, name, does } = model.heads[page.head], own = weights.blocks[block - 1];
     const before = (dim) => holder(model, dim, block - 1) || `dim ${dim}`, after = (dim) => holder(model, dim, block) || `dim ${dim}`;
-    const adds = does.startsWith("total"), scale = adds ? model.tally : model.grid, factor = adds ? Math.exp(model.tally) : 1;
+    const compact = model.style === "compact", adds = compact && does.startsWith("total"), scale = !compact ? 1 : adds ? model.tally : model.grid, factor = adds ? Math.exp(model.tally) : 1;
     $("matrices-note").textContent = `Of block ${block}, head ${head} (${name}). Rows and columns are cells of the residual stream, named by the value they hold; empty cells are 0.`;
-    fill("qk-title", `W_Q W_Kᵀ in units of ${scale} nats: query down, key across`);
+    fill("qk-title", scale === 1 ? "W_Q W_Kᵀ in nats: query down, key across" : `W_Q W_Kᵀ in units of ${scale} nats: query down, key across`);
     fill("ov-title", adds ? `W_V W_O in units of e^${model.tally}: read down, written across` : "W_V W_O: read down, written across");
     fill("qk", matrixTable(product(own.Q[head], own.K[head], true), before, before, scale));
     const ov = product(own.V[head], own.O[head], false);

@@ -64,7 +64,7 @@ function setUpProof(page) {
     ? make("table", { className: "wide" }, make("caption", {}, title), make("thead", {}, make("tr", {}, ...headings.map((h) => make("th", { scope: "col" }, h)))), make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell))))))
     : make("p", { className: "note" }, title));
   $("name").textContent = shown(model.name);
-  const facts = [`length ${number(model.length)}`, `${number(model.alphabet.length)} symbol${model.alphabet.length === 1 ? "" : "s"}`, model.dtype, model.causal ? "causal" : "bidirectional",
+  const facts = [`length ${number(model.length)}`, ...(model.style === "compact" ? [] : [`${model.style} style`]), `${number(model.alphabet.length)} symbol${model.alphabet.length === 1 ? "" : "s"}`, model.dtype, model.causal ? "causal" : "bidirectional",
     `${model.blocks.filter((b) => b.kind === "attention").length} attention layers`, `d_model ${number(model.d_model)}`, `${number(model.parameters)} parameters`];
   const proved = model.certificate && make("li", { className: model.certificate.ok ? "good" : "bad" }, model.certificate.ok ? "certified" : "not certified");
   fill("facts", ...facts.map((fact) => make("li", {}, fact)), proved || null);

@@ -56,7 +56,7 @@ function setUpStream(page) {
     if (numbers) page.now.stream.forEach((x, b) => {
       for (let dim = 0; dim < rows; dim++) {
         const value = x[page.position][dim], changed = value !== page.base.stream[b][page.position][dim];
-        const text = make("span", { className: "number" }, Math.abs(value) >= 1e6 ? value.toExponential(3) : number(value));
+        const text = make("span", { className: "number" }, Math.abs(value) >= 1e6 ? value.toExponential(3) : value !== 0 && Math.abs(value) < 1e-4 ? "≈0" : number(value));
         if (changed) { text.style.color = colour("--changed-ink"); text.style.fontWeight = "700"; }
         put(text, dim + 2, b + 2);
       }
