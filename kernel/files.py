@@ -64,7 +64,6 @@ def _checkpoint(config: Mapping[str, Any], program: Mapping[str, Any], tensors: 
     return Checkpoint(
         config["length"],
         symbols,
-        config["causal"],
         config["dtype"],
         tuple((n["op"], tuple(frozen(n["fields"][f]) for f in FIELDS[n["op"]][0]), frozen(n["args"])) for n in graph["nodes"]),
         (*graph["outputs"], *([] if guard is None else [guard["node"]])),

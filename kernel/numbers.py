@@ -8,7 +8,7 @@ a representable number (IEEE 754, round to nearest). Everything is bounded befor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,7 @@ class TooMany(Rejected):
         self.count, self.variables, self.most = count, variables, most
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(NamedTuple):
     """A way to compute: significant bits of sums and of numbers that enter a product, the largest number, the least exponent.
 
     TF32 keeps 11 bits of what enters a product and adds up in float32; the others round both alike. exp(-x) is zero for
@@ -83,15 +82,9 @@ class Scaled:
     ints: Ints
     shift: int
 
-    def coarsest(self) -> Scaled:
-        """The same tensor over the greatest power of two that all its entries are multiples of."""
-        odd = int(np.bitwise_or.reduce(np.abs(self.ints), axis=None))
-        spare = (odd & -odd).bit_length() - 1 if odd else 0
-        return Scaled(self.ints >> spare, self.shift - spare)
-
 
 def scaled(tensor: Reals, what: str, finest: int | None = None) -> Scaled:
-    """A tensor over its finest power of two, or over 2**-finest if that is finer. Rejects numbers too far apart for 62 bits."""
+    """A tensor over the coarsest power of two it is on, or over 2**-finest if that is finer. Rejects numbers too far apart for 62 bits."""
     values = tensor[tensor != 0]
     if not len(values):
         return Scaled(np.zeros(tensor.shape, np.int64), finest or 0)
@@ -124,3 +117,12 @@ def raised(codes: Ints, shift: int, what: str) -> Ints:
     if shift < 0 or int(np.abs(codes).max(initial=0)).bit_length() + shift > 62:
         raise Rejected(f"{what}: its weights are on no useful grid")
     return codes << shift
+
+
+def product(a: Ints, b: Ints, what: str) -> Ints:
+    """a @ b in whole numbers: float64 adds them up exactly while no partial sum reaches 2**53, int64 while none reaches 2**62."""
+    rows = np.abs(b).max(axis=1, initial=0) if b.ndim == 2 else np.abs(b)
+    most = float(np.abs(a).max(axis=0, initial=0).astype(float) @ rows.astype(float))
+    if most >= 2.0**62:
+        raise Rejected(f"{what} computes with numbers beyond 2**62")
+    return a @ b if most >= LARGEST else (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)

@@ -5,15 +5,18 @@ A value v in the form (kind, off, top, parts, radix) is z = v - off where 1 <= z
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .numbers import LARGEST, NONE, Ints, Rejected, exact
-from .terms import ONE, Cases, Terms, run
+from .numbers import LARGEST, NONE, Ints, Rejected, exact, product, raised
+from .rewrite import linear
+from .terms import ONE, Cases, Terms
 
 KINDS = ("digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log")
+BLOCK = 1 << 16  # cases that are compared at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,19 @@ class Form:
         """Dimensions it takes."""
         return {"digits": self.parts, "signs": self.top.bit_length(), "onehot": self.top, "log": 2}.get(self.kind, 1)
 
+    @property
+    def logits(self) -> int:
+        """Logits of an output in this form: one for ⊥ (class 0) and one for each value, or the logarithm itself."""
+        return 1 if self.kind == "log" else self.top + 1
+
+    @property
+    def base(self) -> int:
+        """The base of digits: `radix`, or the least in which `top` has at most `parts` of them."""
+        b = self.radix or max(2, int(self.top ** (1 / self.parts)) - 1)
+        while not self.radix and b**self.parts <= self.top:
+            b += 1
+        return b
+
     def codes(self, values: Ints, dim: int) -> Ints:
         """Dimension `dim` of the codes of values, ⊥ (NONE) as zero. Same shape."""
         z = np.where(values == NONE, 0, values - self.off)
@@ -64,64 +80,55 @@ class Form:
                 v = np.where(z > 0, np.maximum(z + self.off, 0), 0)
                 return np.rint(np.log(np.maximum(v, 1)) * 2**self.parts).astype(np.int64) if dim == 0 else np.minimum(v, 1)
 
-    @property
-    def base(self) -> int:
-        """The base of digits: `radix`, or the least in which `top` has at most `parts` of them."""
-        b = self.radix or max(2, int(self.top ** (1 / self.parts)) - 1)
-        while not self.radix and b**self.parts <= self.top:
-            b += 1
-        return b
+    def whole(self) -> bool:
+        """Whether the code is the number z itself."""
+        return (self.kind, self.parts, self.radix) == ("digits", 1, 0)
 
 
-def coded(form: Form, dim: int, values: Ints) -> Ints:
-    """The same, by a table where values repeat."""
-    flat = values.reshape(-1)
-    given = flat[flat != NONE] if len(flat) > 64 else flat[:0]
-    lo, hi = (int(given.min()), int(given.max())) if len(given) else (0, 0)
-    if not len(given) or hi - lo + 2 >= len(flat):
-        return form.codes(values, dim)
-    table = form.codes(np.append(np.arange(lo, hi + 1), NONE), dim)
-    return table[np.where(values == NONE, hi + 1, values) - lo]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Dimension `dim` of the code of a term."""
+class Cell(NamedTuple):
+    """Dimension `dim` of the code of a term, and the least and greatest number that it can be."""
 
     term: int
     form: Form
     dim: int
+    least: int
+    most: int
 
 
-@dataclass(slots=True)
+def claims(terms: Terms, rows: Sequence[Sequence[Any]], d_model: int, dtype: str) -> dict[int, Cell]:
+    """What dimensions are said to hold: rows of term, form, the code's dimension and the stream's; none twice. All may enter products."""
+    found: dict[int, Cell] = {}
+    for term, form, dim, place in rows:
+        form = Form(*form).check(f"term {term}")
+        if not (0 <= term < len(terms.list) and 0 <= dim < form.width and 0 <= place < d_model) or terms.list[term].op == "lookup":
+            raise Rejected(f"term {term} claims dimensions that are none of its form or of the stream")
+        codes = form.codes(terms.domain(term), dim)
+        found[place] = Cell(term, form, dim, int(codes.min()), int(codes.max()))
+        exact(max(abs(found[place].least), abs(found[place].most)), 0, dtype, f"dimension {place}", enters=True)
+    if len(found) != len(rows):
+        raise Rejected("a dimension is claimed twice")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """What every dimension holds now; None is exactly zero. BOS is the zero vector, and stays so."""
 
     terms: Terms
-    cells: list[Cell | None]
-    known: dict[Cell, tuple[int, int]] = field(default_factory=dict)  # the ends of cells met before
+    cells: tuple[Cell | None, ...]
 
     def held(self, rows: Ints) -> list[tuple[int, Cell]]:
         """The dimensions that are read with a nonzero weight, and their cells. Shape: rows (d_model, ...)."""
         used = np.flatnonzero(rows.reshape(len(rows), -1).any(axis=1))
-        return [(int(d), cell) for d in used if (cell := self.cells[d]) is not None]
+        return [(int(d), some) for d in used if (some := self.cells[d]) is not None]
 
-    def ends(self, cell: Cell) -> tuple[int, int]:
-        """The least and greatest number a cell can hold."""
-        if cell not in self.known:
-            codes = coded(cell.form, cell.dim, self.terms.domain(cell.term))
-            self.known[cell] = int(codes.min()), int(codes.max())
-        return self.known[cell]
-
-    def combine(self, rows: Ints, held: Sequence[tuple[int, Cell]], cases: Cases, what: str) -> Ints:
-        """Σ stream_d · rows[d] over some dimensions, in every case. Shapes: rows (d_model, e) -> (cases, e)."""
-        steps, numbers, met = self.terms.plan([cell.term for _, cell in held], cases.over, what)
-        grids = cases.grids()
-        values = run(steps, {i: grids[v] for i, v in enumerate(met)}, len(cases.shape))
-        total = np.zeros((rows.shape[1], *(1,) * len(cases.shape)), np.int64)
-        for number, (d, cell) in sorted(zip(numbers, held, strict=True), key=lambda some: values[some[0]].size):
-            total = total + rows[d].reshape(-1, *(1,) * len(cases.shape)) * coded(cell.form, cell.dim, values[number])
-        return cases.flat(total).T
+    def read(self, rows: Ints, cases: Cases, what: str) -> Ints:
+        """Σ stream_d · rows[d], in every case. Shapes: rows (d_model, e) -> (cases, e)."""
+        held, table = self.held(rows), np.zeros((0, cases.count), np.int64)
+        if held:
+            values = self.terms.grids([some.term for _, some in held], cases, what)
+            table = np.stack([cases.flat(some.form.codes(grid, some.dim)) for (_, some), grid in zip(held, values, strict=True)])
+        return product(rows[[d for d, _ in held]].T, table, what).T
 
     def magnitude(self, rows: Ints) -> int:
         """A bound over e that no partial sum of Σ_d stream_d · rows[d, e] exceeds. Shape: rows (d_model, e).
@@ -129,85 +136,72 @@ class Stream:
         It is the sum of the absolute values; of two numbers, which have no partial sums but the result, the largest of the three.
         """
         size = pair = low = high = np.zeros(rows.shape[1])
-        terms = np.zeros(rows.shape[1], np.int64)
-        for d, cell in self.held(rows):
-            row, (lo, hi) = rows[d].astype(np.float64), self.ends(cell)
-            most = max(abs(lo), abs(hi)) * np.abs(row)
-            size, pair, terms = size + most, np.maximum(pair, most), terms + (row != 0)
-            low, high = low + np.minimum(lo * row, hi * row), high + np.maximum(lo * row, hi * row)
+        count = np.zeros(rows.shape[1], np.int64)
+        for d, some in self.held(rows):
+            row = rows[d].astype(np.float64)
+            most = max(abs(some.least), abs(some.most)) * np.abs(row)
+            size, pair, count = size + most, np.maximum(pair, most), count + (row != 0)
+            low, high = low + np.minimum(some.least * row, some.most * row), high + np.maximum(some.least * row, some.most * row)
         pair = np.maximum(pair, np.maximum(np.abs(low), np.abs(high)))
-        return int(np.where(terms <= 2, pair, size).max(initial=0))
+        return int(np.where(count <= 2, pair, size).max(initial=0))
 
-    def require(self, dtype: str) -> None:
-        """Every number that can be there may enter a product as it is."""
-        for d, cell in enumerate(self.cells):
-            if cell is not None:
-                exact(max(map(abs, self.ends(cell))), 0, dtype, f"dimension {d}", enters=True)
+    def with_sums(self, rows: Ints, sums: Iterable[tuple[int, Sequence[int]]]) -> tuple[Stream, Ints]:
+        """Rule SUM: the stream and the weights on it, (d_model, e), with dimensions more for sums that the program computes.
 
-    def place(self, dim: int, cell: Cell) -> None:
-        """Say what a dimension holds from now on. Rejects overwriting."""
-        if not 0 <= dim < len(self.cells) or self.cells[dim] is not None:
-            raise Rejected(f"dimension {dim} is claimed for term {cell.term}, and is not free")
-        self.cells[dim] = cell
-
-    # --- rule SUM ----------------------------------------------------------------------------------------
-
-    def with_sums(self, rows: Ints, sums: Iterable[int]) -> tuple[Stream, Ints]:
-        """The stream and the weights on it, (d_model, e), with dimensions more for sums that the program computes.
-
-        Columns whose weights on the cells of the summed values are w_j = λ·c_j read the sum instead:
-        Σ w_j (x_j - off_j) = λ·(sum - constant) - Σ w_j off_j, each x_j being never ⊥ and held as one number x_j - off_j.
+        For a sum s = Σ c_j x_j + k of values never ⊥, each in a dimension as the number x_j - off_j, and any λ,
+        Σ w_j (x_j - off_j) = Σ (w_j - λ c_j) (x_j - off_j) + λ (s - k - Σ c_j off_j). λ is taken such that the first sum vanishes, or 0.
         """
-        cells, terms = list(self.cells), self.terms
-        constant = len(cells)  # a dimension that holds 1
-        cells.append(Cell(ONE, Form("digits", 0, 1), 0))
+        terms, cells, constant = self.terms, [*self.cells, Cell(ONE, Form("digits", 0, 1), 0, 1, 1)], len(self.cells)
         weights = np.concatenate([rows, np.zeros((1, rows.shape[1]), np.int64)])
-        for number in sums:
-            span = terms.ranges[number]
-            parts, added = linear(terms, number, {terms.find(c.term) for c in self.cells if c is not None})
-            parts = {rep: c for rep, c in parts.items() if c}
-            dims = {d: parts[rep] for d, c in enumerate(cells) if c and (rep := terms.find(c.term)) in parts and self._whole(c)}
-            if not parts or {terms.find(cells[d].term) for d in dims} != set(parts) or span.none:  # pyright: ignore[reportOptionalMemberAccess]
-                raise Rejected(f"term {number} is no sum of what the stream holds as whole numbers")
-            used = [d for d in dims if weights[d].any()]
-            factors = np.array(list(parts.values()), np.int64)
-            groups = [[d for d in dims if terms.find(cells[d].term) == rep] for rep in parts]  # pyright: ignore[reportOptionalMemberAccess]
-            read = np.stack([weights[some].sum(axis=0) for some in groups])  # (values, e)
-            alone = np.stack([np.count_nonzero(weights[some], axis=0) <= 1 for some in groups]).all(axis=0)
-            lam = read[0] // factors[0]
-            through = alone & (read == lam * factors[:, None]).all(axis=0) & (lam != 0)
-            offsets = np.array([cells[d].form.off for d in used], np.int64)  # pyright: ignore[reportOptionalMemberAccess]
-            lam, taken = np.where(through, lam, 0), np.where(through, weights[used], 0)
-            reach = np.abs(offsets).astype(float) @ np.abs(taken).astype(float)
-            reach += np.abs(lam).astype(float) * (abs(span.lo) + abs(span.hi) + abs(added) + 2)
-            if (reach >= 2.0**55).any() or len(cells) > len(self.cells) + 60:
+        for number, dims in sums:
+            parts = {terms.find(c.term): c for d in dims if (c := self.cells[d]) is not None}
+            found, added = linear(terms, number, parts)
+            (low, high, none, _), factors = terms.ranges[number], np.array([found.get(rep, 0) for rep in parts])
+            spans = [terms.ranges[c.term] for c in parts.values()]
+            fits = all(
+                not s.none and c.form.whole() and c.least == s.lo - c.form.off >= 1 for s, c in zip(spans, parts.values(), strict=True)
+            )
+            if none or not fits or len(parts) != len(dims) or not factors.all() or {r for r in found if found[r]} != set(parts):
+                raise Rejected(f"term {number} is no sum of what dimensions {dims} hold as whole numbers")
+            at, offsets = list(dims), np.array([c.form.off for c in parts.values()])
+            lam = weights[at[0]] // factors[0]
+            lam = np.where((weights[at] == lam * factors[:, None]).all(axis=0), lam, 0)
+            base = (
+                low - 1 - added - sum(int(c) * int(o) for c, o in zip(factors, offsets, strict=True))
+            )  # the new dimension holds s - lo + 1
+            if (int(np.abs(lam).max(initial=0)) + 1) * (abs(base) + abs(high) + abs(low)) >= 2**55:
                 raise Rejected(f"the weights on term {number} leave 62 bits")
-            weights[used] -= taken
-            weights[constant] += lam * (span.lo - 1 - added) - offsets @ taken  # the new cell holds sum - lo + 1
+            weights[at] -= lam * factors[:, None]
+            weights[constant] += lam * base
             weights = np.concatenate([weights, lam[None, :]])
-            cells.append(Cell(number, Form("digits", span.lo - 1, span.hi - span.lo + 1), 0))
-        return replace(self, cells=cells), weights
-
-    def _whole(self, cell: Cell) -> bool:
-        """Whether a cell holds its term, never ⊥, as value - off."""
-        span, form = self.terms.ranges[cell.term], cell.form
-        one = form.kind == "digits" and form.parts == 1 and not form.radix
-        return one and not span.none and form.off < span.lo and span.hi <= form.off + form.top
+            cells.append(Cell(number, Form("digits", low - 1, high - low + 1), 0, 1, high - low + 1))
+        return replace(self, cells=tuple(cells)), weights
 
 
-def linear(terms: Terms, number: int, stop: Collection[int] = ()) -> tuple[dict[int, int], int]:
-    """A term as a sum of multiples of terms (representatives) and a constant: sums of sums multiplied out, but for those in `stop`."""
-    found: dict[int, int] = {}
-    pending, constant = {number: 1}, 0
-    while pending:  # later terms first: what they sum is earlier, so each is met once, with all its factors
-        here = max(pending)
-        factor, term, rep = pending.pop(here), terms.list[here], terms.find(here)
-        if term.op == "affine" and (rep not in stop or here == number):
-            constant += factor * term.fields[1]
-            for c, a in zip(term.fields[0], term.args, strict=True):
-                pending[a] = pending.get(a, 0) + factor * c
-        elif term.op == "const" and term.fields[0] is not None:
-            constant += factor * term.fields[0]
-        else:
-            found[rep] = found.get(rep, 0) + factor
-    return found, constant
+def shown(
+    stream: Stream,
+    rows: Ints,
+    shift: int,
+    term: int,
+    wanted: Callable[[Ints], Ints],
+    script: Mapping[str, Any],
+    what: str,
+    no: str,
+    cut: bool = False,
+) -> None:
+    """In every case of some variables, weights on the stream give what is wanted of a term's value, in units of 2**-shift.
+
+    A script says which terms are the variables, "over", and which sums are read instead of what they sum, "sums".
+    """
+    wide, rows = stream.with_sums(rows, script["sums"])
+    for cases in wide.terms.cases(script["over"], what, cut, BLOCK):
+        (value,) = wide.terms.values([term], cases, what)
+        wrong = (wide.read(rows, cases, what) != raised(wanted(value), shift, what).reshape(cases.count, -1)).any(axis=1)
+        if wrong.any():
+            raise Rejected(f"{what}: {no}", example(cases, wrong))
+
+
+def example(cases: Cases, wrong: np.ndarray) -> str:
+    """The first case in which something fails, as `12=3,14=none`."""
+    at, found = int(np.flatnonzero(wrong)[0]), {v: cases.flat(grid) for v, grid in cases.values.items()}
+    return ",".join(f"{v}={'none' if x[at] == NONE else x[at]}" for v, x in found.items())

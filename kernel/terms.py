@@ -7,11 +7,12 @@ a representative. These definitions are the trusted reading of a program; the in
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,9 +39,39 @@ FIELDS: dict[str, tuple[tuple[str, ...], int | None]] = {
 }
 STRICT = {"affine", "extreme", "clip", "divide", "at_least", "equal", "table"}  # ⊥ wherever an argument is
 LOCAL = STRICT | {"exists", "where", "or_else"}
-PICKS = ("latest", "earliest", "only", "largest", "smallest", "closest")
 TOKEN, POSITION, ONE = range(3)  # the first terms, which are always there
-MAX_CASES, MAX_AXES = 1 << 24, 48  # arrays have no more than 64 dimensions
+MAX_CASES, MAX_AXES = 1 << 24, 60  # arrays have no more than 64 dimensions
+
+
+def whole(x: object) -> bool:
+    """Whether x is a whole number of no more than 53 bits."""
+    return type(x) is int and -LARGEST <= x <= LARGEST
+
+
+def wholes(x: object) -> bool:
+    """Whether x is a tuple of such numbers."""
+    return isinstance(x, tuple) and all(map(whole, x))
+
+
+def relation(x: Any) -> bool:
+    """Whether x is a table of 0 and 1: least query, rows, least key, columns, then the rows; or empty, for equality."""
+    return wholes(x) and (not x or (len(x) >= 5 and min(x[1], x[3]) >= 1 and x[1] * x[3] == len(x) - 4 and set(x[4:]) <= {0, 1}))
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {  # what a field of each name may be
+    "value": lambda x: x is None or whole(x),
+    "mask": lambda x: x in ("causal", "strict", "full"),
+    "pick": lambda x: x in ("latest", "earliest", "only", "largest", "smallest", "closest"),
+    "parts": lambda x: whole(x) and x >= 1,
+    "relations": lambda x: isinstance(x, tuple) and all(map(relation, x)),
+    "graded": lambda x: whole(x) and x >= 0,
+    "largest": lambda x: isinstance(x, bool),
+    "divisor": lambda x: whole(x) and x >= 1,
+    "coefficients": wholes,
+    "starts": wholes,
+    "shape": lambda x: wholes(x) and min(x, default=0) >= 0,
+    "entries": lambda x: isinstance(x, tuple) and all(e is None or whole(e) for e in x),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,131 +82,114 @@ class Term:
     fields: tuple[Any, ...]
     args: tuple[int, ...]
 
-    def check(self, where: str) -> Term:
-        """The term, if it is well formed."""
-        f, n, good = self.fields, len(self.args), True
-        match self.op:
-            case "const":
-                good = f[0] is None or _int(f[0])
-            case "lookup":
-                good = f[0] in ("causal", "strict", "full") and f[1] in PICKS and _int(f[2]) and f[2] >= 1 and _relations(f[3], f[2])
-                good = good and _int(f[4]) and f[4] >= 0 and (f[4] > 0) == (f[1] == "closest")
-                good = good and n == 2 * f[2] + (f[1] in ("largest", "smallest")) + 2 * f[4]
-            case "total":
-                good = f[0] in ("causal", "strict", "full") and _int(f[1]) and f[1] >= 1 and n == 2 * f[1] + 1 and _relations(f[2], f[1])
-            case "affine":
-                good = _ints(f[0]) and len(f[0]) == n and n >= 1 and _int(f[1])
-            case "extreme":
-                good = isinstance(f[0], bool)
-            case "clip":
-                good = _int(f[0]) and _int(f[1])
-            case "divide":
-                good = _int(f[0]) and f[0] >= 1
-            case "at_least":
-                good = _int(f[0])
-            case "table":
-                good = _ints(f[0]) and _ints(f[1]) and n == len(f[0]) == len(f[1]) >= 1 and min(f[1]) >= 0
-                good = good and isinstance(f[2], tuple) and math.prod(f[1]) == len(f[2]) and all(e is None or _int(e) for e in f[2])
-        if not good:
-            raise Rejected(f"{where} is no {self.op}")
-        return self
+    def __getitem__(self, field: str) -> Any:
+        """A field by its name."""
+        return self.fields[FIELDS[self.op][0].index(field)]
 
-    def keys(self, part: int) -> tuple[int, int, tuple[int, ...]]:
-        """Query, key and relation (empty for equality) of a part of a lookup or total."""
-        parts, relations = (self.fields[2], self.fields[3]) if self.op == "lookup" else self.fields[1:3]
-        return self.args[part], self.args[parts + part], relations[part] if relations else ()
+    def formed(self) -> bool:
+        """Whether the fields are what they must be, and the arguments as many as they say."""
+        names, arity = FIELDS.get(self.op, (None, 0))
+        if (
+            names is None
+            or len(names) != len(self.fields)
+            or not all(CHECKS.get(k, whole)(f) for k, f in zip(names, self.fields, strict=True))
+        ):
+            return False
+        match self.op:
+            case "lookup" | "total":
+                arity = 2 * self["parts"] + (1 if self.op == "total" else self.ranked + 2 * self["graded"])
+                if len(self["relations"]) not in (0, self["parts"]) or (self.op == "lookup" and (self["graded"] > 0) != self.closest):
+                    return False
+            case "affine":
+                arity = max(1, len(self["coefficients"]))
+            case "table":
+                arity = max(1, len(self["starts"])) if math.prod(self["shape"]) == len(self["entries"]) else -1
+                arity = arity if len(self["shape"]) == arity else -1
+            case _:
+                pass
+        return len(self.args) == arity
 
     @property
-    def parts(self) -> int:
-        """How many comparisons a lookup or total makes."""
-        return self.fields[2] if self.op == "lookup" else self.fields[1]
+    def ranked(self) -> bool:
+        """Whether a lookup picks by rank."""
+        return self.op == "lookup" and self["pick"] in ("largest", "smallest")
+
+    @property
+    def closest(self) -> bool:
+        """Whether a lookup picks by how many of its graded components agree."""
+        return self.op == "lookup" and self["pick"] == "closest"
+
+    def compared(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Query, key and relation (empty for equality) of each component of a lookup or total, then of each graded one."""
+        n, relations = self["parts"], self["relations"]
+        found = [(self.args[i], self.args[n + i], relations[i] if relations else ()) for i in range(n)]
+        tail = self.args[2 * n :] if self.closest else ()
+        return found + [(q, k, ()) for q, k in zip(tail[: len(tail) // 2], tail[len(tail) // 2 :], strict=True)]
 
 
-def _int(x: object) -> bool:
-    return isinstance(x, int) and not isinstance(x, bool) and abs(x) <= LARGEST
-
-
-def _ints(x: object) -> bool:
-    return isinstance(x, tuple) and all(map(_int, x))
-
-
-def _relations(relations: object, parts: int) -> bool:
-    """Tables of 0 and 1, one for each part, or none: least query, rows, least key, columns, then the rows."""
-    if not isinstance(relations, tuple) or (relations and len(relations) != parts):
-        return False
-    return all(_ints(r) and (not r or (len(r) >= 5 and r[1] * r[3] == len(r) - 4 and set(r[4:]) <= {0, 1})) for r in relations)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Values lie in lo..hi (none at all if lo > hi) or are ⊥ if `none`; value <= position + lag where lag is known."""
 
     lo: int
     hi: int
-    none: bool
+    none: bool = False
     lag: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """Every combination of some terms' values: the product of `axes`. `over` are their representatives."""
+NOTHING = Range(1, 0, True)
 
-    over: tuple[int, ...]
-    axes: tuple[Ints, ...]
+
+class Cases(NamedTuple):
+    """Some combinations of variables' values: the shape they make, and each variable's values, which broadcast to it."""
+
+    shape: tuple[int, ...]
+    values: Mapping[int, Ints]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of arrays over the cases; (1,) where there are no variables."""
-        return tuple(map(len, self.axes)) or (1,)
-
-    def grids(self) -> dict[int, Ints]:
-        """Each variable's values along its axis, to be broadcast."""
-        rank = len(self.axes)
-        return {
-            v: a.reshape(*(-1 if i == d else 1 for d in range(rank))) for i, (v, a) in enumerate(zip(self.over, self.axes, strict=True))
-        }
+    def count(self) -> int:
+        """How many there are."""
+        return math.prod(self.shape)
 
     def flat(self, grid: Ints) -> Ints:
-        """The cases in a row. Shapes: (..., axes) -> (..., cases)."""
-        first = grid.shape[: grid.ndim - len(self.shape)]
-        return np.broadcast_to(grid, (*first, *self.shape)).reshape(*first, -1)
+        """An array that broadcasts to the shape, in a row."""
+        return np.broadcast_to(grid, self.shape).reshape(-1)
 
 
 class Terms:
-    """All terms of a proof: of the program as written, and added. `mask` is what reading at a position sees: causal or full.
+    """All terms of a proof: of the program as written, and added.
 
-    `length` is N, `symbols` the size of the alphabet.
+    `length` is N, `symbols` the size of the alphabet. `later` and `first` are what the rules of `rewrite.py` know of terms beside equality.
     """
 
-    def __init__(self, length: int, symbols: int, mask: str) -> None:
-        self.length, self.symbols, self.mask = length, symbols, mask
+    def __init__(self, length: int, symbols: int) -> None:
+        self.length, self.symbols = length, symbols
         self.list: list[Term] = []
         self.ranges: list[Range] = []
+        self.later, self.first = set[tuple[int, int]](), set[int]()
         self._same: list[int] = []
-        self._first: dict[Term, int] = {}
+        self._number: dict[Term, int] = {}
         for term in (Term("token", (), ()), Term("position", (), ()), Term("const", (1,), ())):
             self.add(term)
 
     def known(self, term: Term) -> int | None:
         """The first term that is exactly this, if there is one."""
-        return self._first.get(term)
+        return self._number.get(term)
 
     def add(self, term: Term) -> int:
         """The number of a new term. Rejects what is not well formed, and what computes with numbers beyond 2**53."""
         number = len(self.list)
-        where = f"term {number}"
-        if term.op not in FIELDS or len(term.fields) != len(FIELDS[term.op][0]) or FIELDS[term.op][1] not in (None, len(term.args)):
-            raise Rejected(f"{where} is no operation: {term.op}")
-        if not all(_int(a) and 0 <= a < number for a in term.args):
-            raise Rejected(f"{where} refers to a term that is not before it")
-        lookups = [self.list[a].op == "lookup" for a in term.args]
-        if lookups != [term.op == "fetch" and i == 0 for i in range(len(lookups))]:
-            raise Rejected(f"{where} takes a lookup for a value, or a value for a lookup")
-        if term.check(where).op == "lookup" and any(self.ranges[a].none for a in term.args[2 * term.parts :]):
-            raise Rejected(f"{where} ranks or grades by what may be ⊥")
+        if not term.formed() or not all(type(a) is int and 0 <= a < number for a in term.args):
+            raise Rejected(f"term {number} is no {term.op} of earlier terms")
+        if any((self.list[a].op == "lookup") != (term.op == "fetch" and i == 0) for i, a in enumerate(term.args)):
+            raise Rejected(f"term {number} takes a lookup for a value, or a value for a lookup")
+        if term.op == "lookup" and any(self.ranges[a].none for a in term.args[2 * term["parts"] :]):
+            raise Rejected(f"term {number} ranks or grades by what may be ⊥")
+        made, big = self._range(term)
+        if max(abs(made.lo), abs(made.hi), big) > LARGEST:
+            raise Rejected(f"term {number} computes with numbers beyond 2**53")
         self.list.append(term)
-        self.ranges.append(self._range(term, where))
-        self._same.append(self._first.setdefault(term, number))
+        self.ranges.append(made)
+        self._same.append(self._number.setdefault(term, number))
         return number
 
     def find(self, number: int) -> int:
@@ -185,158 +199,120 @@ class Terms:
         return number
 
     def same(self, a: int, b: int) -> bool:
-        """Whether two terms were shown equal."""
+        """Whether two terms were shown equal: on every input, at every position, both have the same value or both are ⊥."""
         return self.find(a) == self.find(b)
 
     def merge(self, a: int, b: int) -> None:
-        """Two terms are equal: on every input, at every position, both have the same value or both are ⊥."""
+        """Two terms are equal."""
         a, b = sorted((self.find(a), self.find(b)))
         self._same[b] = a
 
-    def _range(self, term: Term, where: str) -> Range:
+    def _range(self, term: Term) -> tuple[Range, int]:
+        """What a term can be worth, and the greatest number that computing it meets."""
         args, f, n = [self.ranges[a] for a in term.args], term.fields, self.length
-        none, big = any(a.none for a in args), 0
+        none, lags = any(a.none for a in args), [a.lag for a in args if a.lag is not None]
+        if term.op in STRICT and any(a.lo > a.hi for a in args):
+            return NOTHING, 0
         match term.op:
             case "token":
-                made = Range(0, self.symbols - 1, False)
+                made = Range(0, self.symbols - 1)
             case "position":
-                made = Range(1, n, False, 0)
+                made = Range(1, n, lag=0)
             case "const":
-                made = Range(1, 0, True) if f[0] is None else Range(f[0], f[0], False)
+                made = NOTHING if f[0] is None else Range(f[0], f[0])
             case "lookup":
                 made = Range(1, n - (f[0] == "strict"), True, {"causal": 0, "strict": -1, "full": None}[f[0]])
             case "fetch":  # value <= t + lag and t <= i + lag
-                at, value = args
-                lag = None if value.lag is None or at.lag is None else value.lag + at.lag
-                made = Range(value.lo, value.hi if lag is None else min(value.hi, n + lag), True, lag)
+                lag = sum(lags) if len(lags) == 2 else None
+                made = Range(args[1].lo, args[1].hi if lag is None else min(args[1].hi, n + lag), True, lag)
             case "total":
                 lo, hi = (min(0, args[-1].lo), max(0, args[-1].hi)) if args[-1].lo <= args[-1].hi else (0, 0)
-                most = n - (f[0] == "strict")
-                made = Range(most * lo, most * hi, False)
+                made = Range((n - (f[0] == "strict")) * lo, (n - (f[0] == "strict")) * hi)
             case "affine":
                 ends = [sorted((c * a.lo, c * a.hi)) for c, a in zip(f[0], args, strict=True)]
                 lo, hi = f[1] + sum(e[0] for e in ends), f[1] + sum(e[1] for e in ends)
                 lags = [a.lag + hi - e[1] for c, a, e in zip(f[0], args, ends, strict=True) if c == 1 and a.lag is not None]
-                made = Range(lo, hi, none, min(lags, default=None))
-                big = abs(f[1]) + sum(max(map(abs, e)) for e in ends)
+                return Range(lo, hi, none, min(lags, default=None)), abs(f[1]) + sum(max(map(abs, e)) for e in ends)
             case "extreme":
-                pick, lags = (max if f[0] else min), [a.lag for a in args if a.lag is not None]
+                pick = max if f[0] else min
                 lag = pick(lags) if len(lags) == 2 or (lags and not f[0]) else None
                 made = Range(pick(a.lo for a in args), pick(a.hi for a in args), none, lag)
             case "exists":
-                made = Range(0, 1, False)
+                made = Range(0, 1)
             case "at_least" | "equal":
                 made = Range(0, 1, none)
             case "clip":
-                (a,) = args
-                made = Range(max(a.lo, f[0]), min(a.hi, f[1]), a.none or a.lo < f[0] or a.hi > f[1], a.lag)
+                ((lo, hi, _, lag),) = args
+                made = Range(max(lo, f[0]), min(hi, f[1]), none or lo < f[0] or hi > f[1], lag)
             case "divide":
-                (a,) = args
-                made = Range(a.lo // f[0], a.hi // f[0], none) if a.lo <= a.hi else Range(1, 0, True)
+                made = Range(args[0].lo // f[0], args[0].hi // f[0], none)
             case "where" | "or_else":
                 real = [a for a in args[-2:] if a.lo <= a.hi] or args[-2:]
-                lags = [a.lag for a in real if a.lag is not None]
+                lag = max((math.inf if a.lag is None else a.lag) for a in real)
                 none = none if term.op == "where" else all(a.none for a in args)
-                made = Range(min(a.lo for a in real), max(a.hi for a in real), none, max(lags) if len(lags) == len(real) else None)
+                made = Range(min(a.lo for a in real), max(a.hi for a in real), none, None if lag == math.inf else int(lag))
             case _:  # a table
                 given = [e for e in f[2] if e is not None]
                 covered = all(s <= a.lo and a.hi < s + size for a, s, size in zip(args, f[0], f[1], strict=True))
                 made = Range(min(given, default=1), max(given, default=0), none or len(given) < len(f[2]) or not covered)
-        if max(abs(made.lo), abs(made.hi), big) > LARGEST:
-            raise Rejected(f"{where} computes with numbers beyond 2**53")
-        return made
+        return made, 0
 
     # --- values, case by case --------------------------------------------------------------------------
 
     def domain(self, number: int, cut: bool = False) -> Ints:
         """Every value a term can have, ⊥ last; `cut` leaves out the last position, which a strict head never reads."""
-        span = self.ranges[number]
-        if cut and self.list[number].op == "position":
-            return np.arange(1, self.length, dtype=np.int64)
-        require_few([max(0, span.hi - span.lo + 1)], f"term {number}")
-        inside = np.arange(span.lo, span.hi + 1, dtype=np.int64)
-        return np.append(inside, NONE) if span.none or not len(inside) else inside
+        lo, hi, none, _ = self.ranges[number]
+        if hi - lo >= MAX_CASES:
+            raise TooMany(f"term {number} has {hi - lo + 1:,} values", hi - lo + 1, 1, MAX_CASES)
+        inside = np.arange(lo, hi + (not (cut and self.list[number].op == "position")), dtype=np.int64)
+        return np.append(inside, NONE) if none or lo > hi else inside
 
-    def cases(self, over: Collection[int], what: str, cut: bool = False) -> Cases:
-        """All combinations of the values of terms. A superset of those that occur together, so what holds in all of them holds."""
-        bases = {self.find(v): v for v in over}
-        axes = [self.domain(v, cut) for v in bases.values()]
-        require_few([len(a) for a in axes], what)
-        return Cases(tuple(bases), tuple(axes))
+    def cases(self, over: Collection[int], what: str, cut: bool = False, most: int = MAX_CASES) -> Iterator[Cases]:
+        """All combinations of the values of terms, at most so many at a time. They include all that occur: what holds in all holds."""
+        axes = sorted({self.find(v): self.domain(v, cut) for v in over}.items(), key=lambda some: -len(some[1]))
+        lengths = [len(axis) for _, axis in axes]
+        if (count := math.prod(lengths)) > MAX_CASES or len(axes) > MAX_AXES:
+            raise TooMany(f"{what} depends on {len(axes)} values with {count:,} combinations", count, len(axes), MAX_CASES)
+        steps = [max(1, min(n, most // max(1, math.prod(lengths[i + 1 :])))) for i, n in enumerate(lengths)]
+        for starts in itertools.product(*(range(0, max(1, n), step) for n, step in zip(lengths, steps, strict=True))):
+            some = [axis[start : start + step] for (_, axis), start, step in zip(axes, starts, steps, strict=True)]
+            grids = np.meshgrid(*some, indexing="ij", sparse=True) if some else []
+            yield Cases(tuple(map(len, some)) or (1,), {v: grid for (v, _), grid in zip(axes, grids, strict=True)})
 
-    def behind(self, number: int, over: Collection[int]) -> set[int] | None:
-        """Which of some variables (representatives) determine a term by local operations; None if they do not."""
-        found: set[int] = set()
-        seen, stack = {number}, [number]
+    def behind(self, wanted: Collection[int], over: Collection[int]) -> list[int] | None:
+        """What must be computed, in order, to have terms from variables (representatives); None if these do not determine them."""
+        seen, stack = set(wanted), list(wanted)
         while stack:
             here = stack.pop()
-            term, span = self.list[here], self.ranges[here]
-            if self.find(here) in over:
-                found.add(self.find(here))
-            elif span.lo > span.hi or term.op == "const":
-                continue
-            elif term.op not in LOCAL:
-                return None
-            else:
-                stack += (new := set(term.args) - seen)
+            if self.find(here) not in over and self.ranges[here].lo <= self.ranges[here].hi and self.list[here].op != "const":
+                if self.list[here].op not in LOCAL:
+                    return None
+                stack += (new := set(self.list[here].args) - seen)
                 seen |= new
-        return found
-
-    def plan(self, wanted: Sequence[int], over: Collection[int], what: str) -> tuple[tuple[tuple[Any, ...], ...], list[int], list[int]]:
-        """How terms are computed from variables, step by step and nameless: (op, fields, earlier steps), or ("axis", variable's number).
-
-        Returns the steps, which of them each wanted term is, and the variables in the order in which they are met.
-        """
-        numbers: dict[int, int] = {}
-        steps: dict[tuple[Any, ...], int] = {}
-        met: list[int] = []
-        needed, stack = set(wanted), list(wanted)
-        while stack:
-            here = stack.pop()
-            span = self.ranges[here]
-            if self.find(here) not in over and self.list[here].op in LOCAL and span.lo <= span.hi:
-                stack += (new := set(self.list[here].args) - needed)
-                needed |= new
-        for here in sorted(needed):
-            term, span = self.list[here], self.ranges[here]
-            if (rep := self.find(here)) in over:
-                met += [rep] if rep not in met else []
-                step: tuple[Any, ...] = ("axis", met.index(rep))
-            elif span.lo > span.hi:
-                step = ("const", (None,), ())
-            elif term.op == "const" or term.op in LOCAL:
-                step = (term.op, term.fields, tuple(numbers[a] for a in term.args))
-            else:
-                raise Rejected(f"{what} needs term {here}, which is none of its variables")
-            numbers[here] = steps.setdefault(step, len(steps))
-        return tuple(steps), [numbers[w] for w in wanted], met
+        return sorted(seen)
 
     def values(self, wanted: Sequence[int], cases: Cases, what: str) -> list[Ints]:
         """Terms' values in every case, ⊥ as NONE. Shape of each: (cases,)."""
-        steps, numbers, met = self.plan(wanted, cases.over, what)
-        grids = cases.grids()
-        found = run(steps, {i: grids[v] for i, v in enumerate(met)}, len(cases.shape))
-        return [cases.flat(found[n]) for n in numbers]
+        return [cases.flat(grid) for grid in self.grids(wanted, cases, what)]
+
+    def grids(self, wanted: Sequence[int], cases: Cases, what: str) -> list[Ints]:
+        """The same as arrays that broadcast to the cases' shape."""
+        order, found = self.behind(wanted, cases.values), dict[int, Ints]()
+        if order is None:
+            lost = next(w for w in wanted if self.behind([w], cases.values) is None)
+            raise Rejected(f"{what} needs term {lost}, which its variables do not determine")
+        for here in order:
+            term = self.list[here]
+            if (rep := self.find(here)) in cases.values:
+                found[here] = cases.values[rep]
+            elif self.ranges[here].lo > self.ranges[here].hi:
+                found[here] = np.array(NONE)
+            else:
+                found[here] = meaning(term.op, term.fields, [found[a] for a in term.args])
+        return [found[w] for w in wanted]
 
 
-def require_few(sizes: Sequence[int], what: str) -> None:
-    """No more than MAX_CASES combinations are enumerated."""
-    count = math.prod(sizes)
-    if count > MAX_CASES or len(sizes) > MAX_AXES:
-        raise TooMany(f"{what} depends on {len(sizes)} values with {count:,} combinations", count, len(sizes), MAX_CASES)
-
-
-def run(steps: Sequence[tuple[Any, ...]], grids: Mapping[int, Ints], rank: int) -> dict[int, Ints]:
-    """What the steps are worth that the given variables determine: arrays of `rank` dimensions that broadcast, ⊥ as NONE."""
-    found: dict[int, Ints] = {}
-    for number, step in enumerate(steps):
-        if step[0] == "axis":
-            if step[1] in grids:
-                found[number] = grids[step[1]]
-        elif all(a in found for a in step[2]):
-            value = meaning(step[0], step[1], [found[a] for a in step[2]])
-            found[number] = value.reshape((1,) * rank) if value.ndim == 0 else value
-    return found
+ALWAYS = Cases((1,), {})  # the one case of no variables
 
 
 def meaning(op: str, f: tuple[Any, ...], args: Sequence[Ints]) -> Ints:
@@ -368,9 +344,8 @@ def meaning(op: str, f: tuple[Any, ...], args: Sequence[Ints]) -> Ints:
         case _:  # a table: its entries in row-major order over the ranges from `starts`, ⊥ outside
             index, inside = np.zeros((), np.int64), ~absent
             for a, start, size in zip(given, f[0], f[1], strict=True):
-                offset = a - start
-                inside = inside & (offset >= 0) & (offset < size)
-                index = index * size + offset
+                inside = inside & (a - start >= 0) & (a - start < size)
+                index = index * size + (a - start)
             entries = np.array([*(NONE if e is None else e for e in f[2]), NONE], np.int64)
             found = entries[np.where(inside, index, -1)]
     return np.where(absent, NONE, found) if absent.any() else found

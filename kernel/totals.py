@@ -21,100 +21,89 @@ below a tenth of x (proofs/Totals.v, for up to eight roundings after a head's ow
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .heads import LOW, Compared, compare
-from .numbers import ARITHMETICS, NONE, Rejected, Scaled, raised
+from .heads import LOW, compare, worst
+from .numbers import ARITHMETICS, NONE, Rejected, Scaled
 from .stream import Cell, Stream
 from .terms import POSITION, Term, Terms
 
 EXP_BITS = 8
 
 
+class Added(NamedTuple):
+    """What a head adds to a cell: c, which total, the entry s of W_O, D, how many keys can match, and the values' greatest size."""
+
+    factor: int
+    total: int
+    scale: float
+    depth: float
+    most: int
+    largest: int
+
+
 def depth(
-    stream: Stream, term: Term, mask: str, w_q: Scaled, w_k: Scaled, script: dict[str, Any], dtype: str, what: str
+    stream: Stream, term: Term, mask: str, w_q: Scaled, w_k: Scaled, script: Mapping[str, Any], dtype: str, what: str
 ) -> tuple[float, int, float, int]:
     """1 to 3: D, M (0 if no key can match), how far below BOS all other keys score, in nats, and the score's steps."""
-    if term.op != "total" or mask != term.fields[0]:
+    if term.op != "total" or mask != term["mask"]:
         raise Rejected(f"{what} has the mask {mask}, and is no such total")
     seen, rule = compare(stream, term, w_q, w_k, script, dtype, what), ARITHMETICS[dtype]
-    match, rival = _scores(seen, what)
-    nats, most = 2.0**-seen.shift / 2, _most(stream.terms, term, what) if match is not None else 0
-    d = 0.0 if match is None else -match * nats
-    if -rival * nats < rule.underflow:
-        raise Rejected(f"{what}: a key that does not match scores {rival * nats:g} nats, {-rule.underflow:g} are needed")
+    found, nats = [seen.scores(g, what) for g in seen.groups], 2.0**-seen.shift / 2
+    possible, rival = all((s.least != -LOW).any() for s in found), -worst(seen, found) * nats
+    low = seen.base + sum(int(s.least.min(initial=-LOW)) for s in found)
+    high = seen.base + sum(int(s.greatest.max(initial=LOW)) for s in found)
+    if possible and low != high:
+        raise Rejected(f"{what}: matches score from {low / 2:g} to {high / 2:g} steps, not alike")
+    d, most = (-low * nats, _most(stream.terms, term, what)) if possible else (0.0, 0)
+    if rival < rule.underflow:
+        raise Rejected(f"{what}: a key that does not match scores {-rival:g} nats, {-rule.underflow:g} are needed")
     if most and not (d > 0 and most * math.exp(-d) * 1.01 < 2.0 ** -(rule.sums + 1)):
         raise Rejected(f"{what}: {most:,} matches of weight e^-{d:g} do not vanish beside BOS")
     if d > -(rule.least + rule.sums + 2) * 0.693:
         raise Rejected(f"{what}: e^-{d:g} is too small a number in {dtype}")
-    return d, most, -rival * nats, seen.steps
-
-
-def _scores(seen: Compared, what: str) -> tuple[int | None, int]:
-    """Twice the score of every match (None if no key can match) and of the best of the others."""
-    low, high, possible, compared, rest = seen.base, seen.base, True, [], seen.base
-    for g in seen.groups:
-        s = seen.scores(g, what)
-        matched = s.least != -LOW
-        possible = possible and bool(matched.any())
-        low += int(s.least[matched].min(initial=0 if not possible else -LOW))
-        high += int(s.greatest[matched].max(initial=0 if not possible else LOW))
-        if g.parts:
-            compared.append(s)
-        else:
-            rest += int(s.greatest.max())
-    if possible and low != high:
-        raise Rejected(f"{what}: matches score from {low / 2:g} to {high / 2:g} steps, not alike")
-    rival = rest + max(int(s.rival.max()) + sum(int(o.any.max()) for o in compared if o is not s) for s in compared)
-    return low if possible else None, rival
+    return d, most, rival, seen.steps
 
 
 def _most(terms: Terms, term: Term, what: str) -> int:
     """The most positions that can match: no more than share a value of a key that depends on the position alone."""
-    most = terms.length - (term.fields[0] == "strict")
-    for _, key, relation in map(term.keys, range(term.parts)):
-        if not relation and terms.behind(key, {POSITION}) == {POSITION}:
-            values = terms.values([key], terms.cases([POSITION], what), what)[0]
+    most = terms.length - (term["mask"] == "strict")
+    for _, key, relation in term.compared():
+        if not relation and terms.behind([key], {POSITION}) is not None:
+            (values,) = terms.values([key], next(terms.cases([POSITION], what)), what)
             most = min(most, int(np.unique(values[values != NONE], return_counts=True)[1].max(initial=0)))
     return most
 
 
-def channel(stream: Stream, column: Scaled, value: int, script: dict[str, Any], strict: bool, what: str) -> int:
-    """4: a dimension of the head holds the value as a number, 0 for ⊥, exactly. Returns its greatest size. Shape: (d_model, 1)."""
-    wide, rows = stream.with_sums(column.ints, script["sums"])
-    cases = wide.terms.cases(script["over"], what, strict)
-    wanted = wide.terms.values([value], cases, what)[0]
-    wanted = np.where(wanted == NONE, 0, wanted)
-    if (wide.combine(rows, wide.held(rows), cases, what)[:, 0] != raised(wanted, column.shift, what)).any():
-        raise Rejected(f"{what}: what is added up is not term {value}")
-    return int(np.abs(wanted).max(initial=0))
-
-
-def error(scale: float, c: int, d: float, most: int, largest: int, terms: int, dtype: str, what: str) -> float:
+def error(a: Added, terms: int, dtype: str, what: str) -> float:
     """How far what a head adds to a cell may be from c·Σ v."""
-    t = ARITHMETICS[dtype].sums
-    x = abs(scale * math.exp(-d) / c - 1) + 2.0 ** (EXP_BITS - t) + (most / 2 + 3 + terms) * 2.0**-t + 2.0**-50
+    t, c = ARITHMETICS[dtype].sums, a.factor
+    x = abs(a.scale * math.exp(-a.depth) / c - 1) + 2.0 ** (EXP_BITS - t) + (a.most / 2 + 3 + terms) * 2.0**-t + 2.0**-50
     if not x <= 0.18:
-        raise Rejected(f"{what}: W_O multiplies a sum by {scale:g}, not by about {c * math.exp(d):g}")
-    return 1.1 * x * abs(c) * most * largest
+        raise Rejected(f"{what}: W_O multiplies a sum by {a.scale:g}, not by about {c * math.exp(a.depth):g}")
+    return 1.1 * x * abs(c) * a.most * a.largest
 
 
-def rounded(stream: Stream, cell: Cell, dim: int, errors: float, added: int, dtype: str, what: str) -> int:
-    """5 and 6: what a cell held is a filling F, and it holds F + S as the code of the term. Returns the largest number there.
-
-    `added` is what the term has beside its totals.
-    """
-    held, form, t = stream.cells[dim], cell.form, ARITHMETICS[dtype].sums
+def rounded(stream: Stream, cell: Cell, dim: int, added: Sequence[Added], dtype: str, what: str) -> tuple[float, int]:
+    """5 and 6: a cell held a filling F, and holds F + S as the code of its term: how far off S may be before, and the largest number."""
+    term, find, held, t = stream.terms.list[cell.term], stream.terms.find, stream.cells[dim], ARITHMETICS[dtype].sums
+    totals, constant = [(1, find(cell.term))], 0
+    if term.op == "affine":
+        totals, constant = [(c, find(a)) for c, a in zip(term["coefficients"], term.args, strict=True)], term["constant"]
+    if sorted(totals) != sorted((a.factor, a.total) for a in added):
+        raise Rejected(f"{what}: its heads do not add up each of its totals once")
+    errors = sum(error(a, len(added), dtype, what) for a in added if a.most)
     if not errors < 0.5:
         raise Rejected(f"{what}: the sum may be {errors:.3g} off before it is rounded, 1/2 or more")
     if held is None or stream.terms.list[held.term].op != "const":
         raise Rejected(f"{what}: dimension {dim} is not filled beforehand")
-    base, span = stream.ends(held)[0], stream.terms.ranges[cell.term]
-    least, most = base + span.lo - added, base + span.hi - added
-    if (form.kind, form.parts, form.radix, form.off) != ("digits", 1, 0, added - base) or form.top < most:
-        raise Rejected(f"{what}: its cell is said to hold {form}, where {base} was filled in")
+    span = stream.terms.ranges[cell.term]
+    least, most = held.least + span.lo - constant, held.least + span.hi - constant
+    if not cell.form.whole() or cell.form.off != constant - held.least or cell.form.top < most:
+        raise Rejected(f"{what}: its cell is said to hold {cell.form}, where {held.least} was filled in")
     if not (2 ** (t - 1) < least and most <= 2**t):
         raise Rejected(f"{what}: its cell holds {least:,} to {most:,}, where {dtype} numbers have no spacing of 1")
-    return most
+    return errors, most

@@ -7,19 +7,17 @@ at every position, for every sequence of 1..N tokens. No matrix has a bias and B
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from .blocks import Proved, attention, claims, logits, mlp, width
+from .blocks import Proved, attention, logits, mlp
 from .numbers import ARITHMETICS, Reals, Rejected, require_stored
 from .rewrite import step
-from .stream import Form, Stream
+from .stream import BLOCK, Form, Stream, claims
 from .terms import POSITION, TOKEN, Term, Terms
 from .totals import EXP_BITS
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """What is proved of: sizes, the program's nodes as (op, fields, args), its outputs, tensors, and how logits are read.
 
     `blocks` has each attention block's masks, head by head, and () for an MLP. `forms` say which class is which value of each output.
@@ -27,7 +25,6 @@ class Checkpoint:
 
     length: int
     symbols: int
-    causal: bool
     dtype: str
     nodes: tuple[tuple[str, tuple[Any, ...], tuple[int, ...]], ...]
     outputs: tuple[int, ...]
@@ -67,20 +64,20 @@ def frozen(value: Any) -> Any:
 
 def _replay(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Proved:
     require_tensors(checkpoint)
-    terms = equalities(checkpoint, script)
+    terms, dtype, proved = equalities(checkpoint, script), checkpoint.dtype, Proved()
     stream = embedding(checkpoint, terms, script["embedding"])
-    proved = Proved()
     if len(script["blocks"]) != len(checkpoint.blocks):
         raise Rejected("the script is for another number of blocks")
     for number, (masks, part) in enumerate(zip(checkpoint.blocks, script["blocks"], strict=True), 1):
-        w = {name.rpartition(".")[2]: t for name, t in checkpoint.tensors.items() if name.startswith(f"blocks.{number - 1}.")}
-        if masks:
-            stream = attention(stream, w, masks, part, checkpoint.dtype, number, proved)
-        else:
-            stream = mlp(stream, w, part, checkpoint.dtype, number, proved)
-        stream.require(checkpoint.dtype)
-    logits(stream, checkpoint.tensors["W_U"], checkpoint.forms, script, checkpoint.dtype, proved)
+        w = block(checkpoint, number)
+        stream = attention(stream, w, masks, part, dtype, number, proved) if masks else mlp(stream, w, part, dtype, number, proved)
+    logits(stream, checkpoint.tensors["W_U"], checkpoint.forms, script, dtype, proved)
     return proved
+
+
+def block(checkpoint: Checkpoint, number: int) -> dict[str, Reals]:
+    """The tensors of a block, counted from 1."""
+    return {name.rpartition(".")[2]: t for name, t in checkpoint.tensors.items() if name.startswith(f"blocks.{number - 1}.")}
 
 
 def require_tensors(checkpoint: Checkpoint) -> None:
@@ -88,7 +85,8 @@ def require_tensors(checkpoint: Checkpoint) -> None:
     dtype, tensors, d = checkpoint.dtype, checkpoint.tensors, checkpoint.tensors["W_E"].shape[1]
     if dtype not in ARITHMETICS or checkpoint.length < 1 or checkpoint.symbols < 1 or len(checkpoint.forms) != len(checkpoint.outputs):
         raise Rejected("the checkpoint's sizes are none")
-    wanted = {"W_E": (checkpoint.symbols + 1, d), "W_pos": (checkpoint.length + 1, d), "W_U": (d, sum(width(f) for f in checkpoint.forms))}
+    classes = sum(form.check("an output").logits for form in checkpoint.forms)
+    wanted = {"W_E": (checkpoint.symbols + 1, d), "W_pos": (checkpoint.length + 1, d), "W_U": (d, classes)}
     for i, masks in enumerate(checkpoint.blocks):
         h, name = len(masks), f"blocks.{i}."
         e = tensors[name + ("W_Q" if masks else "W_in")].shape[-1]
@@ -103,8 +101,7 @@ def require_tensors(checkpoint: Checkpoint) -> None:
 
 def equalities(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Terms:
     """The program's terms, those the script adds, and what its steps show equal."""
-    terms = Terms(checkpoint.length, checkpoint.symbols, "causal" if checkpoint.causal else "full")
-    program: list[int] = []
+    terms, program = Terms(checkpoint.length, checkpoint.symbols), list[int]()
     for op, fields, args in checkpoint.nodes:
         if any(not 0 <= a < len(program) for a in args):
             raise Rejected(f"node {len(program)} of the program refers to one that is not before it")
@@ -112,8 +109,8 @@ def equalities(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Terms:
         program.append(terms.add(term) if (number := terms.known(term)) is None else number)
     for op, fields, args in script["terms"]:
         terms.add(Term(op, frozen(fields), frozen(args)))
-    for rule, *numbers in script["steps"]:
-        step(terms, rule, *numbers)
+    for rule, a, b in script["steps"]:
+        step(terms, rule, a, b)
     for root, shown in zip(checkpoint.outputs, script["outputs"], strict=True):
         if not 0 <= root < len(program) or terms.list[program[root]].op == "lookup" or not terms.same(program[root], shown):
             raise Rejected(f"output {root} is not shown to be term {shown}")
@@ -123,25 +120,21 @@ def equalities(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Terms:
 def embedding(checkpoint: Checkpoint, terms: Terms, rows: Sequence[Sequence[Any]]) -> Stream:
     """Rule EMBEDDING: each dimension is zero, or in W_E the code of what depends on the token alone, or in W_pos on the position."""
     w_e, w_pos = checkpoint.tensors["W_E"], checkpoint.tensors["W_pos"]
+    due = claims(terms, rows, w_e.shape[1], checkpoint.dtype)
     if w_e[0].any() or w_pos[0].any():
         raise Rejected("BOS (row 0 of W_E and W_pos) is not zero")
-    stream = Stream(terms, [None] * w_e.shape[1])
-    for dim, cell in claims(terms, rows, w_e.shape[1]).items():
-        kind = TOKEN if w_e[:, dim].any() else POSITION  # which table writes it
+    for dim in range(w_e.shape[1]):
+        cell, used = due.get(dim), (bool(w_e[:, dim].any()), bool(w_pos[:, dim].any()))
+        if all(used) or (cell is None and any(used)):
+            raise Rejected(f"dimension {dim} of the embedding holds no known value, or is written by both W_E and W_pos")
+        if cell is None:
+            continue
+        kind, name, table = (TOKEN, "W_E", w_e) if used[0] else (POSITION, "W_pos", w_pos)
         # What is computed from both, but from one in name only, is compared for every token at every position.
-        joint = terms.behind(cell.term, {kind}) is None
-        cases = terms.cases([TOKEN, POSITION] if joint else [kind], f"term {cell.term}")
-        at, value = terms.values([kind, cell.term], cases, f"term {cell.term}")
-        own, other = (w_pos, w_e) if kind else (w_e, w_pos)
-        places, table = at + (kind == TOKEN), "W_E" if kind == TOKEN else "W_pos"  # token ids count from 0, positions from 1; row 0 is BOS
-        wanted = cell.form.codes(value, cell.dim)
-        for row, code in zip(places[wrong := own[places, dim] != wanted], wanted[wrong], strict=True):
-            raise Rejected(f"{table}[{row}, {dim}] is {own[row, dim]:g}, term {cell.term} needs {code}")
-        if other[:, dim].any():
-            raise Rejected(f"dimension {dim} (term {cell.term}) is written by both W_E and W_pos")
-        stream.place(dim, cell)
-    for dim, cell in enumerate(stream.cells):
-        if cell is None and (w_e[:, dim].any() or w_pos[:, dim].any()):
-            raise Rejected(f"dimension {dim} of the embedding holds no known value")
-    stream.require(checkpoint.dtype)
-    return stream
+        over = [kind] if terms.behind([cell.term], {kind}) is not None else [TOKEN, POSITION]
+        for cases in terms.cases(over, f"term {cell.term}", most=BLOCK):
+            at, value = terms.values([kind, cell.term], cases, f"term {cell.term}")
+            places, wanted = at + (kind == TOKEN), cell.form.codes(value, cell.dim)  # tokens count from 0, positions from 1; row 0 is BOS
+            for row, code in zip(places[wrong := table[places, dim] != wanted], wanted[wrong], strict=True):
+                raise Rejected(f"{name}[{row}, {dim}] is {table[row, dim]:g}, term {cell.term} needs {code}")
+    return Stream(terms, tuple(due.get(dim) for dim in range(w_e.shape[1])))

@@ -12,7 +12,7 @@ from ..compiler.graph import Graph
 from ..kernel.numbers import Reals, Rejected
 from ..kernel.stream import Form
 from ..kernel.terms import ONE, POSITION, TOKEN
-from ..kernel.verify import FAULTS, Checkpoint, embedding, require_tensors
+from ..kernel.verify import FAULTS, Checkpoint, block, embedding, require_tensors
 from ..runtime.module import Attention
 from . import blocks
 from .rewrites import Ledger, explain, explain_unstrict, row
@@ -30,7 +30,6 @@ def checkpoint_of(model: Model) -> Checkpoint:
     return Checkpoint(
         sizes.length,
         len(sizes.alphabet),
-        sizes.causal,
         model.dtype,
         tuple(row(node.op, node.args) for node in model.graph.nodes),
         model.graph.roots,
@@ -78,7 +77,7 @@ def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[
     script: dict[str, Any] = {"terms": ledger.added, "steps": ledger.steps, "outputs": outputs, "embedding": claims[0], "blocks": []}
     stream = embedding(checkpoint, ledger.terms, claims[0])
     for number, masks in enumerate(checkpoint.blocks, 1):
-        w = {name.rpartition(".")[2]: t for name, t in checkpoint.tensors.items() if name.startswith(f"blocks.{number - 1}.")}
+        w = block(checkpoint, number)
         if masks:
             stream, part = blocks.attention(stream, w, masks, claims[number], checkpoint.dtype, number)
         else:

@@ -13,8 +13,8 @@ from ..compiler.ops import Affine, AtLeast, Clip, Equal, Exists, Extreme, Fetch,
 from ..compiler.rewrite import history, unstrict
 from ..compiler.rewrite.maps import Rewritten, at_query, copy, position_of, shifted
 from ..kernel.numbers import Rejected
-from ..kernel.rewrite import step
-from ..kernel.terms import FIELDS, POSITION, Term, Terms
+from ..kernel.rewrite import pointer, step
+from ..kernel.terms import FIELDS, LOCAL, POSITION, STRICT, Term, Terms
 
 Row = tuple[str, tuple[Any, ...], tuple[int, ...]]
 
@@ -31,7 +31,8 @@ class Ledger:
     """A script in the making: terms and steps, each taken by the kernel as it is written down."""
 
     def __init__(self, graph: Graph) -> None:
-        self.terms = Terms(graph.sizes.length, len(graph.sizes.alphabet), "causal" if graph.sizes.causal else "full")
+        self.terms = Terms(graph.sizes.length, len(graph.sizes.alphabet))
+        self.mask = "causal" if graph.sizes.causal else "full"  # what reading at a position sees
         self.program: list[int] = []
         for node in graph.nodes:
             term = Term(*row(node.op, tuple(self.program[a] for a in node.args)))
@@ -58,15 +59,19 @@ class Ledger:
             found.append(self.node(node.op, tuple(found[a] for a in node.args)))
         return found
 
-    def take(self, rule: str, a: int, b: int, *more: int) -> None:
+    def take(self, rule: str, a: int, b: int) -> None:
         """Two terms are equal by a rule, unless that was shown already. Raises Rejected."""
         if not self.terms.same(a, b):
-            step(self.terms, rule, a, b, *more)
-            self.steps.append((rule, a, b, *more))
+            self.note(rule, a, b)
+
+    def note(self, rule: str, a: int, b: int) -> None:
+        """A step by a rule. Raises Rejected."""
+        step(self.terms, rule, a, b)
+        self.steps.append((rule, a, b))
 
     def at(self, value: int, position: int) -> int:
         """The term of reading a value at a position."""
-        lookup = self.add("lookup", (self.terms.mask, "only", 1, (), 0), (position, POSITION))
+        lookup = self.add("lookup", (self.mask, "only", 1, (), 0), (position, POSITION))
         return self.add("fetch", (), (lookup, value))
 
 
@@ -140,7 +145,7 @@ class Explained:
         """Why a node on new arguments, as a term `plain`, equals what took its place."""
         made, take = self.made(new), self.ledger.take
         if self.done.name in ("shift", "strict"):
-            take("shift", *((plain, made) if self.done.name == "shift" else (made, plain)))
+            shift(self.ledger, *((plain, made) if self.done.name == "shift" else (made, plain)))
         elif self.done.name == "push":
             take("push", plain, made)
         elif self.done.name == "associate":
@@ -164,7 +169,7 @@ class Explained:
         lookup, value = terms.list[plain].args
         query = terms.list[lookup].args[0]
         if terms.list[query].op == "position":
-            self.ledger.take("compose", plain, self.made(new))
+            self.ledger.take("identity", plain, self.made(new))
             return
         known: dict[int, int] = {}
         self.substituted(lookup, query, value, known)
@@ -196,7 +201,9 @@ class Explained:
     def composed(self, node: Node, args: tuple[int, ...], new: int) -> None:
         """Why a chain of reads equals a tree of them: with what was computed instead of read taken apart, both spell one word."""
         plain = copy(self.builder, node, args)  # it is there already
-        self.ledger.take("compose", self.apart(plain), self.apart(new))
+        chains = Chains(self.ledger)
+        if not self.ledger.terms.same(chains.normal(self.apart(plain)), chains.normal(self.apart(new))):
+            raise Rejected("a chain of reads is not shown to be what was composed instead")
 
     def apart(self, index: int, within: frozenset[int] = frozenset()) -> int:
         """A term equal to a node, in which what was computed instead of read is read."""
@@ -241,7 +248,140 @@ class Explained:
         """The position that a lookup finds, and its earlier form where it has one."""
         home = self.ledger.add("fetch", (), (self.made(lookup), POSITION))
         if shifted(self.builder, lookup) is not None:
-            self.ledger.take("shift", home, self.made(position_of(self.builder, lookup)))
+            shift(self.ledger, home, self.made(position_of(self.builder, lookup)))
+
+
+class Chains:
+    """Chains of reads as one pointer after the other: what two chains that are the same composition of maps have in common."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.terms = ledger, ledger.terms
+        self._known: dict[tuple[int, int], tuple[int, int]] = {}  # value and pointer: the first such read, its normal form
+
+    def normal(self, number: int) -> int:
+        """A term equal to this one that reads through one opaque pointer after the other."""
+        chain = list[int]()
+        while self.terms.list[number].op == "fetch":
+            chain.append(number)
+            number = self.terms.list[number].args[1]
+        for here in reversed(chain):
+            number = self._through(self._same(here, number), number)
+        return number
+
+    def _same(self, fetch: int, value: int) -> int:
+        """The lookup's read of an equal value."""
+        lookup = self.terms.list[fetch].args[0]
+        made = self.ledger.add("fetch", (), (lookup, value))
+        self.ledger.take("congruence", fetch, made)
+        return made
+
+    def _through(self, fetch: int, value: int) -> int:
+        """The normal form of one read of a value in normal form."""
+        lookup = self.terms.list[fetch].args[0]
+        at = pointer(self.terms, self.terms.list[lookup])
+        if at is not None and at[0] == self.ledger.mask:
+            made = self.ledger.at(value, at[1])
+            self._equal(fetch, made)
+            return self._at(made, value, at[1])
+        home = self.ledger.add("fetch", (), (lookup, POSITION))  # x.fetch(h) = x.at(position).fetch(h) = x.at(position.fetch(h))
+        here, made = self.ledger.at(value, POSITION), self.ledger.at(value, home)
+        self.ledger.take("identity", here, value)
+        apart = self.ledger.add("fetch", (), (lookup, here))
+        self.ledger.take("congruence", fetch, apart)
+        self.ledger.take("associate", made, apart)
+        return self._opaque(made, value, home)
+
+    def _opaque(self, made: int, value: int, home: int) -> int:
+        """A read at a pointer that is not taken apart, under the name of all that equal it."""
+        return self._named((self.terms.find(value), self.terms.find(home)), made, made)
+
+    def _at(self, made: int, value: int, query: int) -> int:
+        """The normal form of a read at a position, value.at(query)."""
+        key, path = (self.terms.find(value), self.terms.find(query)), list[tuple[int, int, int]]()
+        found = made
+        while key not in self._known:
+            term = self.terms.list[query]
+            if term.op == "position":
+                self.ledger.take("identity", made, value)
+                found = value
+                break
+            lag = self.terms.ranges[term.args[1]].lag if term.op == "fetch" else None
+            if term.op != "fetch" or not (self.ledger.mask == "full" or (lag is not None and lag <= 0)):
+                found = made
+                break
+            path.append((made, term.args[0], query))
+            query = term.args[1]
+            made, key = self.ledger.at(value, query), (self.terms.find(value), self.terms.find(query))
+        found = self._named(key, made, found)
+        for outer, lookup, query in reversed(path):  # value.at(p.fetch(h)) = value.at(p).fetch(h)
+            inner = self.ledger.at(value, self.terms.list[query].args[1])
+            apart = self.ledger.add("fetch", (), (lookup, inner))
+            self.ledger.take("associate", outer, apart)
+            whole = self.ledger.add("fetch", (), (lookup, found))
+            self.ledger.take("congruence", apart, whole)
+            found = self._named((self.terms.find(value), self.terms.find(query)), outer, self._through(whole, found))
+        return found
+
+    def _named(self, key: tuple[int, int], made: int, found: int) -> int:
+        """The normal form of a read of a value at a pointer, by the first such read that was met."""
+        first, normal = self._known.setdefault(key, (made, found))
+        self._equal(made, first)
+        return normal
+
+    def _equal(self, read: int, found: int) -> None:
+        """Two reads at positions that are equal, of equal values; or what was shown equal already."""
+        if not self.terms.same(read, found):
+            self.ledger.take("congruence", self.terms.list[read].args[0], self.terms.list[found].args[0])
+            self.ledger.take("congruence", read, found)
+
+
+def shift(ledger: Ledger, a: int, b: int) -> None:
+    """Take a step of rule SHIFT, and those that it rests on."""
+    if ledger.terms.same(a, b):
+        return
+    x, y, pairs = ledger.terms.list[a], ledger.terms.list[b], list[tuple[int, int]]()
+    if x.op == y.op == "fetch":
+        pairs, x, y = [(x.args[1], y.args[1])], ledger.terms.list[x.args[0]], ledger.terms.list[y.args[0]]
+    if x.op in ("lookup", "total") and (x.op, x.fields[1:]) == (y.op, y.fields[1:]):
+        n = x["parts"]
+        for pair in [*pairs, *zip(x.args[n:], y.args[n:], strict=True)]:
+            _later(ledger, *pair, set())
+        any(_first(ledger, key, set()) for key in x.args[n : 2 * n])
+    ledger.take("shift", a, b)
+
+
+def _later(ledger: Ledger, u: int, w: int, seen: set[tuple[int, int]]) -> bool:
+    """Take the steps that show that one term is at s what another is at s + 1, if they do."""
+    terms = ledger.terms
+    if (u, w) in terms.later or (u, w) in seen:
+        return (u, w) in terms.later
+    seen.add((u, w))
+    x, y = terms.list[u], terms.list[w]
+    if x.op in ("or_else", "clip"):
+        _later(ledger, x.args[0], w, seen)
+    if x.op in LOCAL and (x.op, x.fields) == (y.op, y.fields):
+        for pair in zip(x.args, y.args, strict=True):
+            _later(ledger, *pair, seen)
+    try:
+        ledger.note("later", u, w)
+    except Rejected:
+        return False
+    return True
+
+
+def _first(ledger: Ledger, number: int, seen: set[int]) -> bool:
+    """Take the steps that show that a term is ⊥ at position 1, if they do."""
+    if number in seen:
+        return number in ledger.terms.first
+    seen.add(number)
+    term = ledger.terms.list[number]
+    if term.op in STRICT:
+        any(_first(ledger, a, seen) for a in term.args)
+    try:
+        ledger.note("first", number, number)
+    except Rejected:
+        return False
+    return True
 
 
 def _below(terms: Terms, number: int) -> set[int]:

@@ -7,16 +7,18 @@ the position alone, as one variable or apart. Each choice is sound, for more var
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..kernel.numbers import Ints, Rejected
-from ..kernel.stream import Cell, Stream, linear
+from ..kernel.rewrite import linear
+from ..kernel.stream import Cell, Stream
 from ..kernel.terms import LOCAL, POSITION, TOKEN, Terms
 
 T = TypeVar("T")
 Script = dict[str, Any]
+Sum = tuple[int, tuple[int, ...]]  # a sum, and the dimensions of what it sums
 SOURCES = ((TOKEN, POSITION), (POSITION,))
 
 
@@ -24,7 +26,7 @@ SOURCES = ((TOKEN, POSITION), (POSITION,))
 class Way:
     """Sums to take as variables, and sources whose functions count as them; the stream and weights on it with these sums."""
 
-    sums: tuple[int, ...]
+    sums: tuple[Sum, ...]
     sources: tuple[int, ...]
     stream: Stream
     rows: Ints
@@ -41,6 +43,12 @@ def first(scripts: Iterable[tuple[float, T]], accepted: Callable[[T], Any]) -> T
         else:
             return script
     raise reason
+
+
+def origins(terms: Terms, node: int, over: Collection[int]) -> set[int] | None:
+    """Which of some variables (representatives) determine a term by local operations; None if they do not."""
+    order = terms.behind([node], over)
+    return None if order is None else {rep for here in order if (rep := terms.find(here)) in over}
 
 
 def ways(stream: Stream, rows: Ints, nodes: Iterable[int]) -> list[Way]:
@@ -60,7 +68,7 @@ def cases(stream: Stream, rows: Ints, nodes: Sequence[int], others: Sequence[Cel
         read = [cell.term for _, cell in way.stream.held(way.rows)] + [cell.term for cell in others]
         over = variables(way.stream, read, nodes, way.sources)
         if over is not None:
-            found.append((size(stream.terms, over), {"over": over, "sums": list(way.sums)}))
+            found.append((size(stream.terms, over), {"over": over, "sums": [[number, list(dims)] for number, dims in way.sums]}))
     return found
 
 
@@ -83,9 +91,9 @@ def needed(stream: Stream, read: Sequence[int], nodes: Sequence[int]) -> dict[in
     inside = {TOKEN: TOKEN, POSITION: POSITION}
     wanted = dict(found)
     for node in nodes:
-        behind = terms.behind(node, {*found, *inside})
+        behind = origins(terms, node, {*found, *inside})
         if behind is None:
-            behind = terms.behind(node, {*placed, *inside})
+            behind = origins(terms, node, {*placed, *inside})
         if behind is None:
             return None
         wanted |= {rep: (placed | found | inside)[rep] for rep in behind}
@@ -98,7 +106,7 @@ def unify(terms: Terms, wanted: dict[int, int] | None, sources: tuple[int, ...])
         return None
     names = dict(wanted)
     for source in sources:
-        members = [rep for rep, v in wanted.items() if rep == source or terms.behind(v, {TOKEN, POSITION}) == {source}]
+        members = [rep for rep, v in wanted.items() if rep == source or origins(terms, v, {TOKEN, POSITION}) == {source}]
         if len(members) > 1:
             names |= dict.fromkeys(members, source)
     for rep, v in sorted(wanted.items()):  # arguments come first
@@ -106,7 +114,7 @@ def unify(terms: Terms, wanted: dict[int, int] | None, sources: tuple[int, ...])
             others = set(wanted) - {rep}
             behind = set[int]()
             for a in terms.list[v].args:
-                part = terms.behind(a, others)
+                part = origins(terms, a, others)
                 behind |= {-1, -2} if part is None else part
             if len(behind) == 1:
                 (origin,) = behind
@@ -114,9 +122,12 @@ def unify(terms: Terms, wanted: dict[int, int] | None, sources: tuple[int, ...])
     return names
 
 
-def _sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[int, ...]:
+def _sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Sum, ...]:
     """The sums that nodes are computed from, before anything that is placed, through which weights read what they sum."""
-    terms, found = stream.terms, list[int]()
+    terms, found, places = stream.terms, list[Sum](), dict[int, int]()
+    for d, c in enumerate(stream.cells):  # one place of each value, one that is read if there is one
+        if c is not None and c.form.whole() and (rows[d].any() or terms.find(c.term) not in places):
+            places[terms.find(c.term)] = d
     placed = {terms.find(c.term) for c in stream.cells if c is not None}
     seen, stack = set[int](), list(nodes)
     while stack:
@@ -124,12 +135,14 @@ def _sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[int, ...]:
         if here in seen or terms.list[here].op not in LOCAL:
             continue
         seen.add(here)
-        if terms.list[here].op == "affine" and not terms.ranges[here].none and linear(terms, here, placed)[0]:
+        if terms.list[here].op == "affine" and not terms.ranges[here].none:
+            parts = [rep for rep, c in linear(terms, here, placed)[0].items() if c]
             try:
-                _, weights = stream.with_sums(rows, [*found, here])
-            except Rejected:
+                some = (here, tuple(places[rep] for rep in parts))
+                _, weights = stream.with_sums(rows, [*found, some])
+            except (Rejected, KeyError, IndexError):
                 pass
             else:
-                found += [here] if weights[-1].any() else []
+                found += [some] if weights[-1].any() else []
         stack += [a for a in terms.list[here].args if terms.find(a) not in placed]
     return tuple(found)

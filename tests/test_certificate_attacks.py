@@ -16,6 +16,7 @@ from headwork.compiler.graph import Graph, Node
 from headwork.compiler.ops import Clip, Lookup, Table
 from headwork.kernel import heads as bilinear
 from headwork.kernel.numbers import NONE, Rejected, exact, raised, require_stored, scaled
+from headwork.kernel.terms import ALWAYS
 from headwork.prover.rewrites import Ledger, same_meaning
 from headwork.runtime.interpreter import interpret_roots
 from headwork.runtime.model import assemble
@@ -128,7 +129,7 @@ def test_weights_whose_products_leave_64_bits_are_refused(dtype: str) -> None:
     weight(model, f"blocks.{blocks[-1]}.W_in")[one, -1] = 8.0
     weight(model, f"blocks.{blocks[-1]}.W_out")[-1, 0] = 2.0**61
     assert is_wrong(model)
-    with pytest.raises(hw.Refused, match="is not exact"):
+    with pytest.raises(hw.Refused, match=r"is not exact|beyond 2\*\*62"):
         hw.certify(model)
 
 
@@ -223,7 +224,7 @@ def test_moved_claims_are_refused_or_harmless() -> None:
             dims = (dim, *probe.dims[1:])
             changed = with_probe(model, index, value=value, block=block, dims=dims)
             try:
-                hw.certify(changed)
+                hw.certify(changed, witness=False)
             except hw.Refused:
                 refused += 1
             else:
@@ -305,7 +306,7 @@ def test_equal_normal_forms_mean_equal_outputs(causal: bool) -> None:
     """Random programs beside slightly different ones: wherever the checker says they mean the same, they do, on every input."""
     rng = random.Random(5)
     same = 0
-    for _ in range(700):
+    for _ in range(300):
         numbers = [rng.randrange(1000) for _ in range(rng.randrange(4, 24))]
         other = list(numbers)
         other[rng.randrange(len(other))] = rng.randrange(1000)
@@ -322,7 +323,7 @@ def test_equal_normal_forms_mean_equal_outputs(causal: bool) -> None:
 # --- scores --------------------------------------------------------------------------------------------------
 
 
-def test_completed_squares_bound_what_enumeration_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completed_squares_bound_what_enumeration_finds() -> None:
     """On random blocks the ranges from the square hold every score of the enumeration; codes that coincide are refused."""
     rng = np.random.default_rng(11)
     compared = 0
@@ -334,14 +335,16 @@ def test_completed_squares_bound_what_enumeration_finds(monkeypatch: pytest.Monk
         q_value, k_value = (np.where(rng.random(len(v)) < 0.15, NONE, v) for v in (q_value, k_value))
         q = np.where((q_value == NONE)[:, None], rng.integers(-1, 2, (len(q_value), width)), codes[q_value.clip(0)] * lam)
         k = np.where((k_value == NONE)[:, None], rng.integers(-1, 2, (len(k_value), width)), codes[k_value.clip(0)])
-        block = (q, k, rng.integers(-5, 6, len(q)), rng.integers(-5, 6, len(k)), q_value[:, None], k_value[:, None], ((),), "a block")
-        found = bilinear.scores(*block)
-        with monkeypatch.context() as patch:
-            patch.setattr(bilinear, "MAX_PAIRS", 0)
-            try:
-                bound = bilinear.scores(*block)
-            except Rejected:
-                continue
+        # One dimension more on each side, where only the constant of the other is: what the query or the key alone adds.
+        q = np.column_stack([q, rng.integers(-5, 6, len(q)), np.zeros(len(q), int)])
+        k = np.column_stack([k, np.zeros(len(k), int), rng.integers(-5, 6, len(k))])
+        q0, k0 = np.append(np.zeros(width + 1, int), 1), np.append(np.zeros(width, int), [1, 0])
+        group = bilinear.Group(q, k, q_value[:, None], k_value[:, None], ((),), (False,), ALWAYS, np.append(lam, [1, 1]))
+        found = bilinear.pairs(group, q0, k0, 0, "a block")
+        try:
+            bound = bilinear.square(group, q0, k0, 0, "a block")
+        except Rejected:
+            continue
         compared += 1
         assert (bound.least <= found.least).all() and (bound.greatest >= found.greatest).all() and (bound.rival >= found.rival).all()
     assert compared > 100
