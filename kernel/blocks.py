@@ -193,7 +193,7 @@ def left(
                     f"{what} has more than {count:,} cases of {len(units):,} units", count * len(units), len(part["over"]), MAX_WORK
                 )
             hidden = np.maximum(wide.read(rows[:, units], cases, what), 0)
-            added, sizes = product(hidden, mine[units], what), product(hidden, np.abs(mine[units]), what)
+            added, sizes = np.split(product(hidden, np.concatenate([mine[units], np.abs(mine[units])], axis=1), what), 2, axis=1)
             after, largest = added + raised(wide.read(before, cases, what), shift, what), max(largest, int(sizes.max(initial=0)))
             if last:
                 steps = max(steps, exact(size + largest, shift, dtype, f"{what}: the sum"))

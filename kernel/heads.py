@@ -262,7 +262,7 @@ def _order(stream: Stream, term: Term, seen: Compared, found: Sequence[Scores], 
     else:  # equal meanings must have equal codes, so that what the key alone adds decides
         keys = np.lexsort((t, rank, *g.k_values.T))
         keys = keys[~(g.k_values[keys] == NONE).any(axis=1)]
-        meaning, codes, score = g.k_values[keys], g.key[keys][:, g.query.any(axis=0)], 2 * product(g.key[keys], seen.q0, what)
+        meaning, codes, score = g.k_values[keys], g.key[:, g.query.any(axis=0)][keys], 2 * product(g.key, seen.q0, what)[keys]
         if ((codes[1:] != codes[:-1]).any(axis=1) & (meaning[1:] == meaning[:-1]).all(axis=1)).any():
             raise Rejected(f"{what}: keys that mean the same have different codes")
     if not len(keys):

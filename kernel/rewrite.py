@@ -84,8 +84,9 @@ def place(terms: Terms, a: int, b: int) -> bool:
     """PLACE. position.at(p) = clip(p, 1, N) where p never points ahead of its own position."""
     (h, value), cut = terms.list[a].args, terms.list[b]
     at = pointer(terms, terms.list[h])
-    good = at is not None and terms.list[value].op == "position" and cut.fields == (1, terms.length) and terms.same(cut.args[0], at[1])
-    return good and _never_ahead(terms, at[1])
+    if at is None or terms.list[value].op != "position" or cut.fields != (1, terms.length):
+        return False
+    return terms.same(cut.args[0], at[1]) and _never_ahead(terms, at[1])
 
 
 def identity(terms: Terms, a: int, b: int) -> bool:

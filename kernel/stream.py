@@ -119,7 +119,7 @@ class Stream:
 
     def held(self, rows: Ints) -> list[tuple[int, Cell]]:
         """The dimensions that are read with a nonzero weight, and their cells. Shape: rows (d_model, ...)."""
-        used = np.flatnonzero(rows.reshape(len(rows), -1).any(axis=1))
+        used = np.flatnonzero(rows.any(axis=1))
         return [(int(d), some) for d in used if (some := self.cells[d]) is not None]
 
     def read(self, rows: Ints, cases: Cases, what: str) -> Ints:
@@ -196,7 +196,7 @@ def shown(
     wide, rows = stream.with_sums(rows, script["sums"])
     for cases in wide.terms.cases(script["over"], what, cut, BLOCK):
         (value,) = wide.terms.values([term], cases, what)
-        wrong = (wide.read(rows, cases, what) != raised(wanted(value), shift, what).reshape(cases.count, -1)).any(axis=1)
+        wrong = (wide.read(rows, cases, what) != raised(wanted(value), shift, what).reshape(cases.count, rows.shape[1])).any(axis=1)
         if wrong.any():
             raise Rejected(f"{what}: {no}", example(cases, wrong))
 

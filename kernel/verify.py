@@ -123,18 +123,22 @@ def embedding(checkpoint: Checkpoint, terms: Terms, rows: Sequence[Sequence[Any]
     due = claims(terms, rows, w_e.shape[1], checkpoint.dtype)
     if w_e[0].any() or w_pos[0].any():
         raise Rejected("BOS (row 0 of W_E and W_pos) is not zero")
+    columns: dict[tuple[int, int], list[int]] = {}  # by the table that writes them and the term they hold
     for dim in range(w_e.shape[1]):
-        cell, used = due.get(dim), (bool(w_e[:, dim].any()), bool(w_pos[:, dim].any()))
-        if all(used) or (cell is None and any(used)):
+        used = bool(w_e[:, dim].any()), bool(w_pos[:, dim].any())
+        if all(used) or (dim not in due and any(used)):
             raise Rejected(f"dimension {dim} of the embedding holds no known value, or is written by both W_E and W_pos")
-        if cell is None:
-            continue
-        kind, name, table = (TOKEN, "W_E", w_e) if used[0] else (POSITION, "W_pos", w_pos)
+        if dim in due:
+            columns.setdefault((TOKEN if used[0] else POSITION, due[dim].term), []).append(dim)
+    for (kind, term), dims in columns.items():
+        name, table = ("W_E", w_e) if kind == TOKEN else ("W_pos", w_pos)
         # What is computed from both, but from one in name only, is compared for every token at every position.
-        over = [kind] if terms.behind([cell.term], {kind}) is not None else [TOKEN, POSITION]
-        for cases in terms.cases(over, f"term {cell.term}", most=BLOCK):
-            at, value = terms.values([kind, cell.term], cases, f"term {cell.term}")
-            places, wanted = at + (kind == TOKEN), cell.form.codes(value, cell.dim)  # tokens count from 0, positions from 1; row 0 is BOS
-            for row, code in zip(places[wrong := table[places, dim] != wanted], wanted[wrong], strict=True):
-                raise Rejected(f"{name}[{row}, {dim}] is {table[row, dim]:g}, term {cell.term} needs {code}")
+        over = [kind] if terms.behind([term], {kind}) is not None else [TOKEN, POSITION]
+        for cases in terms.cases(over, f"term {term}", most=BLOCK):
+            at, value = terms.values([kind, term], cases, f"term {term}")
+            places = at + (kind == TOKEN)  # tokens count from 0, positions from 1; row 0 is BOS
+            for dim in dims:
+                wanted = due[dim].form.codes(value, due[dim].dim)
+                for row, code in zip(places[wrong := table[places, dim] != wanted], wanted[wrong], strict=True):
+                    raise Rejected(f"{name}[{row}, {dim}] is {table[row, dim]:g}, term {term} needs {code}")
     return Stream(terms, tuple(due.get(dim) for dim in range(w_e.shape[1])))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,18 +12,20 @@ import numpy as np
 
 from ..kernel import blocks as rules
 from ..kernel.blocks import left
-from ..kernel.heads import Compared, Group, agreeing, compare, lookup, matches, twice
+from ..kernel.heads import MAX_PAIRS, Compared, Group, agreeing, compare, lookup, matches, twice
 from ..kernel.numbers import NONE, Ints, Reals, Rejected, Scaled, scaled
 from ..kernel.stream import Cell, Form, Stream
 from ..kernel.terms import ONE, POSITION, Term
 from ..kernel.totals import depth
+from .questions import head_question, mlp_question
 from .ways import Script, Sum, cases, first, needed, origins, size, unify, ways
 
+Asked = set[Hashable]  # questions that the kernel answered with yes
 Claim = tuple[int, tuple[Any, ...], int, int]  # term, form, dimension of the code, dimension of the stream
 
 
 def attention(
-    stream: Stream, w: Mapping[str, Reals], masks: Sequence[str], claims: Sequence[Claim], dtype: str, number: int
+    stream: Stream, w: Mapping[str, Reals], masks: Sequence[str], claims: Sequence[Claim], dtype: str, number: int, asked: Asked
 ) -> tuple[Stream, Script]:
     """The script of an attention block that is said to write `claims`, and the stream after it."""
     due = rules.claims(stream.terms, claims, len(stream.cells), dtype)
@@ -32,7 +35,7 @@ def attention(
     for head, mask in enumerate(masks):
         what = f"block {number}, head {head}"
         w_q, w_k = (scaled(w[name][head], f"{what}, {name}") for name in ("W_Q", "W_K"))
-        made, w_o = Head(stream, w_q, w_k, Scaled(w_v.ints[head], w_v.shift), mask, dtype, what), w["W_O"][head]
+        made, w_o = Head(stream, w_q, w_k, Scaled(w_v.ints[head], w_v.shift), mask, dtype, what, asked), w["W_O"][head]
         channels = made.v.ints[live].any(axis=0) | np.zeros(made.v.ints.shape[1], bool)
         entries = [(int(e), int(d)) for e, d in np.argwhere(w_o) if channels[e] or left.get(int(d))]
         if any(left.get(d) for _, d in entries):
@@ -59,6 +62,7 @@ class Head:
     mask: str
     dtype: str
     what: str
+    asked: Asked
 
     def attends(self, term: int, rule: Callable[..., Any]) -> Script:
         """Groups by which a rule, `lookup` or `depth`, shows that the head attends as a term."""
@@ -66,8 +70,12 @@ class Head:
         options = groups(self.stream, node, self.w_q, self.w_k)
 
         def accepted(some: Script) -> None:
-            completed(compare(self.stream, node, self.w_q, self.w_k, some, self.dtype, what), some)
-            rule(self.stream, node, self.mask, self.w_q, self.w_k, some, self.dtype, what)
+            if node.closest or any(_many(self.stream, group) for group in some["groups"]):
+                completed(compare(self.stream, node, self.w_q, self.w_k, some, self.dtype, what), some)
+            question = (rule.__name__, head_question(self.stream, node, self.w_q, self.w_k, some, self.mask, self.dtype))
+            if question not in self.asked:
+                rule(self.stream, node, self.mask, self.w_q, self.w_k, some, self.dtype, what)
+                self.asked.add(question)
 
         return first(options, accepted)
 
@@ -193,6 +201,11 @@ def groups(stream: Stream, term: Term, w_q: Scaled, w_k: Scaled) -> list[tuple[f
     return found
 
 
+def _many(stream: Stream, group: Script) -> bool:
+    """Whether a group may have more pairs of cases than are compared one by one."""
+    return math.prod(size(stream.terms, group[side]["over"]) for side in ("query", "key")) > MAX_PAIRS
+
+
 def completed(seen: Compared, script: Script) -> None:
     """Adds to a script of groups the factors of rule SQUARE, and by how much components that agree raise a score."""
     rates = list[int]()
@@ -226,7 +239,7 @@ def _listed(sums: Sequence[Sum]) -> list[Any]:
     return [[number, list(dims)] for number, dims in sums]
 
 
-def mlp(stream: Stream, w: Mapping[str, Reals], claims: Sequence[Claim], dtype: str, number: int) -> tuple[Stream, Script]:
+def mlp(stream: Stream, w: Mapping[str, Reals], claims: Sequence[Claim], dtype: str, number: int, asked: Asked) -> tuple[Stream, Script]:
     """The script of an MLP that is said to leave `claims`, and the stream after it."""
     what = f"block {number} (MLP)"
     w_in, w_out = (scaled(w[name], f"block {number}, {name}", 0) for name in ("W_in", "W_out"))
@@ -238,17 +251,17 @@ def mlp(stream: Stream, w: Mapping[str, Reals], claims: Sequence[Claim], dtype: 
     values = list[Script]()
     for (term, units), some in together.items():
         cells = {claim[3]: due[claim[3]] for claim in some}
-        values.append(_left(stream, w_in, w_out, units, cells, [term], dtype, f"{what}, value term {term}"))
+        values.append(_left(stream, w_in, w_out, units, cells, [term], dtype, f"{what}, value term {term}", asked))
         after = [cells.get(d, cell) for d, cell in enumerate(after)]
     for dim in sorted({int(d) for d in np.flatnonzero(w_out.ints.any(axis=0))} - set(due)):
         units, old = np.flatnonzero(w_out.ints[:, dim]), stream.cells[dim]
         try:
-            values.append(_left(stream, w_in, w_out, units, {dim: None}, [], dtype, f"{what}, dimension {dim}"))
+            values.append(_left(stream, w_in, w_out, units, {dim: None}, [], dtype, f"{what}, dimension {dim}", asked))
             after[dim] = None
         except Rejected:
             if old is None:
                 raise
-            values.append(_left(stream, w_in, w_out, units, {dim: old}, [old.term], dtype, f"{what}, dimension {dim}"))
+            values.append(_left(stream, w_in, w_out, units, {dim: old}, [old.term], dtype, f"{what}, dimension {dim}", asked))
     return replace(stream, cells=tuple(after)), {"values": values}
 
 
@@ -261,15 +274,21 @@ def _left(
     nodes: list[int],
     dtype: str,
     what: str,
+    asked: Asked,
 ) -> Script:
     """The script of what some units leave in some dimensions."""
     rows = w_in.ints[:, list(units)] if len(units) else np.zeros((len(w_in.ints), 1), np.int64)
     said = {"zero": [d for d, c in due.items() if c is None], "cells": [_row(d, c) for d, c in due.items() if c is not None]}
-    options: list[tuple[float, Script]] = []
-    for _, some in cases(stream, rows, nodes, [c for d in due if (c := stream.cells[d]) is not None]):
-        way = said | apart(stream, w_in, w_out, due, nodes, some)
-        options.append((sum(size(stream.terms, part["over"]) for part in [way, *way["apart"]]), way))
-    return first(options, lambda way: left(stream, w_in, w_out, due, way, dtype, what))
+    options = cases(stream, rows, nodes, [c for d in due if (c := stream.cells[d]) is not None])
+
+    def accepted(way: Script) -> None:
+        way |= said | apart(stream, w_in, w_out, due, nodes, way)
+        question = mlp_question(stream, w_in, w_out, due, way, dtype)
+        if question not in asked:
+            left(stream, w_in, w_out, due, way, dtype, what)
+            asked.add(question)
+
+    return first(options, accepted)
 
 
 def _row(dim: int, cell: Cell) -> list[Any]:
@@ -281,13 +300,14 @@ def apart(stream: Stream, w_in: Scaled, w_out: Scaled, due: Mapping[int, Cell | 
     """Cases of an MLP taken apart: units and old contents that share no variable with what is wanted are enumerated by themselves."""
     wide, rows = stream.with_sums(w_in.ints, way["sums"])
     terms, raw = wide.terms, {wide.terms.find(v): v for v in way["over"]}
-    cells = {
-        d: origins(terms, c.term, raw) or set() for d, c in enumerate(wide.cells) if c is not None and terms.list[c.term].op != "const"
-    }
-    units = {
-        int(u): set[int]().union(*(cells[d] for d in np.flatnonzero(rows[:, u]) if d in cells))
-        for u in np.flatnonzero(w_out.ints[:, list(due)].any(axis=1))
-    }
+    units: dict[int, set[int]] = {int(u): set() for u in np.flatnonzero(w_out.ints[:, list(due)].any(axis=1))}
+    read = rows[:, list(units)] != 0
+    cells: dict[int, set[int]] = {}
+    for d, c in enumerate(wide.cells):
+        if c is not None and terms.list[c.term].op != "const" and (d in due or read[d].any()):
+            cells[d] = origins(terms, c.term, raw) or set()
+            for u, reads in zip(units, read[d], strict=True):
+                units[u] |= cells[d] if reads else set()
     old = {d: cells[d] for d in due if d in cells}
     main = set[int]().union(*(origins(terms, n, raw) or set() for n in nodes)) if nodes else set[int]().union(*old.values())
     groups = [main]
