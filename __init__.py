@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
     from .lab.circuit import Circuit, circuit
+    from .lab.disguise import Disguised, Key, disguise, restore
     from .lab.intervene import Intervention, intervene
     from .lab.necessity import Necessity, necessity
     from .lab.tools import ToolEdges, tool_edges
@@ -82,7 +83,11 @@ _LATE = {
     "compare": "learning.compare",
     "Certificate": "certificate.certify",
     "Circuit": "lab.circuit",
+    "Disguised": "lab.disguise",
     "Intervention": "lab.intervene",
+    "Key": "lab.disguise",
+    "disguise": "lab.disguise",
+    "restore": "lab.disguise",
     "Necessity": "lab.necessity",
     "ToolEdges": "lab.tools",
     "Trace": "lab.trace",
@@ -147,6 +152,7 @@ __all__ = [
     "Circuit",
     "Comparison",
     "Cost",
+    "Disguised",
     "Domain",
     "DomainError",
     "EngineError",
@@ -159,6 +165,7 @@ __all__ = [
     "Inbox",
     "InputError",
     "Intervention",
+    "Key",
     "Mean",
     "Model",
     "Necessity",
@@ -190,6 +197,7 @@ __all__ = [
     "compile",
     "data",
     "diagnose",
+    "disguise",
     "fresh",
     "frontier",
     "gather",
@@ -213,6 +221,7 @@ __all__ = [
     "rasp",
     "read_export",
     "request",
+    "restore",
     "run_protocol",
     "sample",
     "scan",

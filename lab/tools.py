@@ -84,7 +84,7 @@ class ToolEdges(Tabled):
         """The graph as EAP and EAP-IG keep theirs: configuration, nodes, and edges with a score of 1 where they are necessary, else 0."""
         edges = {e.name("eap"): {"score": float(e.verdict == "necessary"), "in_graph": e.verdict == "necessary"} for e in self.edges}
         used = {node_name(p, "eap") for e in self.edges if e.verdict == "necessary" for p in (e.source, e.target)}
-        nodes = {node_name(p, "eap"): node_name(p, "eap") in used for e in self.edges for p in (e.source, e.target)}
+        nodes = {node_name(p, "eap"): {"in_graph": node_name(p, "eap") in used} for e in self.edges for p in (e.source, e.target)}
         cfg = {"n_layers": self.layers, "n_heads": self.heads, "parallel_attn_mlp": False, "d_model": self.d_model}
         return json.dumps({"cfg": cfg, "nodes": nodes, "edges": edges}, indent=1) + "\n"
 

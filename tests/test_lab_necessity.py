@@ -131,7 +131,7 @@ def test_edges_have_the_names_of_tools(induction: hw.Model) -> None:
     assert "blocks.0.attn.hook_result[0] -> blocks.1.hook_k_input[0]" in edges.true("transformer-lens")
     read = json.loads(edges.eap_json())
     assert {name for name, edge in read["edges"].items() if edge["in_graph"]} == set(edges.true("eap"))
-    assert read["cfg"]["n_layers"] == 2 and read["nodes"]["m0"] is False
+    assert read["cfg"]["n_layers"] == 2 and read["nodes"]["m0"] == {"in_graph": False}
     together = hw.tool_edges(induction, "resample", split=False)
     assert "input->a1.h0" in together.true("eap")
     with pytest.raises(hw.InputError, match="there is no tool"):
