@@ -237,29 +237,19 @@ def circuit(model: Model) -> Circuit:
     components = {c.name: c for c in wiring.components}
     order = {c.name: i for i, c in enumerate(wiring.components)}
     for read in sorted(wiring.reads, key=lambda r: order[r.component]):
-        probe = model.probes[read.probe]
-        into = "" if read.into is None else model.probes[read.into].name
+        probe = wiring.places[read.probe]
+        into = "" if read.into is None else wiring.places[read.into].name
         clears = components[read.component].kind == "clear"
-        for source in sources(wiring, read.probe):
-            edge = CircuitEdge(source, read.component, read.path, value_name(model, read.probe), probe.name, into, read.dims, clears)
+        for source in wiring.sources(read.probe):
+            edge = CircuitEdge(source, read.component, read.path, value_name(wiring, read.probe), probe.name, into, read.dims, clears)
             edges[edge] = None
     return Circuit(model.name, nodes, tuple(edges), _lifetimes(wiring), wiring)
 
 
-def sources(wiring: Wiring, probe: int) -> list[str]:
-    """The components that a probe's numbers come from: those that write it, and those that filled its cell before."""
-    probes = wiring.model.probes
-    found = list(wiring.writers[probe])
-    for p, other in enumerate(probes):
-        if other.name == f"{FILLING}{probes[probe].name}" and other.dims == probes[probe].dims:
-            found += [w for w in wiring.writers[p] if w not in found]
-    return found
-
-
-def value_name(model: Model, probe: int) -> str:
-    """The name of the value that a probe holds in some form."""
-    found = model.probes[probe]
-    node = None if found.name.startswith(FILLING) else node_of(model.optimised, found.value)
+def value_name(wiring: Wiring, place: int) -> str:
+    """The name of the value that a place holds in some form; of a place without a name the component that writes it."""
+    model, found = wiring.model, wiring.places[place]
+    node = None if not wiring.named(place) or found.name.startswith(FILLING) else node_of(model.optimised, found.value)
     return found.name if node is None else model.optimised.nodes[node].name
 
 
@@ -276,10 +266,9 @@ def layers_of(model: Model) -> list[int]:
 
 
 def _node(wiring: Wiring, c: Component, layers: list[int]) -> CircuitNode:
-    model = wiring.model
     layer = -1 if c.block < 0 else max(layers, default=-1) + 1 if c.block == len(layers) else layers[c.block]
-    values = dict.fromkeys(value_name(model, p) for p in c.writes)
-    dims = sorted({d for p in c.writes for d in model.probes[p].dims})
+    values = dict.fromkeys(value_name(wiring, p) for p in c.writes)
+    dims = sorted({d for p in c.writes for d in wiring.places[p].dims})
     label = {"token": "embedding of the token", "position": "embedding of the position", "unembed": "logits"}.get(c.kind, "")
     if c.kind == "head" and c.head is not None:
         label = wiring.label(c.block, c.head)
@@ -291,13 +280,13 @@ def _node(wiring: Wiring, c: Component, layers: list[int]) -> CircuitNode:
 def _lifetimes(wiring: Wiring) -> tuple[Lifetime, ...]:
     model = wiring.model
     blocks = {c.name: c.block + 1 for c in wiring.components if c.kind != "clear"}
-    last = [-1] * len(model.probes)
+    last = [-1] * len(wiring.places)
     for read in wiring.reads:
         last[read.probe] = max(last[read.probe], blocks.get(read.component, -1))
-    for p, probe in enumerate(model.probes):  # a filling is there for the heads that add to it
+    for p, probe in enumerate(wiring.places):  # a filling is there for the heads that add to it
         if probe.name.startswith(FILLING):
             last[p] = probe.block + 1
     return tuple(
-        Lifetime(value_name(model, p), probe.name, str(probe.form), probe.dims, probe.block, last[p])
+        Lifetime(value_name(wiring, p), probe.name, str(probe.form), probe.dims, probe.block, last[p])
         for p, probe in enumerate(model.probes)
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..compiler.errors import InputError
 from ..runtime.model import Probe
-from .wiring import Wiring, occupants
+from .wiring import Wiring
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +72,7 @@ def _weights(wiring: Wiring, block: int, head: int) -> tuple[npt.NDArray[np.floa
 
 def _names(wiring: Wiring, state: int) -> list[str]:
     """What lives in each dimension before a block, counted from 0. Shape (d_model,)."""
-    model = wiring.model
-    now = occupants(model.probes, model.module.shape.d_model, len(model.module.blocks))[state]
-    return [f"dim {d}" if p is None else _cell(model.probes[p], d) for d, p in enumerate(now)]
+    return [f"dim {d}" if p is None else _cell(wiring.places[p], d) for d, p in enumerate(wiring.states[state])]
 
 
 def _cell(probe: Probe, dim: int) -> str:

@@ -133,7 +133,7 @@ def unit_owners(wiring: Wiring) -> dict[str, Tensor]:
         for c in here:
             if c.kind == "mlp":
                 mine = torch.zeros_like(free)
-                dims = sorted({d for p in c.writes for d in model.probes[p].dims})
+                dims = sorted({d for p in c.writes for d in wiring.places[p].dims})
                 for u in c.units:
                     mine[u, dims] = True
                 owners[c.name] = mine & free

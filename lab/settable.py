@@ -69,7 +69,12 @@ def _read_past(wiring: Wiring) -> tuple[dict[int, int], set[int]]:
     needed: set[int] = set()
     reads: dict[int | None, set[int]] = {}  # what is read to write a probe
     scores: dict[str, set[int]] = {}  # what a head compares
+    through: dict[int | str, set[int]] = {}  # the places without a name that are read to write a place, or that a head compares
     for read in wiring.reads:
+        key = read.component if read.into is None else read.into
+        if not wiring.named(read.probe):
+            through.setdefault(key, set()).add(read.probe)
+            continue
         node = node_of(graph, model.probes[read.probe].value)
         if node is None:
             continue
@@ -78,6 +83,16 @@ def _read_past(wiring: Wiring) -> tuple[dict[int, int], set[int]]:
             reads.setdefault(read.into, set()).add(node)
         elif read.path in ("q", "k"):
             scores.setdefault(read.component, set()).add(node)
+    for p in range(len(model.probes), len(wiring.places)):  # what is read through a place without a name is read by its readers
+        writers = wiring.writers[p]
+        held = reads.get(p, set()).union(*(scores.get(w, set()) for w in writers))
+        for q in through.get(p, set()).union(*(through.get(w, set()) for w in writers)):
+            held |= reads.get(q, set())
+        reads[p] = held
+    for key, places in through.items():
+        into = reads if isinstance(key, int) else scores
+        if key not in range(len(model.probes), len(wiring.places)):
+            into.setdefault(key, set()).update(*(reads.get(q, set()) for q in places))  # pyright: ignore[reportArgumentType]
     for p, probe in enumerate(model.probes):
         node = node_of(graph, probe.value)
         if node is None or probe.block == 0 or probe.name.startswith("filling of "):
@@ -85,7 +100,11 @@ def _read_past(wiring: Wiring) -> tuple[dict[int, int], set[int]]:
         held = reads.get(p, set()).union(*(scores.get(w, set()) for w in wiring.writers[p]))
         for skipped in _skipped(graph, [node] if node in held else list(graph.nodes[node].args), held):
             past.setdefault(skipped, node)
-    said = {n for r in wiring.reads if r.path == "logits" and (n := node_of(graph, model.probes[r.probe].value)) is not None}
+    said = {
+        n
+        for r in wiring.reads
+        if r.path == "logits" and wiring.named(r.probe) and (n := node_of(graph, model.probes[r.probe].value)) is not None
+    }
     for root in graph.roots:
         for skipped in _skipped(graph, [root], said):
             past.setdefault(skipped, root)

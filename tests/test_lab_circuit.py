@@ -104,3 +104,19 @@ def test_matrices_are_in_the_basis_of_values(induction: hw.Model) -> None:
     assert composition(wiring, (0, 0), (2, 0), "k") > composition(wiring, (0, 0), (2, 0), "q")
     with pytest.raises(hw.InputError, match="there is no head 1 in block 0"):
         circuit.ov(0, 1)
+
+
+def test_the_natural_style_has_a_circuit_and_traces_too() -> None:
+    """What a head brings lies, without a name, where an MLP rounds it to the value; both are then where the value comes from."""
+    model = hw.compile(hw.programs.get("induction"), length=8, alphabet=3, style="natural")
+    trace = hw.trace(model, [0, 1, 2, 0, 1, 1])
+    assert trace.wrong() == {}  # type: ignore[union-attr]
+    circuit = hw.circuit(model)
+    first, second = "blocks.0.head.0", "blocks.2.head.0"
+    assert {(e.source, e.path) for e in circuit.edges if e.target == second and e.value == "fetch"} == {
+        (first, "k"), ("blocks.1.mlp.fetch", "k")
+    }  # fmt: skip
+    assert circuit.node(first).label == "at: causal only: clip = position"
+    assert (second, "unembed") in {(e.source, e.target) for e in circuit.edges}
+    found = {(e.source, e.target, e.path): e.verdict for e in hw.necessity(model, "resample", inputs=64, pairs=512).edges}
+    assert found[first, second, "k"] == found["embed", first, "v"] == "necessary"

@@ -29,7 +29,9 @@ def test_a_disguise_computes_the_same_and_is_certified(name: str, options: dict[
     # it is another basis: no row of the embedding is where it was, with the same numbers
     assert made.model.cost.d_model > model.cost.d_model
     assert not torch.equal(made.model.module.W_E[:, : model.cost.d_model], model.module.W_E)
-    assert made.model.probes == () and hw.circuit(made.model).edges == ()
+    assert made.model.probes == ()
+    circuit = hw.circuit(made.model)
+    assert {e.value for e in circuit.edges} <= {n.name for n in circuit.nodes}  # places without a name are called by their writers
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
