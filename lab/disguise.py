@@ -140,7 +140,8 @@ def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, prove: 
     """The same function in another basis, chosen by `seed`, with `heads` and `units` that change nothing added to each block.
 
     The disguised model runs, saves and gives the same logits bit for bit, and `hw.circuit` finds no values in it. With `prove` it is
-    restored by its key and certified again. Raises InputError for numbers below 0 and for the natural style, whose sums round, Refused where the certificate is not found.
+    restored by its key and certified again. Raises InputError for numbers below 0 and for the natural style, whose sums round,
+    Refused where the certificate is not found.
     """
     require_model("disguise()", model)
     require_own_dtype(model)

@@ -202,11 +202,6 @@ class Model(Above, Tabled):
             return sparse
         require_bits(self)
         x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=self.module.W_E.device))
-        device, real, own = self.module.W_E.device, self.module.W_E.dtype, TORCH[self.dtype]
-        counts = any(isinstance(node.op, Total) for node in self.optimised.nodes)
-        if torch.finfo(real).eps > torch.finfo(own).eps or (counts and real != own):
-            require_own_dtype(self)
-        x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=device))
         parts: list[torch.Tensor] = []
         for start in range(0, x.shape[1], CHUNK):
             logits = self.module.split(self.module.unembed(x[:, start : start + CHUNK]))
@@ -316,7 +311,7 @@ def require_model(what: str, model: object) -> None:
 def require_bits(model: Model) -> None:
     """Refuse a module that was brought to fewer bits, or to more where the model counts. Raises InputError."""
     real, own = model.module.W_E.dtype, TORCH[model.dtype]
-    counts = any(probe.form.kind == "fill" for probe in model.probes)
+    counts = any(isinstance(node.op, Total) for node in model.optimised.nodes)
     if torch.finfo(real).eps > torch.finfo(own).eps or (counts and real != own):
         require_own_dtype(model)
 
