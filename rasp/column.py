@@ -243,7 +243,8 @@ def _truth_by_comparison(value: Value, held: Sequence[bool]) -> Value | None:
 
 def narrowed(column: Coded) -> Coded:
     """The same column with as few codes as points: itself where that is so already."""
-    if column.truths and column.distinct and column.value.domain.kind != "bool":
+    plainly = column.value.domain.kind == "bool" and list(column.points) == [False, True]
+    if column.truths and column.distinct and not plainly:
         return _as_truth(column)
     if len(column.distinct) + (1 if column.none and not column.value.domain.none else 0) >= len(column.points) or not column.distinct:
         return column

@@ -62,8 +62,7 @@ def selected(keys: Coded, queries: Coded, predicate: Predicate, distinct: bool) 
     if not keys.distinct or not queries.distinct:
         return Chosen(NOWHERE) if isinstance(predicate, Comparison) else _by_table(keys, queries, predicate, distinct)
     if isinstance(predicate, Comparison) and keys.numeric and queries.numeric and _as_numbers(keys, queries):
-        condition = condition_of([_common(queries, keys)], SIGNS[predicate], None)
-        return Chosen(condition, distinct and predicate is Comparison.EQ)
+        return Chosen(_compared(*_common(queries, keys), SIGNS[predicate]), distinct and predicate is Comparison.EQ)
     same = predicate is Comparison.EQ and not keys.none and _identical(keys) and _identical(queries)
     if same and keys.value.domain.kind == queries.value.domain.kind and _same_points(keys, queries):
         return Chosen(nodes.same(queries.value.index, keys.value.index), distinct)
@@ -112,6 +111,34 @@ def _common(queries: Coded, keys: Coded) -> tuple[Value, Value]:
 
 def _unit(*numbers: Fraction) -> Fraction:
     return greatest_common([x for x in numbers if x]) if any(numbers) else Fraction(1)
+
+
+def _compared(q: Value, k: Value, sign: str) -> Condition:
+    """A comparison of numbers. Sums a·x + b·y in which a step of x outweighs all that y can be are compared by x, then by y."""
+    parts = _parts(q), _parts(k)
+    if sign in ("<", "<=", ">", ">=") and parts[0] is not None and parts[1] is not None and parts[0][2:] == parts[1][2:]:
+        (x, y, a, b, _), (u, v, *_) = parts
+        spans = [value.domain for value in (y, v)]
+        if abs(a) > abs(b) * (max(d.hi for d in spans) - min(d.lo for d in spans)):
+            strict = sign.removesuffix("=")
+            first = condition_of([(x, u)], strict if a > 0 else _turned(strict), None)
+            then = condition_of([(y, v)], sign if b > 0 else _turned(sign), None)
+            return Either(first, Both(condition_of([(x, u)], "==", None), then))
+    return condition_of([(q, k)], sign, None)
+
+
+def _turned(sign: str) -> str:
+    return {"<": ">", ">": "<", "<=": ">=", ">=": "<="}[sign]
+
+
+def _parts(value: Value) -> tuple[Value, Value, int, int, int] | None:
+    """A sum a·x + b·y + c of two numbers, the greater factor first."""
+    node = value.builder.nodes[value.index]
+    if not isinstance(node.op, Affine) or len(node.op.coefficients) != 2 or 0 in node.op.coefficients:
+        return None
+    terms = sorted(zip(node.op.coefficients, node.args, strict=True), key=lambda term: -abs(term[0]))
+    (a, x), (b, y) = terms
+    return Value(value.builder, x), Value(value.builder, y), a, b, node.op.constant
 
 
 def _affine(value: Value, factor: Fraction, shift: Fraction) -> Value:
@@ -181,8 +208,7 @@ def _by_symbols(keys: Coded, queries: Coded, predicate: Predicate, distinct: boo
     left = sum_of([(queries, -by_query / by_key)], -found.sum.constant / by_key)
     sign = found.sign if by_key > 0 else {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(found.sign, found.sign)
     comparison = next(c for c in Comparison if c.value == sign)  # k compared with q'
-    condition = condition_of([_common(left, keys)], SIGNS[comparison], None)
-    return Chosen(condition, distinct and comparison is Comparison.EQ)
+    return Chosen(_compared(*_common(left, keys), SIGNS[comparison]), distinct and comparison is Comparison.EQ)
 
 
 def _compare(sign: str, total: Fraction) -> bool:

@@ -95,7 +95,9 @@ class Draw:
             lambda: self.word(d) == self.one(*self.words, "u"),
             lambda: ~self.truth(d),
             lambda: self.one(lambda a, b: a & b, lambda a, b: a | b)(self.truth(d), self.truth(d)),
-            lambda: rasp.Map(self.one(lambda x: x > 0.5, lambda x: x == 1 / 3, lambda x: x <= 0, lambda x: 0.3 < x < 0.8), self.mean(d)),
+            lambda: rasp.Map(
+                self.one(lambda x: x > 0.5, lambda x: x == 1 / 3, lambda x: x <= 0, lambda x: 0.3 < x < 0.8, lambda x: not x), self.mean(d)
+            ),
             lambda: rasp.SequenceMap(lambda x, y: x < y, self.mean(d), self.mean(d)),
         )()
 
