@@ -1,9 +1,10 @@
 """The programs of Tracr's library and tests at several lengths: headwork's models, certified, beside Tracr's own.
 
-    python benchmarks/rasp_table.py [--theirs PYTHON] [--write] [length …]
+    python benchmarks/rasp_table.py [--theirs PYTHON [--until N]] [--write] [length …]
 
-`--theirs` is the interpreter of an environment with Tracr, such as `make peers` leaves in benchmarks/peers/.cache/envs/tracr/bin/python: there the
-same file of programs runs with its import changed, each cell in a process of its own, stopped after 60 CPU seconds. `--write` writes docs/rasp-table.md.
+`--theirs` is the interpreter of an environment with Tracr, such as `make peers` leaves in benchmarks/peers/.cache/envs/tracr/bin/python:
+there the same file of programs runs with its import changed, up to `--until` (64), each cell in a process of its own, stopped after
+60 CPU seconds. `--write` writes docs/rasp-table.md.
 """
 
 from __future__ import annotations
@@ -160,6 +161,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--theirs", metavar="PYTHON")
+    parser.add_argument("--until", type=int, default=64, metavar="N")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--cell", nargs=2, metavar=("NAME", "LENGTH"), help=argparse.SUPPRESS)
     parser.add_argument("length", nargs="*", type=int)
@@ -176,7 +178,7 @@ def main() -> None:
                 a = mine(name, length)
             except Exception as error:
                 a = Row(name, length, note=str(error).splitlines()[0][:120])
-            b = elsewhere(options.theirs, name, length) if options.theirs else None
+            b = elsewhere(options.theirs, name, length) if options.theirs and length <= options.until else None
             rows.append((a, b))
             print(text([(a, b)]).split("\n", 2)[2], flush=True)
     if options.write:
