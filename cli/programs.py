@@ -88,6 +88,9 @@ def find(text: str, settings: Sequence[str] = ()) -> Source | Path:
     if text.endswith(".py") or ".py:" in text:
         stem, _, name = text.partition(".py:") if ".py:" in text else (text.removesuffix(".py"), "", "")
         return _from_file(Path(f"{stem}.py"), name, given)
+    if text.endswith(".rasp") or ".rasp:" in text:
+        stem, _, name = text.partition(".rasp")
+        return _from_text(Path(f"{stem}.rasp"), name.removeprefix(":"), given)
     if text in programs.names():
         return _from_library(text, given)
     path = Path(text)
@@ -159,6 +162,18 @@ def _from_file(path: Path, name: str, given: dict[str, object]) -> Source:
     if not callable(found) or isinstance(found, type):
         raise InputError(f"{path}:{name} is {_a(found)}, not a program", hint=f"decorate a function with @hw.program; {hint}")
     return Source(_make(found, f"{path}:{name}", given, path), given, file=path)
+
+
+def _from_text(path: Path, name: str, given: dict[str, object]) -> Source:
+    """A program in RASP's own language, from its file: its result, or the operation of a name."""
+    from .. import rasp
+
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", hint="a program in RASP's language is path/to/file.rasp, or file.rasp:name")
+    if given:
+        raise InputError(f"{path} is a program in RASP's language, which takes no --set", hint="write the number into the file")
+    parsed = rasp.parse(path.read_text(encoding="utf-8"), path.name)
+    return Source(rasp.program(parsed[name] if name else parsed.result), {}, file=path)
 
 
 def _make(make: Callable[..., object], label: str, given: dict[str, object], path: Path) -> Program:

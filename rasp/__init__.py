@@ -19,6 +19,7 @@ from .expr import (
     is_numerical,
     numerical,
 )
+from .parse import Parsed, parse
 from .program import program
 from .selectors import (
     Aggregate,
@@ -68,6 +69,7 @@ __all__ = [
     "LinearSequenceMap",
     "Map",
     "NumericValue",
+    "Parsed",
     "Predicate",
     "RASPEvaluator",
     "RASPExpr",
@@ -96,6 +98,7 @@ __all__ = [
     "is_operation",
     "length",
     "numerical",
+    "parse",
     "program",
     "selector_and",
     "selector_not",

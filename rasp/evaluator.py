@@ -20,7 +20,7 @@ from ..compiler.errors import DomainError
 from .exact import fraction, is_number, settled
 from .expr import RASPExpr
 from .selectors import Aggregate, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
-from .sops import ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, TokensType
+from .sops import Choice, ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, TokensType
 
 
 class RASPEvaluator(ABC):
@@ -82,6 +82,8 @@ def _values(expr: RASPExpr, of: Callable[[RASPExpr], list[Any]], xs: list[Any]) 
             return [called(f, x) for x in of(inner)]
         case SequenceMap(f=f, fst=fst, snd=snd):
             return [called(f, x, y) for x, y in zip(of(fst), of(snd), strict=True)]
+        case Choice(condition=condition, fst=fst, snd=snd):
+            return [None if c is None else x if c else y for c, x, y in zip(of(condition), of(fst), of(snd), strict=True)]
         case SelectorWidth(selector=selector):
             return [sum(row) for row in of(selector)]
         case Aggregate(selector=selector, sop=sop, default=default):

@@ -115,9 +115,9 @@ def _unit(*numbers: Fraction) -> Fraction:
 
 def _compared(q: Value, k: Value, sign: str) -> Condition:
     """A comparison of numbers. Sums a·x + b·y in which a step of x outweighs all that y can be are compared by x, then by y."""
-    parts = _parts(q), _parts(k)
-    if sign in ("<", "<=", ">", ">=") and parts[0] is not None and parts[1] is not None and parts[0][2:] == parts[1][2:]:
-        (x, y, a, b, _), (u, v, *_) = parts
+    of_query, of_key = _parts(q), _parts(k)
+    if sign in ("<", "<=", ">", ">=") and of_query is not None and of_key is not None and of_query[2:] == of_key[2:]:
+        (x, y, a, b, _), (u, v, *_) = of_query, of_key
         spans = [value.domain for value in (y, v)]
         if abs(a) > abs(b) * (max(d.hi for d in spans) - min(d.lo for d in spans)):
             strict = sign.removesuffix("=")

@@ -196,6 +196,22 @@ class LinearSequenceMap(SequenceMap):
         self.fst_fac, self.snd_fac = fst_fac, snd_fac
 
 
+class Choice(SOp):
+    """One operation where a condition is true, in Python's sense, else another; ⊥ where the condition is."""
+
+    kind = "choice"
+
+    def __init__(self, condition: SOp, fst: SOp, snd: SOp) -> None:
+        super().__init__()
+        for x in (condition, fst, snd):
+            _require("Choice", x, SOp)
+        self.condition, self.fst, self.snd = condition, fst, snd
+
+    @property
+    def children(self) -> Sequence[RASPExpr]:
+        return [self.condition, self.fst, self.snd]
+
+
 class Full(SOp):
     """The same value at each position."""
 

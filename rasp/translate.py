@@ -20,14 +20,14 @@ from ..compiler.language.products import within
 from ..compiler.language.terms import Compare, Term
 from ..compiler.language.value import lift, value_of
 from ..compiler.ops import Affine, Const, Position
-from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, shown, tokens_of
+from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, narrowed, shown, tokens_of
 from .distinct import is_distinct
 from .exact import fraction, is_number
 from .expr import RASPExpr
 from .functions import listed, map_of, map_of_two
 from .selecting import Chosen, existing, selected
 from .selectors import Aggregate, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
-from .sops import ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, SOp, TokensType
+from .sops import Choice, ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, SOp, TokensType
 
 
 class Translation:
@@ -93,6 +93,11 @@ class Translation:
                 if fst is snd:
                     return map_of(lambda x: f(x, x), self.column(fst))
                 return map_of_two(f, self.column(fst), self.column(snd))
+            case Choice(condition=condition, fst=fst, snd=snd):
+                truth = narrowed(listed(map_of(bool, self.column(condition))))
+                if not truth.distinct:
+                    return constant(self.builder, None)
+                return chosen(truth.value, self.coded(fst), self.coded(snd))
             case SelectorWidth(selector=selector):
                 return line(counted(Positions(self.builder, self.chosen(selector).condition)))
             case Aggregate(selector=selector, sop=inner, default=default):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .expr import RASPExpr
 from .selectors import Aggregate, Comparison, ConstantSelector, Select, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
-from .sops import ConstantSOp, Full, LinearSequenceMap, Map, SequenceMap, Source
+from .sops import Choice, ConstantSOp, Full, LinearSequenceMap, Map, SequenceMap, Source
 
 
 def written(expr: RASPExpr) -> str:
@@ -42,6 +42,8 @@ def _written(e: RASPExpr, parts: list[str]) -> str:
             return f"{a} * {parts[0]} + {b} * {parts[1]}"
         case Map(f=f) | SequenceMap(f=f):
             return f"{type(e).__name__}({getattr(f, '__name__', 'f').strip('<>')}, {', '.join(parts)})"
+        case Choice():
+            return f"{parts[1]} if {parts[0]} else {parts[2]}"
         case Select(predicate=predicate):
             relation = predicate.value if isinstance(predicate, Comparison) else getattr(predicate, "__name__", "f").strip("<>")
             return f"Select({parts[0]}, {parts[1]}, {relation})"
