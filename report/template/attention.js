@@ -3,25 +3,31 @@
 /** Whether a head adds up what it matches, at weights near 0 beside BOS: totals of the compact style do. */
 const addsUp = (model, head) => model.style === "compact" && head.does.startsWith("total");
 
-/** What a weight is drawn as: nothing for 0, the accent for 1, in between a lighter one; what is added up has a colour of its own. */
-function paint(context, head, mask, size, adds) {
-  const n = head.weights.length, all = colour("--accent"), some = colour("--some"), zero = colour("--zero"), hidden = colour("--hidden");
-  context.fillStyle = hidden;
-  context.fillRect(0, 0, n * size, n * size);
+/** A colour of the page's as red, green and blue. */
+function rgb(name) {
+  const context = make("canvas", { width: 1, height: 1 }).getContext("2d");
+  context.fillStyle = colour(name);
+  context.fillRect(0, 0, 1, 1);
+  return context.getImageData(0, 0, 1, 1).data;
+}
+
+/**
+ * A pattern with a pixel for each weight: white (or the dark scheme's) for 0, the accent for 1, in between a mixture; what is added up
+ * has a colour of its own, and what the mask hides another.
+ */
+function paint(head, mask, adds) {
+  const n = head.weights.length, all = rgb("--accent"), some = rgb("--some"), zero = rgb("--zero"), hidden = rgb("--hidden");
+  const canvas = make("canvas", { width: n, height: n }), context = canvas.getContext("2d"), image = context.createImageData(n, n);
   for (let i = 0; i < n; i++) {
     for (let t = 0; t < n; t++) {
-      if (!sees(mask, i, t)) continue;
-      const weight = head.weights[i][t];
-      context.globalAlpha = 1;
-      context.fillStyle = zero;
-      context.fillRect(t * size, i * size, size, size);
-      if (weight === 0 || (weight < 1e-6 && !adds)) continue;
-      context.fillStyle = weight < 1e-6 ? some : all;
-      context.globalAlpha = weight < 1e-6 ? 1 : 0.06 + 0.94 * weight;
-      context.fillRect(t * size, i * size, size, size);
+      const weight = head.weights[i][t], share = weight < 1e-6 ? 0 : 0.06 + 0.94 * weight;
+      const base = !sees(mask, i, t) ? hidden : weight > 0 && weight < 1e-6 && adds ? some : zero;
+      for (let c = 0; c < 3; c++) image.data[4 * (i * n + t) + c] = base[c] + share * (all[c] - base[c]);
+      image.data[4 * (i * n + t) + 3] = 255;
     }
   }
-  context.globalAlpha = 1;
+  context.putImageData(image, 0, 0);
+  return canvas;
 }
 
 /** What row i of a head says: the position with the greatest score, its lead in nats over the next, and how many share the weight. */
@@ -65,7 +71,8 @@ function setUpAttention(page) {
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.translate(label, label);
-    paint(context, head, masks[page.head], size, addsUp(model, model.heads[page.head]));
+    context.imageSmoothingEnabled = false;
+    context.drawImage(paint(head, masks[page.head], addsUp(model, model.heads[page.head])), 0, 0, n * size, n * size);
     context.strokeStyle = colour("--line");
     context.lineWidth = 1;
     if (size >= 8) for (let k = 0; k <= n; k++) {
@@ -147,8 +154,7 @@ function setUpAttention(page) {
     if (!model.heads.length) { fill("heads", make("p", { className: "note" }, "This model has no attention.")); return; }
     const focused = document.activeElement && document.activeElement.closest && document.activeElement.closest("#heads");
     fill("heads", ...model.heads.map((head, h) => {
-      const n = page.now.ids.length + 1, canvas = make("canvas", { width: n, height: n });
-      paint(canvas.getContext("2d"), page.now.heads[h], masks[h], 1, addsUp(model, head));
+      const canvas = paint(page.now.heads[h], masks[h], addsUp(model, head));
       return make("button", {
         type: "button",
         "aria-pressed": String(page.head === h),

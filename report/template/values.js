@@ -49,8 +49,8 @@ function setUpValues(page) {
   function edit(v, position) {
     const value = model.values[v], { lo, hi, none } = choices(value, position);
     open = { v, position };
-    const now = worded(model, value.domain, page.now.columns[v][position - 1]);
-    const what = make("span", {}, make("strong", {}, value.name), ` at position ${position}, now `, make("bdi", {}, now), ", to ");
+    const now = worded(model, value.domain, page.base.columns[v][position - 1]);
+    const what = make("span", {}, make("strong", {}, value.name), ` at position ${position}, was `, make("bdi", {}, now), ", set it to ");
     let field;
     if (hi - lo < CHOICES) {
       field = make("select", { "aria-label": `New value of ${value.name}` });
