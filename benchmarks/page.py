@@ -97,9 +97,8 @@ def main() -> None:
             assert browser.errors == [], (name, browser.errors)
             pages, texts, positions = pages + 1, texts + len(rows), positions + sum(map(len, rows))
             print(f"{name}: {len(rows)} texts, {sum(bool(s) for _, s in cases)} changed", flush=True)
-    print(
-        f"{pages} pages: {texts:,} texts, {positions:,} positions as the model says; {changed:,} texts with values set, {values:,} values"
-    )
+    print(f"{pages} pages: {texts:,} texts, {positions:,} positions as the model says; {changed:,} texts with values set,")
+    print(f"{values:,} values as the interpreter says, and {unsaid:,} whose cells hold no code")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..compiler.codes.forms import Form
 from ..compiler.codes.numerics import dtype_named
-from ..compiler.domain import Domain
+from ..compiler.domain import Alphabet, Domain
 from ..compiler.graph import Graph, describe
 from ..compiler.ops import Local, Position, Token
 from ..lab.circuit import Circuit, circuit as circuit_of
@@ -40,7 +41,7 @@ def described(model: Model, ids: Sequence[int]) -> dict[str, Json]:
         "grid": dtype_named(model.dtype).grid,
         "tally": dtype_named(model.dtype).tally,
         "parameters": model.cost.parameters,
-        "alphabet": [str(symbol) for symbol in sizes.alphabet.symbols],
+        "alphabet": list(spelled(sizes.alphabet)),
         "blocks": blocks,
         "outputs": _outputs(model),
         "single": model.graph.single,
@@ -51,6 +52,15 @@ def described(model: Model, ids: Sequence[int]) -> dict[str, Json]:
         "graphs": {"optimised": _graph(model.optimised), "written": _graph(model.graph)},
         "text": list(ids),
     }
+
+
+def spelled(alphabet: Alphabet) -> tuple[str, ...]:
+    """How each symbol is typed and shown: as text, or as Python writes it where two would be the same text; no two are the same."""
+    texts = [str(symbol) for symbol in alphabet.symbols]
+    common = Counter(texts)
+    texts = [repr(symbol) if common[text] > 1 else text for symbol, text in zip(alphabet.symbols, texts, strict=True)]
+    common = Counter(texts)
+    return tuple(f"{text}#{i}" if common[text] > 1 else text for i, text in enumerate(texts))
 
 
 def _outputs(model: Model) -> list[Json]:

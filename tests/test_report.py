@@ -330,6 +330,30 @@ def test_a_value_is_set_by_keys_alone(browser: Browser, khop: Model, tmp_path: P
     assert browser.errors == []
 
 
+ODD = {
+    "no attention": lambda: hw.compile(hw.programs.khop(k=0), length=3),
+    "one symbol, one token": lambda: hw.compile(hw.programs.induction(), length=1, alphabet=["x"]),
+    "numbers and texts alike": lambda: hw.compile(hw.programs.previous(), length=9, alphabet=[1, "1", "True", (1, 2), 2.5]),
+    "a guard": lambda: hw.compile(hw.protocols.permute(), length=5),
+    "many symbols": lambda: hw.compile(hw.programs.induction(), length=8, alphabet=700),
+    "several outputs": lambda: hw.compile(hw.programs.ngram_counts(), length=8),
+    "float64": lambda: hw.compile(hw.programs.majority(), length=8, dtype="float64"),
+}
+
+
+@BROWSER
+@pytest.mark.parametrize("name", ODD)
+def test_odd_models_have_pages(browser: Browser, name: str, tmp_path: Path) -> None:
+    model = ODD[name]()
+    rows = [row for row in rows_of(model, 30, 4) if row]
+    opened(browser, model, [model.alphabet.symbols[i] for i in rows[0]], tmp_path)
+    assert browser.run("headwork.page.ids") == rows[0]  # through the text field, as it is typed
+    assert browser.run(f"{json.dumps(rows)}.map((ids) => headwork.run(ids).outputs)") == said(model, rows)
+    browser.click("#random")
+    browser.click("#clear")
+    assert browser.errors == []
+
+
 @BROWSER
 def test_hostile_symbols_do_nothing(browser: Browser, tmp_path: Path) -> None:
     program = hw.program(name="<b>x</b>\u202e")(lambda token: hw.previous(token))
