@@ -125,6 +125,8 @@ def _logic(rows: list[list[Any]], a: Coded, b: Coded) -> Coded | None:
 
 def _arithmetic(rows: list[list[Any]], a: Coded, b: Coded) -> Coded | None:
     xs, ys = [fraction(x) for x in a.distinct], [fraction(y) for y in b.distinct]
+    if len(set(xs)) < len(xs) or len(set(ys)) < len(ys):  # 1 and True are one number
+        return None
     flat = [p for row in rows for p in row]
     numbers = all(is_number(p) and not isinstance(p, bool) for p in flat)
     if numbers and len(xs) > 1 and len(ys) > 1:
