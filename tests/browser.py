@@ -9,6 +9,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -20,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE = 60.0  # seconds for one answer
+PATIENCE = 120.0  # seconds for one answer
 
 
 def found() -> str | None:
@@ -92,6 +93,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.pending:
+            ready, _, _ = select.select([self.read], [], [], PATIENCE)
+            assert ready, f"the browser said nothing for {PATIENCE:g} seconds"
             chunk = os.read(self.read, 1 << 20)
             assert chunk, "the browser ended"
             self.pending += chunk
