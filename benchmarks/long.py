@@ -1,0 +1,285 @@
+"""Long texts: what sparse execution costs, in time and memory, beside the dense engine, plain Python and other decoders.
+
+    python benchmarks/long.py [--only SECTION …] [--repeats R] [--plot FILE] [--json] [--firebrand PYTHON]
+
+Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference), `slopes` (six programs from 2^13 tokens to the longest
+length of a power of two that is certified here, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
+and the length from which the sparse one is faster), `decode` (sessions of khop-8 and turing at a context of 10^3 and of 10^6, and the same
+by a dense KV cache at 10^3), `machines` (10^6 steps of a busy beaver of 5 states and of a binary counter, each in one session, compared
+with a direct simulation). Times are CPU seconds of one thread, medians of R runs with the least and the greatest; certificates are found before and timed alone.
+`--firebrand` is a Python with firebrand installed, whose RV32IM machine then counts in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+import headwork as hw
+from headwork import programs
+from headwork.execution.engine import engine
+from headwork.execution.grounds import require
+from headwork.runtime.model import Model
+
+SECTIONS = ("prefill", "slopes", "dense", "decode", "machines")
+SLOPES = (  # program, dtype, and the longest length that is tried
+    ("histogram", "float64", 1 << 18),
+    ("sort", "float64", 1 << 17),
+    ("dyck_k", "float64", 1 << 17),
+    ("ngram", "float32", 1 << 10),
+    ("nearest", "float64", 1 << 17),
+    ("compose", "float32", 1 << 18),
+)
+BEAVER5 = [
+    r.split() for r in "A 0 1 > B|A 1 1 < C|B 0 1 > C|B 1 1 > B|C 0 1 > D|C 1 0 < E|D 0 1 < A|D 1 1 < D|E 0 1 > H|E 1 0 < A".split("|")
+]
+COUNTER = [r.split() for r in "R _ _ < I|R 0 0 > R|R 1 1 > R|I 1 0 < I|I 0 1 > R|I _ 1 > R".split("|")]
+STEPS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement: seconds (median, least, greatest) for so many tokens, and what else is to be said."""
+
+    section: str
+    what: str
+    tokens: int
+    seconds: float
+    least: float
+    most: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        span = f"{self.seconds:.3g} s ({self.least:.3g} to {self.most:.3g})"
+        return f"| {self.section} | {self.what} | {self.tokens:,} | {span} | {self.tokens / self.seconds:,.0f} | {self.note} |"
+
+
+@dataclass
+class Found:
+    """All rows, printed as they come."""
+
+    repeats: int
+    rows: list[Row] = field(default_factory=list[Row])
+
+    def add(self, section: str, what: str, tokens: int, run: Callable[[], object], note: str = "", repeats: int | None = None) -> Row:
+        """Time a call."""
+        times: list[float] = []
+        for _ in range(repeats or self.repeats):
+            start = time.process_time()
+            run()
+            times.append(time.process_time() - start)
+        row = Row(section, what, tokens, median(times), min(times), max(times), note)
+        self.rows.append(row)
+        print(row, flush=True)
+        return row
+
+
+def made(name: str, length: int, dtype: str, alphabet: object = None, **parameters: object) -> tuple[Model, str]:
+    """A certified model, and how long it and its certificate took."""
+    entry = programs.entry(name)
+    start = time.process_time()
+    model = hw.compile(
+        entry.program(**parameters), length=length, alphabet=alphabet or (None if parameters else entry.alphabet), dtype=dtype
+    )  # pyright: ignore
+    compiled = time.process_time()
+    require(model)
+    return model, f"{dtype}; compiled in {compiled - start:.1f} s, certified in {time.process_time() - compiled:.0f} s"
+
+
+def text(name: str, model: Model, n: int, **parameters: object) -> list[int]:
+    """Token ids of the kind the program is meant for, repeated up to n."""
+    rng, ids = random.Random(n), list[int]()
+    while len(ids) < n:
+        ids += model.encode(programs.entry(name).sample(rng, min(n, 512), **parameters))
+    return ids[:n]
+
+
+def memory() -> str:
+    return f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+
+
+def prefill(found: Found) -> None:
+    """khop-16 at a million tokens, and its reference in plain Python."""
+    n = 1 << 20
+    model, note = made("khop", n, "float64", 64, k=16)
+    ids = np.random.default_rng(0).integers(0, 64, n).tolist()
+    engine(model).classes([ids[:5000]])  # loops are compiled
+    found.add("prefill", "khop-16, V = 64, token ids to classes", n, lambda: engine(model).classes([ids]), f"{note}; {memory()}")
+    symbols = model.decode(ids)
+    found.add("prefill", "the same, symbols to symbols: `model.run`", n, lambda: model.run(symbols, engine="sparse"), memory())
+    found.add("prefill", "khop's reference in plain Python", n, lambda: programs.entry("khop").reference(symbols, k=16))
+    classes = engine(model, audit=8).classes([ids])  # raises where a query that is scored in full reads something else
+    assert classes.shape == (1, n)
+    wanted = programs.entry("khop").reference(symbols, k=16)
+    assert model.run(symbols, engine="sparse") == wanted, "the sparse engine is wrong"
+
+
+def slopes(found: Found) -> None:
+    """Time against length."""
+    for name, dtype, longest in SLOPES:
+        model, note = made(name, longest, dtype)
+        lengths = [n for n in (1 << k for k in range(9 if longest < 1 << 13 else 13, 19)) if n <= longest]
+        rows: list[Row] = []
+        for n in lengths:
+            ids = text(name, model, n)
+            engine(model).classes([ids])
+            rows.append(found.add("slopes", name, n, lambda m=model, i=ids: engine(m).classes([i]), note if n == longest else ""))
+        slope = np.polyfit(np.log([r.tokens for r in rows]), np.log([r.seconds for r in rows]), 1)[0]
+        print(f"slope of {name}: {slope:.2f}")
+
+
+def dense(found: Found) -> None:
+    """Both engines, and where they cross."""
+    n = 4096
+    for name, dtype, parameters, alphabet in (
+        *((("khop", "float32", {"k": 16}, 64)),),
+        ("histogram", "float32", {}, None),
+        ("sort", "float64", {}, None),
+        ("dyck_k", "float64", {}, None),
+        ("compose", "float32", {}, None),
+        ("nearest", "float32", {}, None),
+    ):
+        model, note = made(name, n, dtype, alphabet, **parameters)
+        ids = text(name, model, n, **parameters) if name != "khop" else np.random.default_rng(0).integers(0, 64, n).tolist()
+        assert torch.equal(model.classes([ids]), engine(model).classes([ids]))
+        sparse = found.add("dense", f"{name}, sparse", n, lambda m=model, i=ids: engine(m).classes([i]), note, 5)
+        full = found.add("dense", f"{name}, dense", n, lambda m=model, i=ids: m.classes([i]), repeats=5)
+        cross = next((k for k in (64, 128, 256, 512, 1024, 2048, 4096) if _faster(model, ids[:k])), None)
+        print(f"{name}: {full.seconds / sparse.seconds:.1f} times as fast at {n:,} tokens; faster from {cross} tokens")
+
+
+def _faster(model: Model, ids: list[int]) -> bool:
+    times: list[list[float]] = [[], []]
+    for _ in range(5):
+        for side, run in enumerate((lambda: engine(model).classes([ids]), lambda: model.classes([ids]))):
+            start = time.process_time()
+            run()
+            times[side].append(time.process_time() - start)
+    return median(times[0]) < median(times[1])
+
+
+def decode(found: Found, firebrand: str) -> None:
+    """Sessions, one thread; dense KV caches; firebrand."""
+    khop, note = made("khop", 1 << 20, "float64", 64, k=8)
+    turing, other = made("turing", 1 << 20, "float64", rules=COUNTER, cells=24)
+    for what, model, said in (("khop-8", khop, note), ("turing (binary counter)", turing, other)):
+        rng = np.random.default_rng(1)
+        if model is khop:
+            ids = model.decode(rng.integers(0, 64, 1_010_000).tolist())
+        else:
+            session = model.session("sparse")
+            session.feed(["start"])
+            ids = ["start", *session.generate(1_010_000)]
+        for context, more in ((1_000, 9_000), (1_000_000, 9_000)):
+            prompt, rest = ids[:context], model.encode(ids[context : context + more])
+            session = model.session("sparse")
+            session.feed(prompt)
+            forks = [session.fork() for _ in range(found.repeats)]
+            found.add("decode", f"{what}, sparse, after {context:,} tokens", more, lambda f=forks, r=rest: f.pop()._read(r), said)
+            said = memory()
+        cache = model.session("dense")
+        cache.feed(ids[:1000])
+        rest = model.encode(ids[1000:1050])
+        found.add("decode", f"{what}, dense KV cache in torch, after 1,000 tokens", 50, lambda c=cache, r=rest: c.fork()._read(r))
+    if firebrand:
+        script = Path(firebrand)
+        done = subprocess.run([*script.read_text().split()], check=True, capture_output=True, text=True)
+        print("firebrand:", done.stdout.strip())
+
+
+def simulated(rules: Sequence[Sequence[str]], cells: int, steps: int) -> list[str]:
+    """A Turing machine, directly: its steps in the words of the program `turing`."""
+    table = {(state, see): (write, 1 if move == ">" else -1, after) for state, see, write, move, after in rules}
+    blank, state, head = rules[0][1], rules[0][0], cells // 2
+    tape, said = [blank] * cells, list[str]()
+    while len(said) < steps and (state, tape[head]) in table:
+        write, move, after = table[state, tape[head]]
+        tape[head] = write
+        head, state = head + move, after
+        if not 0 <= head < cells:
+            break
+        said.append(f"{state}:{write}{'>' if move == 1 else '<'}{head}")
+    return said
+
+
+def machines(found: Found) -> None:
+    """A million steps in one session."""
+    for what, rules, cells in (("binary counter, 24 cells", COUNTER, 24), ("busy beaver of 5 states, 2,600 cells", BEAVER5, 2600)):
+        model, note = made("turing", 1 << 20, "float64", rules=rules, cells=cells)
+        wanted = simulated(rules, cells, STEPS)
+        warm = model.session("sparse")
+        warm.feed(["start"])
+        warm.generate(10)
+        session = model.session("sparse")
+        session.feed(["start"])
+        said: list[hw.Value] = []
+        found.add("machines", what, len(wanted), lambda s=session, out=said: out.extend(s.generate(STEPS)), note, 1)
+        assert said[: len(wanted)] == wanted and len(said) == len(wanted), f"{what}: differs from its simulation"
+        print(f"{what}: {len(wanted):,} steps as simulated")
+
+
+def plot(rows: Sequence[Row], file: Path) -> None:
+    """Seconds against tokens, log-log."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    slopes = [r for r in rows if r.section == "slopes"]
+    for name in dict.fromkeys(r.what for r in slopes):
+        some = [r for r in slopes if r.what == name]
+        axes.plot([r.tokens for r in some], [r.seconds for r in some], marker="o", markersize=4, label=name)
+    for r in rows:
+        if r.section == "prefill" and "classes" in r.what:
+            axes.plot([r.tokens], [r.seconds], marker="*", markersize=11, linestyle="", color="black", label="khop-16")
+        if r.section == "dense" and r.what == "khop, dense":
+            n = np.array([r.tokens, 1 << 20])
+            axes.plot(n, r.seconds * (n / n[0]) ** 2, linestyle=":", color="grey", label="khop-16, dense (N² from 4,096 on)")
+    axes.set(xscale="log", yscale="log", xlabel="tokens", ylabel="seconds, token ids to classes", title="Sparse execution")
+    axes.set_xticks([1 << k for k in range(10, 21, 2)], [f"$2^{{{k}}}$" for k in range(10, 21, 2)])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    FigureCanvasAgg(figure).print_png(str(file))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--json", type=Path, help="keep the rows in this file, beside those of other sections")
+    parser.add_argument("--firebrand", default="", help="a file with the command that runs firebrand's machine")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found = Found(options.repeats)
+    if options.json and options.json.exists():
+        kept = [Row(**row) for row in json.loads(options.json.read_text())]
+        found.rows += [row for row in kept if row.section not in options.only]
+    print(f"{sys.version.split()[0]}, torch {torch.__version__}, one thread")
+    print("| section | what | tokens | median (least to greatest) | tokens/s | note |\n| --- | --- | --- | --- | --- | --- |")
+    for section in options.only:
+        decode(found, options.firebrand) if section == "decode" else globals()[section](found)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in found.rows], indent=1) + "\n")
+    if options.plot:
+        plot(found.rows, options.plot)
+    assert all(math.isfinite(row.seconds) for row in found.rows)
+
+
+if __name__ == "__main__":
+    main()
