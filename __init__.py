@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .runtime.stages import diagnose
     from .theory.bounds import bounds, one_layer
     from .theory.frontier import Frontier, frontier
+    from .theory.minimal import Minimal, minimal_layers
     from .theory.over import bounds_over
     from .theory.search import search_one_layer
     from .theory.statement import Bound, Statement
@@ -112,6 +113,8 @@ _LATE = {
     "generate": "runtime.generate",
     "load": "runtime.files",
     "log_counts": "runtime.sample",
+    "Minimal": "theory.minimal",
+    "minimal_layers": "theory.minimal",
     "one_layer": "theory.bounds",
     "Page": "report.page",
     "precision": "certificate.precision",
@@ -167,6 +170,7 @@ __all__ = [
     "Intervention",
     "Key",
     "Mean",
+    "Minimal",
     "Model",
     "Necessity",
     "Page",
@@ -209,6 +213,7 @@ __all__ = [
     "machine",
     "match",
     "maximum",
+    "minimal_layers",
     "minimum",
     "necessity",
     "one_layer",

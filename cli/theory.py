@@ -69,6 +69,34 @@ def bounds(
     raise typer.Exit(0 if report.ok else 1)
 
 
+@building(without=("length", "dtype", "code", "heads", "style", "sharpness"))
+def minimal(
+    program: Wanted,
+    build: Build,
+    layers: Annotated[bool, typer.Option("--layers", help="The least number of attention layers, the one thing that is decided.")] = False,
+    lookups: Annotated[int, typer.Option(metavar="H", min=1, help="Lookups in a layer of the class.")] = 1,
+    length: Annotated[int, typer.Option(metavar="N", min=1, help="The longest sequence.")] = 256,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.1, help="How long to search.")] = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Decide whether a program's layers are the fewest, in a stated class, by search with z3; exit code 1 where that is not decided."""
+    from ..theory.minimal import minimal_layers
+    from .display import say, say_json, status
+
+    if not layers:
+        raise InputError("nothing is asked for", hint=f"headwork minimal {program} --layers")
+    source = find(program, build.settings or ())
+    if isinstance(source, Path):
+        raise InputError(f"{program} is compiled already", hint="minimal takes a library program or path/to/file.py:name")
+    with status(f"searching {source.program.name}"), blame(source.file):
+        found = minimal_layers(source.program, length=length, alphabet=build.symbols, lookups=lookups, seconds=seconds)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        say(str(found))
+    raise typer.Exit(0 if found.ok else 1)
+
+
 @building(without=("length", "dtype", "code", "style", "sharpness"))
 def frontier(
     program: Wanted,

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from ..compiler.language import Program
 from .addition import ENTRY as addition
+from .alternations import ENTRY as alternations
 from .automaton import ENTRY as automaton
 from .automaton_by_steps import ENTRY as automaton_by_steps
+from .by_rank import COMPOSE_BY_STEPS as compose_by_steps, KTH_ONE as kth_one
+from .circuit_by_steps import ENTRY as circuit_by_steps
 from .compose import ENTRY as compose
 from .counter import ENTRY as counter
 from .counts import COUNT_LESS_FREQUENT as count_less_frequent, HISTOGRAM as histogram, LENGTH as length
 from .dyck import DYCK1 as dyck1, DYCK_K as dyck_k, SHUFFLE_DYCK as shuffle_dyck
 from .entry import Entry
 from .frequency import FRACTION_OF_PREVIOUS as fraction_of_previous, MAJORITY as majority, MOST_FREQUENT as most_frequent
+from .gridworld import ENTRY as gridworld
+from .halves import DISJOINT as disjoint, EQUAL as equal
 from .hop_by_steps import ENTRY as hop_by_steps
 from .induction import ENTRY as induction
 from .ioi import ENTRY as ioi
@@ -25,6 +30,7 @@ from .ngram import BIGRAM as bigram, NGRAM as ngram, NGRAM_COUNTS as ngram_count
 from .prefix_sum import PARITY as parity, PREFIX_SUM as prefix_sum
 from .previous import ENTRY as previous
 from .recall import ENTRY as recall
+from .recall_pairs import ENTRY as recall_pairs
 from .registry import Library
 from .reverse import ENTRY as reverse
 from .skip_trigram import ENTRY as skip_trigram
@@ -39,7 +45,9 @@ _LIBRARY: Library[Entry] = Library(
         *(most_frequent, majority, fraction_of_previous, parity, prefix_sum),
         *(dyck1, dyck_k, shuffle_dyck, bigram, ngram, ngram_counts, automaton, addition),
         *(associative_memory, nearest),
+        *(recall_pairs, equal, disjoint, alternations, gridworld),
         *(counter, hop_by_steps, automaton_by_steps, turing),  # on their own text
+        *(kth_one, compose_by_steps, circuit_by_steps),
     ),
 )
 
@@ -62,23 +70,30 @@ def get(name: str, /, **parameters: object) -> Program:
 __all__ = [
     "Entry",
     "addition",
+    "alternations",
     "associative_memory",
     "automaton",
     "automaton_by_steps",
     "bigram",
+    "circuit_by_steps",
     "compose",
+    "compose_by_steps",
     "count_less_frequent",
     "counter",
+    "disjoint",
     "dyck1",
     "dyck_k",
     "entry",
+    "equal",
     "fraction_of_previous",
     "get",
+    "gridworld",
     "histogram",
     "hop_by_steps",
     "induction",
     "ioi",
     "khop",
+    "kth_one",
     "length",
     "majority",
     "most_frequent",
@@ -90,6 +105,7 @@ __all__ = [
     "prefix_sum",
     "previous",
     "recall",
+    "recall_pairs",
     "reverse",
     "shuffle_dyck",
     "skip_trigram",

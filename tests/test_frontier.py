@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import headwork as hw
 from headwork.cli.app import app
-from headwork.theory.search import Witness, answer, conflict
+from headwork.theory.search import Witness, answer, conflict, induction
 
 
 def call(*arguments: str) -> tuple[int, str]:
@@ -116,7 +116,7 @@ def test_the_search_ends_and_says_so() -> None:
     blind = Witness(
         ({a: tuple((j, b) for j in (1, 2) for b in range(3)) for a in range(3)},), (dict.fromkeys([(1, 0), (1, 1), (1, 2)], 0),)
     )
-    assert conflict(blind, 2) is not None
+    assert conflict(blind, induction(2)) is not None
 
 
 def test_the_search_refuses_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:

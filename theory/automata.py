@@ -81,25 +81,26 @@ ROWS = (
     ),
     Statement(
         id="CRASP-UB",
-        statement="In a text of at most k alternating blocks, counts alone say which block a place is in, in k - 2 layers (1 for k <= 3).",
-        note="A place of block 3 is an a that follows a b, and each further block is one more count of the block before.",
+        statement="In a text of at most k alternating blocks, counts alone say which block a place is in, in k - 2 layers of one head.",
+        note="A letter says whether its block is odd or even; an a is in block 3 if a b came before, and each further block is one "
+        "more count.",
         source="derived here; the family: arXiv 2506.16055",
         certainty="D",
         checked=OWN,
         families=("alternations",),
-        bounds=("L <= max(1, k - 2)", Bound("H <= 1", part="H")),
+        bounds=("L <= max(0, k - 2)", Bound("H <= 1", part="H")),
         assumes=("k >= 2",),
     ),
     Statement(
         id="GRIDWORLD",
-        statement="A walk on a line of S places between two walls takes two layers, whatever N and S are.",
-        note="Layer 1 sums the steps; layer 2 finds the last places of the sums 1, 2, …, S - 1 above and below this one; the proof is "
-        "below.",
+        statement="A walk on S places between two walls takes two layers of S - 1 heads, and 1 + ceil(log(S) / log(H + 1)) layers of "
+        "H heads.",
+        note="Layer 1 sums the steps; a lookup for the latest equal sum modulo S says whether the walk is at e or beyond; proof below.",
         source="derived here; constant depth: arXiv 2210.10749",
         certainty="D",
         checked=OWN,
         families=("gridworld",),
-        bounds=("L <= 2", Bound("H <= 2*S - 2", part="H")),
+        bounds="L <= 1 + ceil(log(S, H + 1))",
     ),
     Statement(
         id="PAR-1L",

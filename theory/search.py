@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[int, ...]
 Verdict: TypeAlias = Literal["feasible", "infeasible", "unknown"]
 SYMBOLS, LONGEST = 3, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the last of `length` places has to say, for every text over 0..symbols - 1."""
+
+    length: int
+    symbols: int
+    answer: Callable[[Row], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +83,19 @@ def answer(row: Row) -> int | None:
     return next((row[t + 1] for t in range(len(row) - 2, -1, -1) if row[t] == row[-1]), None)
 
 
-def conflict(witness: Witness, length: int) -> tuple[Row, Row] | None:
+def conflict(witness: Witness, task: Task) -> tuple[Row, Row] | None:
     """Two inputs that the messages do not tell apart though their answers differ, or None if there are none."""
     known: dict[tuple[int, ...], Row] = {}
-    for row in itertools.product(range(SYMBOLS), repeat=length):
+    for row in itertools.product(range(task.symbols), repeat=task.length):
         first = known.setdefault((row[-1], *witness.send(row)), row)
-        if answer(first) != answer(row):
+        if task.answer(first) != task.answer(row):
             return first, row
     return None
+
+
+def induction(length: int) -> Task:
+    """Induction over three symbols."""
+    return Task(length, SYMBOLS, answer)
 
 
 @public
@@ -94,24 +108,39 @@ def search_one_layer(*, length: int, h: int, m: int, p: int, seconds: float = 30
     for name, value, most in (("length", length, LONGEST), ("h", h, LONGEST), ("m", m, 64), ("p", p, 64)):
         if not 1 <= value <= most:
             raise InputError(f"{name} is {value}", hint=f"the search takes {name} of 1..{most}")
+    decided = decide(induction(length), h, 2 ** (m * p), seconds)
+    return Found(length, h, m, p, decided.verdict, decided.conflicts, decided.seconds, decided.witness)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Whether one layer of h heads does a task, and how many pairs of inputs decided it."""
+
+    verdict: Verdict
+    conflicts: int
+    seconds: float
+    witness: Witness | None = None
+
+
+def decide(task: Task, h: int, messages: int, seconds: float) -> Decided:
+    """Whether h heads that each send one of so many messages do the task at its last place. Raises InputError without z3."""
     try:
         import z3
     except ImportError:
         raise InputError("the search needs z3", hint="pip install 'headwork[search]'") from None
-    start, problem = time.monotonic(), _Problem(length, h, min(2 ** (m * p), SYMBOLS * length))
+    start, problem = time.monotonic(), _Problem(task, h, min(messages, task.symbols * task.length))
     for conflicts in itertools.count():
         left = seconds - (time.monotonic() - start)
         if left <= 0:
-            return Found(length, h, m, p, "unknown", conflicts, seconds)
+            return Decided("unknown", conflicts, seconds)
         problem.solver.set("timeout", max(1, int(1000 * left)))
         result = problem.solver.check()
         if result != z3.sat:
-            verdict: Verdict = "infeasible" if result == z3.unsat else "unknown"
-            return Found(length, h, m, p, verdict, conflicts, time.monotonic() - start)
+            return Decided("infeasible" if result == z3.unsat else "unknown", conflicts, time.monotonic() - start)
         witness = problem.witness()
-        pair = conflict(witness, length)
+        pair = conflict(witness, task)
         if pair is None:
-            return Found(length, h, m, p, "feasible", conflicts, time.monotonic() - start, witness)
+            return Decided("feasible", conflicts, time.monotonic() - start, witness)
         problem.separate(*pair)
     raise AssertionError("the loop ends by returning")
 
@@ -119,14 +148,15 @@ def search_one_layer(*, length: int, h: int, m: int, p: int, seconds: float = 30
 class _Problem:
     """Orders as distinct integers and messages as bounded ones; with a message for every pair, messages are the pairs."""
 
-    def __init__(self, length: int, h: int, messages: int) -> None:
+    def __init__(self, task: Task, h: int, messages: int) -> None:
         import z3
 
+        length, symbols = task.length, task.symbols
         self.length, self.messages = length, messages
-        self.all_told = messages == SYMBOLS * length
-        self.pairs = [(j, b) for j in range(1, length + 1) for b in range(SYMBOLS)]
+        self.all_told = messages == symbols * length
+        self.pairs = [(j, b) for j in range(1, length + 1) for b in range(symbols)]
         self.solver = z3.Solver()
-        self.ranks = [{a: {x: z3.Int(f"r{i}.{a}.{x}") for x in self.pairs} for a in range(SYMBOLS)} for i in range(h)]
+        self.ranks = [{a: {x: z3.Int(f"r{i}.{a}.{x}") for x in self.pairs} for a in range(symbols)} for i in range(h)]
         self.sent = [{x: z3.IntVal(t) if self.all_told else z3.Int(f"v{i}.{x}") for t, x in enumerate(self.pairs)} for i in range(h)]
         for orders, sent in zip(self.ranks, self.sent, strict=True):
             self.solver.add(*(z3.Distinct(*order.values()) for order in orders.values()))

@@ -1,0 +1,156 @@
+"""Programs that reach what the theory states: steps and depths for every k to 64, ranks computed, and the walk between walls."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from functools import cache
+
+import pytest
+
+import headwork as hw
+from headwork.compiler.rewrite import optimise
+from headwork.programs.gridworld import STEPS
+
+
+def verdicts(program: hw.Program, length: int) -> dict[str, str]:
+    return {row.id: row.verdict for row in hw.bounds(program, length=length).rows}
+
+
+def test_the_kth_one_takes_k_steps_for_every_k_to_64() -> None:
+    """One model of one layer: the k-th generated token is the place of the k-th one, and there are no fewer ways to say it sooner."""
+    entry, size = hw.programs.entry("kth_one"), 80
+    model = hw.compile(entry.program(k=64, size=size), length=size + 64)
+    assert model.cost.attention_layers == 1
+    rng = random.Random(0)
+    for bits in (["0"] * 16 + ["1"] * 64, rng.choices("01", weights=(1, 4), k=size)):
+        places = [i for i, bit in enumerate(bits, 1) if bit == "1"]
+        said = hw.generate(model, bits, 64)
+        assert said == [f"{p}th" for p in places[:64]]
+
+
+def test_a_function_applied_k_times_takes_k_steps_for_every_k_to_64() -> None:
+    entry, size = hw.programs.entry("compose_by_steps"), 97
+    model = hw.compile(entry.program(k=64, size=size), length=size + 65)
+    assert (model.cost.attention_layers, max(model.cost.heads)) == (1, 1)
+    rng = random.Random(1)
+    order = rng.sample(range(1, size + 1), size)
+    function = {a: b for a, b in zip(order, [*order[1:], order[0]], strict=True)}  # one cycle: no value comes twice
+    said = hw.generate(model, [*(str(function[i]) for i in range(1, size + 1)), "1"], 64)
+    at = 1
+    for k in range(1, 65):
+        at = function[at]
+        assert said[k - 1] == str(at)
+
+
+def test_the_rows_of_steps_hold_for_every_k_to_64() -> None:
+    for k in range(1, 65):
+        cost = hw.Cost(1, (1,), 9, 3, (), 0, 99, 9, 9)
+        held = {r.id: r.verdict for r in hw.bounds(cost, length=200, alphabet=99, family="compose-by-steps", k=k, steps=k).rows}
+        assert held["RANK-COMP"] == "meets"
+        if k % 16:
+            continue
+        fewer = {r.id: r.verdict for r in hw.bounds(cost, length=200, alphabet=99, family="kth-one", k=k, steps=k - 1).rows}
+        assert fewer["RANK-KTH"] == "violates by 1" and fewer["KTH-UB.steps"] == "beats by 1"
+    found = verdicts(hw.programs.get("kth_one"), 64)
+    assert found["KTH-UB"] == found["KTH-UB.steps"] == "meets"
+    assert found["RANK-KTH"].startswith("not applicable because H = 7: it assumes H == 1")
+    assert verdicts(hw.programs.get("compose_by_steps"), 64)["RANK-COMP"] == "meets"
+
+
+def rank_of_kth_one(size: int, k: int) -> int:
+    """The Ehrenfeucht–Haussler rank of "where is the k-th one" on `size` bits, 0 for nowhere, by all partial assignments."""
+
+    @cache
+    def constant(known: tuple[int | None, ...]) -> bool:
+        free = [i for i, bit in enumerate(known) if bit is None]
+        answers = {answer(filled(known, free, bits)) for bits in itertools.product((0, 1), repeat=len(free))}
+        return len(answers) == 1
+
+    def filled(known: tuple[int | None, ...], free: list[int], bits: tuple[int, ...]) -> tuple[int, ...]:
+        values = dict(zip(free, bits, strict=True))
+        return tuple(values[i] if bit is None else bit for i, bit in enumerate(known))
+
+    def answer(bits: tuple[int, ...]) -> int:
+        places = [i for i, bit in enumerate(bits, 1) if bit]
+        return places[k - 1] if len(places) >= k else 0
+
+    @cache
+    def rank(known: tuple[int | None, ...]) -> int:
+        if constant(known):
+            return 0
+        best = size
+        for i, bit in enumerate(known):
+            if bit is None:
+                zero, one = (rank((*known[:i], b, *known[i + 1 :])) for b in (0, 1))
+                best = min(best, zero + 1 if zero == one else max(zero, one))
+        return best
+
+    return rank((None,) * size)
+
+
+def test_the_rank_of_the_kth_one_is_k() -> None:
+    """As arXiv 2501.12997 states for texts that are long enough: here from N = 2k - 1 bits on."""
+    for k, size in ((1, 1), (1, 4), (2, 3), (2, 6), (3, 5), (3, 6)):
+        assert rank_of_kth_one(size, k) == k, (k, size)
+
+
+def test_alternations_take_k_minus_2_counts_for_every_k_to_64() -> None:
+    for k in range(2, 65):
+        graph = optimise(hw.programs.get("alternations", k=k).build(80))
+        assert graph.depth == max(0, k - 2)
+        assert {type(node.op).__name__ for node in graph.nodes if node.op.attends} <= {"Total"}  # counts, and nothing looked up
+    found = verdicts(hw.programs.get("alternations", k=7), 40)
+    assert found["CRASP-UB"] == found["CRASP-UB.H"] == "meets" and found["CRASP-DEPTH"] == "states no number"
+
+
+@pytest.mark.parametrize("k", [2, 3, 6])
+def test_alternations_on_every_short_text(k: int) -> None:
+    entry = hw.programs.entry("alternations")
+    program = entry.program(k=k)
+    for length in range(1, 8):
+        for tokens in itertools.product("ab", repeat=length):
+            assert hw.interpret(program, list(tokens)) == entry.reference(tokens, k=k)
+    hw.certify(hw.compile(program, length=10))
+
+
+@pytest.mark.parametrize(("places", "heads"), [(2, 0), (3, 0), (5, 2), (6, 1)])
+def test_a_walk_between_walls_on_every_short_text(places: int, heads: int) -> None:
+    entry = hw.programs.entry("gridworld")
+    program = entry.program(places=places, heads=heads)
+    rows = [list(row) for length in (1, 2, 4) for row in itertools.product(STEPS, repeat=length)]
+    rng = random.Random(places)
+    rows += [entry.sample(rng, 60, places=places, heads=heads) for _ in range(30)]
+    for row in rows:
+        assert hw.interpret(program, row) == entry.reference(row, places=places, heads=heads)
+    found = verdicts(program, 64)
+    assert found["GRIDWORLD"] == found["STATED"] == "meets"
+    hw.certify(hw.compile(program, length=32))
+
+
+def test_two_layers_whatever_the_places() -> None:
+    for places in range(2, 12):
+        graph = optimise(hw.programs.get("gridworld", places=places).build(48))
+        assert graph.depth == 2
+    assert optimise(hw.programs.get("gridworld", places=64, heads=1).build(48)).depth == 7
+    assert optimise(hw.programs.get("gridworld", places=64, heads=3).build(48)).depth == 4
+
+
+@pytest.mark.parametrize("gates", [[["and", 1, 9]], [["not", 1, 2]], [], [["and", 1]]])
+def test_circuits_that_are_none(gates: list[list[object]]) -> None:
+    with pytest.raises(hw.InputError):
+        hw.programs.get("circuit_by_steps", gates=gates)
+
+
+def test_random_circuits() -> None:
+    rng = random.Random(3)
+    gates = [[rng.choice(("and", "or", "xor", "nand")), rng.randint(1, 4 + i), rng.randint(1, 4 + i)] for i in range(40)]
+    entry = hw.programs.entry("circuit_by_steps")
+    model = hw.compile(entry.program(gates=gates, inputs=4), length=44)
+    assert model.cost.attention_layers == 1
+    for bits in itertools.product("01", repeat=4):
+        wires = [bit == "1" for bit in bits]
+        for kind, a, b in gates:
+            x, y = wires[a - 1], wires[b - 1]  # pyright: ignore[reportOperatorIssue, reportArgumentType, reportCallIssue]
+            wires.append({"and": x and y, "or": x or y, "xor": x ^ y, "nand": not (x and y)}[str(kind)])
+        assert hw.generate(model, list(bits), 40) == [str(int(w)) for w in wires[4:]]
