@@ -43,9 +43,11 @@ from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
+    from .certificate.margins import MarginCertificate
     from .certificate.precision import Precision, precision
     from .certificate.proofs import write_proof
     from .certificate.refused import Refused
+    from .certificate.robustness import Robustness, robustness
     from .certificate.verdict import Verdict, verify
     from .execution.session import Session
     from .export.read import certify_export, check_export, read_export
@@ -118,6 +120,9 @@ _LATE = {
     "one_layer": "theory.bounds",
     "Page": "report.page",
     "precision": "certificate.precision",
+    "MarginCertificate": "certificate.margins",
+    "Robustness": "certificate.robustness",
+    "robustness": "certificate.robustness",
     "Precision": "certificate.precision",
     "certify_export": "export.read",
     "check_export": "export.read",
@@ -181,6 +186,7 @@ __all__ = [
     "Protocol",
     "Refused",
     "Report",
+    "Robustness",
     "Selector",
     "Session",
     "Statement",

@@ -18,6 +18,7 @@ from ..kernel.blocks import Proved
 from ..kernel.numbers import ARITHMETICS, Rejected
 from ..kernel.verify import statement, verify
 from ..prover.prove import Unproved, checkpoint_of, prove
+from .margins import MarginCertificate, certify_natural
 from .refused import Refused, refusal
 
 if TYPE_CHECKING:
@@ -88,13 +89,28 @@ class Certificate(Tabled):
 
 
 @public
-def certify(model: Model, dtype: str | None = None, *, witness: bool = True) -> Certificate:
+def certify(model: Model, dtype: str | None = None, *, witness: bool = True) -> Certificate | MarginCertificate:
     """Prove a model right for every input of its length and alphabet, in its own arithmetic or in another `dtype`.
 
     Raises Refused, naming the block, head or value and the reason, where it is wrong or cannot be shown right. With `witness` a
-    refused model is run on some inputs, in search of one that shows it wrong.
+    refused model is run on some inputs, in search of one that shows it wrong. A natural model is proved by margins, not bit by bit.
     """
+    from ..runtime.model import require_model
+
+    require_model("certify()", model)
+    if model.style == "natural":
+        own_dtype(model, dtype)
+        return certify_natural(model, dtype or model.dtype, witness)
     return proof(model, dtype, witness=witness)[0]
+
+
+def own_dtype(model: Model, dtype: str | None) -> None:
+    """Refuse a module whose numbers are of another dtype than the model's, and an arithmetic without rules."""
+    if dtype is not None and dtype not in ARITHMETICS:
+        raise InputError(f"there is no rule for {dtype}", hint=f"dtypes are {', '.join(ARITHMETICS)}")
+    for name, tensor in model.module.state_dict().items():
+        if dtype is None and str(tensor.dtype) != f"torch.{model.dtype}":
+            raise Refused(f"{name} is {tensor.dtype}, the model is said to be {model.dtype}")
 
 
 def proof(model: Model, dtype: str | None = None, *, witness: bool = True) -> tuple[Certificate, Mapping[str, Any]]:
@@ -102,13 +118,9 @@ def proof(model: Model, dtype: str | None = None, *, witness: bool = True) -> tu
     from ..runtime.model import require_model
 
     require_model("certify()", model)
-    if dtype is not None and dtype not in ARITHMETICS:
-        raise InputError(f"there is no rule for {dtype}", hint=f"dtypes are {', '.join(ARITHMETICS)}")
-    for name, tensor in model.module.state_dict().items():
-        if dtype is None and str(tensor.dtype) != f"torch.{model.dtype}":
-            raise Refused(f"{name} is {tensor.dtype}, the model is said to be {model.dtype}")
+    own_dtype(model, dtype)
     if model.style == "natural":
-        raise Refused("not shown: the natural style has no certificate; its attention is soft, and the rules here are of exact weights")
+        raise Refused("a natural model has no proof script: its certificate is by margins, from hw.certify")
     asked = model if dtype is None else replace(model, dtype=dtype)
     if model.module.shape.classes != tuple(form.classes for form in model.output_forms):  # what runs the model splits the logits so
         raise Refused(f"the logits are split into {model.module.shape.classes} classes, which are not those of the outputs' forms")

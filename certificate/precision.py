@@ -10,7 +10,7 @@ from ..compiler.errors import InputError
 from ..compiler.shown import Shown
 from ..kernel.numbers import ARITHMETICS
 from ..runtime.longest import Longest, longest
-from .certify import certify
+from .certify import proof
 from .refused import Refused
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def precision(model: Model) -> Precision:
 
     Raises Refused if the model is not certified in its own arithmetic.
     """
-    own = certify(model)
+    own = proof(model)[0]
     verdicts: dict[str, str] = {}
     for name in ARITHMETICS:
         try:
-            certify(model, name)
+            proof(model, name)
             verdicts[name] = "certified"
         except Refused as reason:
             verdicts[name] = reason.fact

@@ -1,4 +1,4 @@
-"""Proofs: `certify` finds one, `verify` replays it by the kernel alone."""
+"""Proofs: `certify` finds one, `verify` replays it by the kernel alone, `robustness` widens one until it fails."""
 
 from __future__ import annotations
 
@@ -43,11 +43,34 @@ def certify(
         else:
             say(f"not certified: {model.name} in {model.dtype}\n  {refusal}")
         raise typer.Exit(1) from None
+    if precision and model.style == "natural":
+        raise InputError("--precision is of the compact style", hint="headwork robustness says what a natural model bears")
     needed = precision_of(model) if precision else None
     if as_json:
         say_json({**proof.as_dict(), **({"precision": needed.as_dict()} if needed else {})})
     else:
         say(str(proof) + (f"\n{needed}" if needed else ""))
+
+
+@building("default 64")
+def robustness(
+    program: Wanted,
+    build: Build,
+    samples: Annotated[int, typer.Option(min=1, help="Draws of noise at each size.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the draws and the texts.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """How much noise of its weights the transformer bears, proved and measured, and in which formats they may be stored."""
+    from ..certificate.robustness import robustness as robustness_of
+    from .display import say, say_json, status
+
+    model = build.model(find(program, build.settings or ()), default_length=64)
+    with status(f"widening the intervals of {model.name}"):
+        found = robustness_of(model, samples=samples, seed=seed)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        say(str(found))
 
 
 def verify(

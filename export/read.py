@@ -12,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 import torch
 
-from ..certificate.certify import Certificate, certify
+from ..certificate.certify import Certificate, proof
 from ..compiler.calls import public
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
@@ -56,7 +56,7 @@ def certify_export(directory: str | Path) -> Proof:
     is not found, and ExactnessError with the inequality where the target's arithmetic is not shown to keep its numbers.
     """
     spec, built = _read(Path(directory))
-    certificate = certify(built.model)
+    certificate = proof(built.model)[0]
     return Proof(spec.name, certificate, spec.proof(built.model, built.words, built.frame, certificate))
 
 

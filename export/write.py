@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..certificate.certify import certify
+from ..certificate.certify import certify, proof
 from ..certificate.refused import Refused
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
@@ -133,7 +133,9 @@ def _logits(built: Built, ids: Sequence[int]) -> np.ndarray:
 def _proof(spec: Target, built: Built) -> tuple[str, str]:
     """The certificate's statement for the lowered model, or why there is none, and what holds in the target's arithmetic."""
     try:
-        certificate = certify(built.model)
+        if built.model.style == "natural":
+            return certify(built.model).statement, built.claim
+        certificate = proof(built.model)[0]
     except Refused as refusal:
         return f"Not certified: {refusal.fact}.", built.claim
     return certificate.statement, spec.proof(built.model, built.words, built.frame, certificate)

@@ -99,6 +99,20 @@ def _claims(probe: Probe, numbers: list[int]) -> list[blocks.Claim]:
     return [(term, (f.kind, f.off, f.top, f.parts, f.radix), d, dim) for d, dim in enumerate(probe.dims)]
 
 
+def lowered_means_program(model: Model) -> None:
+    """Show by the kernel's rules of equality that the optimised graph means what the program as written means. Raises Rejected."""
+    try:
+        ledger = Ledger(model.graph)
+        numbers = _meaning(ledger, model)
+        roots = model.graph.roots, model.optimised.roots
+        if len(roots[0]) != len(roots[1]) or not all(ledger.terms.same(ledger.program[a], numbers[b]) for a, b in zip(*roots, strict=True)):
+            raise Rejected("the optimised graph is not shown to mean what the program means")
+    except FAULTS as fault:
+        if isinstance(fault, Rejected):
+            raise
+        raise Rejected(f"the program is malformed: {type(fault).__name__}: {fault}") from fault
+
+
 def _meaning(ledger: Ledger, model: Model) -> list[int]:
     """The terms of the optimised graph's nodes, shown to be what the program means."""
     graph, numbers = explain(ledger, model.graph, ledger.program)

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
-    *("compiler", "runtime", "programs", "certificate", "kernel", "prover", "theory", "export", "mpc", "protocols"),
+    *("compiler", "runtime", "programs", "certificate", "kernel", "margin", "prover", "theory", "export", "mpc", "protocols"),
     *("lecture", "lab", "report", "learning", "rasp", "execution", "cli"),
 )
 COMMAND_LINE = {"cli", "__main__"}
@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "runtime": {"compiler", "runtime"},
     "programs": {"compiler", "programs"},
     "kernel": {"kernel"},
+    "margin": {"margin"},
     "prover": {"compiler", "runtime", "kernel", "prover"},
-    "certificate": {"compiler", "runtime", "kernel", "prover", "certificate"},
+    "certificate": {"compiler", "runtime", "kernel", "margin", "prover", "certificate"},
     "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "protocols", "theory"},
     "export": {"compiler", "runtime", "certificate", "export"},
     "mpc": {"compiler", "runtime", "mpc"},

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..certificate.certify import certify
+from ..certificate.certify import proof
 from ..certificate.refused import Refused
 from ..compiler.calls import public
 from ..compiler.codes.numerics import DTYPES, dtype_named
@@ -159,7 +159,7 @@ def frontier(
                 refused.append((code, dtype, f"d_model is {width:,}, more than is built here"))
                 continue
             model = compile(program, length=length, alphabet=alphabet, dtype=dtype, code=code, heads=heads)
-            p = certify(model).mantissa_bits
+            p = proof(model)[0].mantissa_bits
         except (ExactnessError, Refused) as error:
             refused.append((code, dtype, error.fact))
             continue

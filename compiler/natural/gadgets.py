@@ -53,14 +53,20 @@ def gentle(size: float) -> float:
 
 
 def rounding(dims: Sequence[int]) -> tuple[Unit, ...]:
-    """Units that round cells near 0 or 1 in place: x becomes gate(x), by adding gate(x) - relu(x)."""
+    """Units that round the cells of a value near one-hot in place: x becomes gate(x), by adding gate(x) - relu(x) + relu(-x).
+
+    The gate's 1 is the sum of the value's own cells, not the direction that is 1 everywhere: what is off there differs from token to
+    token, and what a value's own cells are off is alike wherever the value is.
+    """
+    own = dict.fromkeys(dims, 1.0)
     return tuple(
         unit
         for dim in dims
         for unit in (
             Unit({dim: 1.0}, ((dim, -1.0),)),
-            Unit({dim: 1.0, ONE: -0.25}, ((dim, RISE),)),
-            Unit({dim: 1.0, ONE: -0.75}, ((dim, ROOF),)),
+            Unit({dim: -1.0}, ((dim, 1.0),)),
+            Unit(added([({dim: 1.0}, 1.0), (own, -0.25)]), ((dim, RISE),)),
+            Unit(added([({dim: 1.0}, 1.0), (own, -0.75)]), ((dim, ROOF),)),
         )
     )
 
@@ -76,6 +82,7 @@ def share_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
         for dim in dims
         for unit in (
             Unit({dim: 1.0}, ((dim, slope - 1),)),
+            Unit({dim: -1.0}, ((dim, 1.0),)),
             Unit({dim: 1.0, ONE: -0.125}, ((dim, top),)),
             Unit({dim: 1.0, ONE: -0.375}, ((dim, -top),)),
         )

@@ -22,7 +22,7 @@ H/(H + c); for H near N that is between 1/2 and 1, and c is read from it with di
 of a match's weight together. h is ln N rounded up to 1/8, which few bits hold. A number read off shares keeps a slope κ where it is
 rounded, for gradients; a key that is off by κ/4 moves the score of a match by A·κ/4 and a count of N by N times that:
 
-    N·A·κ/4 <= 1/16           κ = 1/(4·N·A), rounded down to a power of two.
+    N·A·κ/4 <= 1/128          κ = 1/(32·N·A), rounded down to a power of two.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def resting(length: int) -> float:
 
 
 def slope(length: int) -> float:
-    """The slope that the rounding of shares keeps: the greatest power of two with N·A·κ/4 <= 1/16."""
-    return 2.0 ** math.floor(-math.log2(4 * length * apart(length)))
+    """The slope that the rounding of shares keeps: the greatest power of two with N·A·κ/4 <= 1/128."""
+    return 2.0 ** math.floor(-math.log2(32 * length * apart(length)))
 
 
 @dataclass(frozen=True, slots=True)

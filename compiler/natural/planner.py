@@ -76,6 +76,7 @@ class _Planner:
         self._derived: dict[Code, int] = {}
         self._shares: dict[tuple[int, tuple[tuple[int, float], ...]], int] = {}
         self._ruler: int | None = None
+        self.shares: dict[int, int | None] = {}
         one, bos = np.ones((self.symbols + 1, 1)), np.zeros((self.symbols + 1, 1))
         one[0], bos[0] = 0, 1
         self.features += [
@@ -93,7 +94,7 @@ class _Planner:
     def finish(self) -> Plan:
         """The plan of what the outputs need."""
         outputs = tuple(self._output(root) for root in self.graph.roots)
-        return _pruned(Plan(self.graph, self.lead, self.width, tuple(self.features), tuple(self.heads), outputs))
+        return _pruned(Plan(self.graph, self.lead, self.width, tuple(self.features), tuple(self.heads), outputs, self.shares))
 
     # --- codes ------------------------------------------------------------------------------------------
 
@@ -407,11 +408,11 @@ class _Planner:
         head = self._heads[op, node.args[:-1]]
         values = {v: lin for v, lin in self.read(node.args[-1]).items() if v}
         domain = node.domain
-        rest = self._share(head, {BOS: 1.0}, f"rest of {node.name}")
+        rest = self._share(head, {BOS: 1.0}, f"rest of {node.name}", None)
         if not values:
             return Code(None, (0,))
         lo, hi = self._bounds(op, list(values), domain)
-        share = self._share(head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}")
+        share = self._share(head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}", index)
         feature, dims = self._new(node.name, index, (lo, hi), node)
         x = added([({share: 1.0}, math.exp(h)), ({rest: 1.0}, 1.0 - lo)])
         silence = {BOS: 2.0 - lo}  # at BOS its own weight is 1
@@ -423,7 +424,7 @@ class _Planner:
         most = max(0, self.length - (op.mask == "strict"))
         return max(domain.lo, most * min(0, *values)), min(domain.hi, most * max(0, *values))
 
-    def _share(self, head: int, source: Lin, name: str) -> int:
+    def _share(self, head: int, source: Lin, name: str, total: int | None) -> int:
         """The dimension that holds what a head averages, without rounding."""
         key = head, tuple(sorted(source.items()))
         if key not in self._shares:
@@ -431,6 +432,7 @@ class _Planner:
             self.width += 1
             self.values.append(())
             self.features.append(Feature(name, "one", None, (dim,), Copy(head, (source,))))
+            self.shares[len(self.features) - 1] = total
             self._shares[key] = dim
         return self._shares[key]
 
@@ -491,6 +493,7 @@ def _pruned(plan: Plan) -> Plan:
             need.add(f)
             stack += {owner[dim] for dim in plan.features[f].reads(plan.heads)}
     kept = [plan.features[f] for f in sorted(need)]
+    shares = {new: plan.shares[old] for new, old in enumerate(sorted(need)) if old in plan.shares}
     dims = {old: new for new, old in enumerate(dim for feature in kept for dim in feature.dims)}
     used = sorted({feature.recipe.head for feature in kept if isinstance(feature.recipe, Copy)})
     heads = {old: new for new, old in enumerate(used)}
@@ -513,6 +516,7 @@ def _pruned(plan: Plan) -> Plan:
     return replace(
         plan,
         width=len(dims),
+        shares=shares,
         features=tuple(replace(f, dims=tuple(dims[d] for d in f.dims), recipe=recipe(f.recipe), cleaner=units(f.cleaner)) for f in kept),
         heads=tuple(
             replace(head, query=tuple(map(lin, head.query)), key=tuple(map(lin, head.key))) for head in (plan.heads[h] for h in used)

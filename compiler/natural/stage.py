@@ -116,6 +116,7 @@ class Plan:
     features: tuple[Feature, ...]
     heads: tuple[Head, ...]
     outputs: tuple[Output, ...]
+    shares: Mapping[int, int | None]  # of a feature that holds a share: the total whose values it averages, None for BOS
 
     def owner(self) -> dict[int, int]:
         """The feature that each dimension belongs to."""

@@ -1,0 +1,83 @@
+"""The margin proof of a natural model: its script, from the plan that the program is lowered to; the checker decides.
+
+The program as written is shown to mean what was lowered by the kernel's rules of equality, the tensors are shown to compute that by
+`margin/`. The script only says which dimensions hold which value; the weights are the model's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from ..compiler.errors import HeadworkError
+from ..compiler.natural.lower import Natural, lower
+from ..compiler.natural.place import Attention
+from ..compiler.natural.stage import Copy
+from ..margin.check import Model as Checked
+from ..margin.terms import Node, Unshown
+from ..runtime.module import Attention as AttentionBlock
+
+if TYPE_CHECKING:
+    from ..runtime.model import Model
+
+
+def subject(model: Model) -> Checked:
+    """A model as the checker sees it: the optimised program, and the tensors that it has."""
+    sizes = model.optimised.sizes
+    classes = tuple(form.classes for form in model.output_forms)
+    if model.module.shape.classes != classes or any(form.kind == "log" for form in model.output_forms):
+        raise Unshown("the logits are not split into the classes of the outputs' forms")
+    return Checked(
+        sizes.length,
+        len(sizes.alphabet),
+        tuple(
+            Node(node.op.name, {f.name: getattr(node.op, f.name) for f in dataclasses.fields(node.op)}, node.args)
+            for node in model.optimised.nodes
+        ),
+        model.optimised.roots,
+        tuple((form.off, form.classes) for form in model.output_forms),
+        tuple(block.masks if isinstance(block, AttentionBlock) else () for block in model.module.blocks),
+        {name: tensor.detach().cpu().double().numpy() for name, tensor in model.module.state_dict().items()},
+    )
+
+
+def script(model: Model) -> list[dict[str, Any]]:
+    """What each block writes: from the model's own plan, or for one from a file from its program lowered again."""
+    natural = model.natural or _again(model)
+    plan = natural.plan
+    blocks: list[dict[str, Any]] = []
+    for part in natural.schedule.blocks:
+        if isinstance(part, Attention):
+            heads: list[dict[str, Any]] = []
+            for h, features in sorted(part.heads, key=lambda use: (plan.heads[use[0]].mask, use[0])):
+                heads.append({"node": plan.heads[h].node, "writes": [row for f in features for row in _brought(natural, f)]})
+            blocks.append({"heads": heads})
+        else:
+            blocks.append({"writes": [_written(natural, f) for f in (*part.writes, *part.rounds)]})
+    return blocks
+
+
+def _brought(natural: Natural, f: int) -> list[list[int | None]]:
+    feature = natural.plan.features[f]
+    assert isinstance(feature.recipe, Copy)
+    of = feature.value if feature.form is not None else natural.plan.shares[f]
+    return [[dim, of] for dim in feature.dims]  # pyright: ignore[reportReturnType]
+
+
+def _written(natural: Natural, f: int) -> dict[str, Any]:
+    feature = natural.plan.features[f]
+    assert feature.form is not None
+    values = [feature.form.off + z for z in range(1, feature.form.top + 1)]
+    return {"node": feature.value, "dims": list(feature.dims), "values": values, "name": feature.name}
+
+
+def _again(model: Model) -> Natural:
+    code = next((record.code for record in model.records if record.code == "binary"), "auto")
+    try:
+        natural = lower(model.graph, code, None, model.sharpness)
+        shape = tuple(len(b.masks) if isinstance(b, AttentionBlock) else 0 for b in model.module.blocks)
+        if tuple(len(getattr(b, "heads", ())) for b in natural.schedule.blocks) != shape:
+            natural = lower(model.graph, code, max(shape), model.sharpness)
+    except HeadworkError as error:
+        raise Unshown(f"its program is not lowered again: {error.fact}") from error
+    return natural

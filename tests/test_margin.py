@@ -1,0 +1,141 @@
+"""Margin certificates: what they show, that nothing wrong passes, radii that hold, and gradients beside them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+import headwork as hw
+from headwork import programs
+from headwork.certificate.robustness import changed, stored
+from headwork.runtime.interpreter import interpret_roots
+from headwork.runtime.module import Attention
+
+N = 12
+SHOWN = [
+    name for name in programs.names() if name not in ("ioi", "fraction_of_previous", "sort_by_frequency", "bigram", "ngram", "hop_by_steps")
+]
+
+
+def natural(name: str, length: int = N, **options: object) -> hw.Model:
+    return hw.compile(programs.get(name), length=length, style="natural", **options)  # type: ignore[arg-type]
+
+
+def right(model: hw.Model, seed: int, count: int = 12) -> bool:
+    """Whether answers are the interpreter's on texts of few and of many symbols."""
+    rng, size = random.Random(seed), len(model.alphabet)
+    for _ in range(count):
+        pool = rng.sample(range(size), min(size, rng.choice((1, 2, size))))
+        row = [rng.choice(pool) for _ in range(rng.randint(1, model.length))]
+        if model.values([row])[0] != [list(column) for column in interpret_roots(model.graph, row)]:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_library_is_certified(name: str) -> None:
+    certificate = hw.certify(natural(name))
+    assert certificate.margin > 0.25 and min(lead for *_, lead in certificate.heads) > 3
+    assert certificate.as_dict()["style"] == "natural" and "by margins" in str(certificate)
+
+
+def test_a_checkpoint_is_certified_from_its_files(tmp_path: object) -> None:
+    """The plan is made again from the program; the tensors are the file's."""
+    model = natural("khop", code="binary")
+    model.save(f"{tmp_path}/m")
+    assert hw.certify(hw.load(f"{tmp_path}/m")).heads == hw.certify(model).heads
+
+
+@pytest.mark.parametrize("name", ["induction", "histogram", "recall", "dyck1", "reverse", "nearest"])
+def test_nothing_wrong_passes(name: str) -> None:
+    """Single weights changed, set to zero, moved or written where none was: what is certified answers right, and most is refused."""
+    model, rng = natural(name, 6), random.Random(name)
+    accepted = refused = 0
+    for k in range(24):
+        tensors = {key: value.detach().clone() for key, value in model.module.state_dict().items()}
+        key = rng.choice(list(tensors))
+        t = tensors[key]
+        at = rng.choice(t.nonzero().tolist()) if k % 3 else [rng.randrange(s) for s in t.shape]
+        old = float(t[tuple(at)])
+        t[tuple(at)] = rng.choice((0.0, -old, old * 0.5, old * 1.5, old + 1, old * (1 + 1e-3), old + 0.05))
+        mutant = changed(model, lambda tensor: tensor)
+        mutant.module.load_state_dict(tensors)
+        try:
+            hw.certify(mutant, witness=False)
+        except hw.Refused:
+            refused += 1
+            continue
+        accepted += 1
+        assert right(mutant, k), f"{key}{at}: {old} became {float(t[tuple(at)])}"
+    assert accepted and refused
+
+
+@pytest.mark.parametrize("name", ["induction", "histogram", "khop"])
+def test_noise_within_the_proved_radius_changes_nothing(name: str) -> None:
+    """The radius is of any perturbation: tried at its corners, where every weight is off by all of it."""
+    model = natural(name, 8)
+    found = hw.robustness(model, samples=2)
+    least = 4e-4 if name != "histogram" else 3e-5
+    assert found.proved_weights > least and found.measured_weights > found.proved_weights / 2 and found.lost
+    draw = torch.Generator().manual_seed(0)
+    for seed in range(10):
+        corner = changed(model, lambda t: t * (1 + found.proved_weights * torch.randint(0, 2, t.shape, generator=draw).mul(2).sub(1)))
+        assert right(corner, seed)
+    assert found.formats["bfloat16"] == found.formats["float16"] == found.formats["tf32"] == "proved"
+    for format_ in ("bfloat16", "float16", "tf32"):
+        assert right(stored(model, format_), 1)
+
+
+def test_the_compact_style_bears_no_noise() -> None:
+    found = hw.robustness(hw.compile(programs.histogram(), length=16), samples=2)
+    assert found.proved_weights == 0 and "bit by bit" in found.lost and found.measured_weights < 1e-5
+    with pytest.raises(hw.InputError, match="too few"):
+        hw.robustness(natural("induction"), samples=0)
+    with pytest.raises(hw.InputError, match="no format"):
+        stored(natural("induction"), "int4")
+
+
+@pytest.mark.parametrize("name", ["induction", "khop", "recall", "histogram"])
+def test_gradients_exist_where_it_is_certified(name: str) -> None:
+    """At the least lead that certifies, the top logit's margin has a gradient in every W_Q and W_K that is used."""
+    program = programs.khop(k=3) if name == "khop" else programs.get(name)
+    length = 16
+    model = None
+    for lead in range(3, 22):
+        candidate = hw.compile(program, length=length, style="natural", sharpness=float(lead))
+        try:
+            hw.certify(candidate, witness=False)
+        except hw.Refused:
+            continue
+        model = candidate
+        break
+    assert model is not None and model.sharpness is not None and model.sharpness < 21
+    compact = hw.compile(program, length=length)
+    rng = random.Random(0)
+    ids = torch.tensor([[rng.randrange(len(model.alphabet)) for _ in range(length)] for _ in range(8)])
+    for made, exists in ((model, True), (compact, False)):
+        top = made.module(ids).topk(2, dim=-1).values
+        (top[..., 0] - top[..., 1]).sum().backward()
+        for block in made.module.blocks:
+            if isinstance(block, Attention):
+                for tensor in (block.W_Q, block.W_K):
+                    assert tensor.grad is not None
+                    for head, gradient in zip(tensor, tensor.grad, strict=True):
+                        assert not head.any() or bool(gradient[head != 0].any()) is exists or made is compact
+
+
+def test_what_has_no_margin_rule_is_refused() -> None:
+    model = natural("induction")
+    with pytest.raises(hw.Refused, match="no margin rule for sums in bfloat16"):
+        hw.certify(model, "bfloat16")
+    with pytest.raises(hw.Refused, match="no proof script"):
+        hw.write_proof(model, "unwritten.json")
+    soft = natural("induction", sharpness=1.0)
+    with pytest.raises(hw.Refused, match=r"not shown|shown wrong"):
+        hw.certify(soft)
+    other = replace(model, optimised=natural("previous").optimised)
+    with pytest.raises(hw.Refused):
+        hw.certify(other, witness=False)
