@@ -20,19 +20,28 @@ if TYPE_CHECKING:
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24}
 
 
+@dataclass(frozen=True, slots=True)
+class HeadMargin:
+    """One head: the lookup or total it implements, and by how many nats what it must not attend to is behind at least."""
+
+    block: int
+    head: int
+    lookup: str
+    lead: float
+
+
 @dataclass(frozen=True, repr=False)
 class MarginCertificate(Tabled):
     """What is proved of a natural model, and by what margins.
 
-    `heads` are (block, head, lookup or total, least lead in nats); `values` say how far each value may be off its code, in units of
-    its own step; `margin` is the least lead of the right class, in logits.
+    `cases` were enumerated in MLPs; `margin` is the least lead of the right class, in logits.
     """
 
     program: str
     dtype: str
     length: int
     alphabet: int
-    heads: tuple[tuple[int, int, str, float], ...]
+    heads: tuple[HeadMargin, ...]
     cases: int
     margin: float
     statement: str
@@ -43,7 +52,7 @@ class MarginCertificate(Tabled):
 
     def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
         """The theorem, and what each part of the proof shows."""
-        heads = [(f"block {b}, head {h} ({name})", f"rivals are {lead:.3g} nats behind") for b, h, name, lead in self.heads]
+        heads = [(f"block {h.block}, head {h.head} ({h.lookup})", f"rivals are {h.lead:.3g} nats behind") for h in self.heads]
         mlps = ("MLPs", f"enumerated over {self.cases:,} cases")
         logits = ("logits", f"the right class leads by at least {self.margin:.3g}")
         return f"certified: {self.program} in {self.dtype}, by margins", [("theorem", self.statement), *heads, mlps, logits]
@@ -82,7 +91,7 @@ def certify_natural(model: Model, dtype: str, witness: bool) -> MarginCertificat
             raise Refused(fact, kind="shown wrong", witness=wrong) from refused
         raise
     names = [node.name for node in model.optimised.nodes]
-    heads = tuple((block, head, names[node], lead) for block, head, node, lead in found.leads)
+    heads = tuple(HeadMargin(block, head, names[node], lead) for block, head, node, lead in found.leads)
     outputs = "the output" if len(model.graph.outputs) == 1 else f"the {len(model.graph.outputs)} outputs"
     equal = "equals" if len(model.graph.outputs) == 1 else "equal"
     text = (

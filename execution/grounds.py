@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from ..certificate.certify import certify
+from ..certificate.certify import proof
 from ..certificate.refused import Refused
 from ..compiler.errors import InputError
 
@@ -92,8 +92,10 @@ def _state(model: Model) -> object:
 def _found(model: Model) -> Grounds:
     if model.module.watched:
         return Grounds({}, "hooks watch its module, and what is not computed cannot be watched")
+    if model.style == "natural":
+        return Grounds({}, "its attention is soft, so what a head brings is not one key's value")
     try:
-        certificate = certify(model, witness=False)
+        certificate, _ = proof(model, witness=False)
     except Refused as refused:
         return Grounds({}, f"there is no certificate: {refused.fact}")
     heads: dict[tuple[int, int], Shown] = {}

@@ -17,6 +17,7 @@ from typing import cast
 from safetensors.torch import save as tensor_bytes
 
 from ..certificate.certify import Certificate, certify as certify_model
+from ..certificate.margins import HeadMargin, MarginCertificate
 from ..certificate.refused import Refused
 from ..compiler.codes.numerics import dtype_named
 from ..compiler.domain import Symbol
@@ -132,12 +133,14 @@ def _certified(model: Model, content: dict[str, Json]) -> dict[str, Json]:
     return {"ok": True, **_table(*found.table())}
 
 
-def _tell(found: Certificate, heads: list[dict[str, Json]]) -> None:
-    said = {
-        (h.block, h.head): f"sums are within {h.error:.3g} of their integer, 1/2 is allowed"
-        if h.error
-        else f"winners lead by {h.gap:g} nats, sums reach {h.steps:,} steps (proved)"
-        for h in found.heads
-    }
+def _tell(found: Certificate | MarginCertificate, heads: list[dict[str, Json]]) -> None:
+    said: dict[tuple[int, int], str] = {}
+    for h in found.heads:
+        if isinstance(h, HeadMargin):
+            said[h.block, h.head] = f"rivals are {h.lead:.3g} nats behind (proved)"
+        elif h.error:
+            said[h.block, h.head] = f"sums are within {h.error:.3g} of their integer, 1/2 is allowed"
+        else:
+            said[h.block, h.head] = f"winners lead by {h.gap:g} nats, sums reach {h.steps:,} steps (proved)"
     for head in heads:
         head["proved"] = said.get((cast(int, head["block"]), cast(int, head["head"])), "")
