@@ -1,10 +1,10 @@
 """The programs of Tracr's library and tests at several lengths: headwork's models, certified, beside Tracr's own.
 
-    python benchmarks/rasp_table.py [--theirs PYTHON [--until N]] [--write] [length …]
+    python benchmarks/rasp_table.py [--theirs PYTHON [--until N]] [length …]
 
 `--theirs` is the interpreter of an environment with Tracr, such as `make peers` leaves in benchmarks/peers/.cache/envs/tracr/bin/python:
 there the same file of programs runs with its import changed, up to `--until` (64), each cell in a process of its own, stopped after
-60 CPU seconds. `--write` writes docs/rasp-table.md.
+60 CPU seconds. Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -162,7 +162,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--theirs", metavar="PYTHON")
     parser.add_argument("--until", type=int, default=64, metavar="N")
-    parser.add_argument("--write", action="store_true")
     parser.add_argument("--cell", nargs=2, metavar=("NAME", "LENGTH"), help=argparse.SUPPRESS)
     parser.add_argument("length", nargs="*", type=int)
     options = parser.parse_args()
@@ -181,10 +180,6 @@ def main() -> None:
             b = elsewhere(options.theirs, name, length) if options.theirs and length <= options.until else None
             rows.append((a, b))
             print(text([(a, b)]).split("\n", 2)[2], flush=True)
-    if options.write:
-        page = ROOT / "docs" / "rasp-table.md"
-        head = page.read_text(encoding="utf-8").split("<!-- table -->")[0]
-        page.write_text(f"{head}<!-- table -->\n\n{text(rows)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
