@@ -65,7 +65,7 @@ def test_what_a_reader_sees(name: str) -> None:
         assert tensor.abs().max() <= 24 * n * max(1, _largest(model))
     for tokens in rows:
         ids = torch.tensor([[model.alphabet.id(t) for t in tokens]])
-        last: dict[str, torch.Tensor] = {}
+        last: dict[tuple[int, ...], torch.Tensor] = {}  # by their directions: two values may have one name
         before = None
         for block, x in enumerate(model.module.stream(ids)):
             layer = model.module.blocks[block - 1] if block else None
@@ -73,9 +73,9 @@ def test_what_a_reader_sees(name: str) -> None:
             for probe in model.probes:
                 cells = x[0, 1:, list(probe.dims)]
                 if probe.block <= block:
-                    if probe.name in last:  # from birth to the end
-                        assert torch.equal(last[probe.name], cells), probe.name
-                    last[probe.name] = cells
+                    if tuple(probe.dims) in last:  # from birth to the end
+                        assert torch.equal(last[tuple(probe.dims)], cells), probe.name
+                    last[tuple(probe.dims)] = cells
                     assert ((cells - cells.round()).abs() < 0.01).all() and (cells.round().sum(-1) <= 1).all(), probe.name
             if isinstance(layer, Attention) and before is not None:
                 heads = [record for record in model.records if record.block == block]
