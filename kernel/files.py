@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import deserialize
+from safetensors import SafetensorError, deserialize
 
 from .blocks import Proved
 from .numbers import Reals, Rejected
@@ -27,7 +27,7 @@ def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping
     try:
         config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], _bytes(proof)))
         checkpoint = _checkpoint(config, program, _tensors(texts["model.safetensors"]))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as fault:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as fault:
         raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no checkpoint: {fault}") from fault
     return str(config["name"]), checkpoint, script, verify(checkpoint, script)
 

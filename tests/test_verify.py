@@ -99,6 +99,20 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         hw.write_proof(model_of("khop"), tmp_path / "no" / "p.json")
 
 
+@pytest.mark.parametrize("name", ["config.json", "program.json", "model.safetensors", PROOF])
+def test_damaged_files_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    """Cut short, with something behind, or with a header that lies about sizes: refused, and nothing else is raised."""
+    saved = model_of("khop").save(tmp_path / "m")
+    hw.write_proof(hw.load(saved), saved / PROOF)
+    whole = (saved / name).read_bytes()
+    numbers = [b"-1", b"4611686018427387904", b"1e300", b"null", b"[]"]
+    lies = [whole.replace(old, old + new, 1) for old in (b'"data_offsets":[', b'"shape":[') for new in numbers]
+    for made in [whole[:0], whole[:7], whole[: len(whole) // 2], whole + b"x", *(some for some in lies if some != whole)]:
+        (saved / name).write_bytes(made)
+        with pytest.raises(hw.Refused, match="not verified"):
+            hw.verify(saved)
+
+
 # --- damaged scripts ------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,142 @@
+"""Damaged checkpoints: bits, lengths, types and sizes in a checkpoint's files and its proof are changed at random.
+
+`hw.verify` must refuse by name or be right, without a traceback, in little time and memory. What it accepts is run on every input.
+Run: python benchmarks/native_faults.py [--count 2000] [--seed 0] [--minutes 10] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import torch
+from attacks import subjects
+from record import record
+
+import headwork as hw
+from headwork.tests import attack_scripts, judge
+
+FILES = ("config.json", "program.json", "model.safetensors", "proof.json")
+SIZES = (0, -1, 1, 2**31, 2**40, 2**62, 2**70, 10**300)
+USES = 40  # damages for each model
+
+
+def flipped(data: bytes, rng: random.Random) -> bytes:
+    """A few bits changed."""
+    found = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        found[rng.randrange(len(found))] ^= 1 << rng.randrange(8)
+    return bytes(found)
+
+
+def cut(data: bytes, rng: random.Random) -> bytes:
+    """Cut short, or longer by something."""
+    return data[: rng.randrange(len(data))] if rng.random() < 0.7 else data + bytes(rng.randrange(256) for _ in range(rng.randrange(1, 99)))
+
+
+def headed(data: bytes, rng: random.Random) -> bytes:
+    """Of tensors, the header's JSON damaged; of JSON, one to four moves, or a number made a size."""
+    length = int.from_bytes(data[:8], "little") if not data.startswith(b"{") else 0
+    text = data[8 : 8 + length] if length else data
+    found = json.loads(text)
+    if rng.random() < 0.5:
+        places = [p for p in attack_scripts.places(found) if type(attack_scripts.at(found, p)) is int]
+        if places:
+            *way, last = rng.choice(places)
+            attack_scripts.at(found, tuple(way))[last] = rng.choice(SIZES)
+    else:
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            try:
+                rng.choice((attack_scripts.number, attack_scripts.drop, attack_scripts.swap, attack_scripts.copied, attack_scripts.kind))(
+                    found, rng
+                )
+            except (IndexError, KeyError, TypeError, AttributeError):
+                continue
+    made = json.dumps(found).encode()
+    return len(made).to_bytes(8, "little") + made + data[8 + length :] if length else made
+
+
+KINDS = {"bits": flipped, "length": cut, "types and sizes": headed}
+
+
+def said(place: Path) -> tuple[str, str]:
+    """What is said of a damaged checkpoint: refused, right, wrong or crashed, and how."""
+    try:
+        hw.verify(place)
+    except hw.HeadworkError:
+        return "refused", ""
+    except Exception as error:  # a verdict or a refusal by name, nothing else
+        return "crashed", f"{type(error).__name__}: {error}"
+    try:
+        model = hw.load(place)
+    except hw.HeadworkError as error:  # what cannot be loaded gives no answer
+        return "right", str(error)
+    fault = judge.wrong(model)
+    return ("right", "") if fault is None else ("wrong", fault)
+
+
+def campaign(count: int, seed: int, seconds: float) -> tuple[Counter[tuple[str, str]], list[str], float]:
+    """Verdicts by (kind of damage, verdict), the faults, and the longest CPU time of a verdict."""
+    rng, found, faults, longest, start = random.Random(seed), Counter[tuple[str, str]](), list[str](), 0.0, time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (model, _) in enumerate(subjects(rng)):
+            own, whole = random.Random(f"{seed}:{number}"), Path(folder) / "whole"
+            shutil.rmtree(whole, ignore_errors=True)
+            model.save(whole)
+            hw.write_proof(model, whole / "proof.json")
+            hw.verify(whole)
+            for use in range(USES):
+                if found.total() >= count or time.perf_counter() - start > seconds:
+                    return found, faults, longest
+                kind, name, place = own.choice(list(KINDS)), own.choice(FILES), Path(folder) / "damaged"
+                shutil.rmtree(place, ignore_errors=True)
+                shutil.copytree(whole, place)
+                (place / name).write_bytes(KINDS[kind]((whole / name).read_bytes(), own))
+                begun = time.process_time()
+                verdict, how = said(place)
+                longest = max(longest, time.process_time() - begun)
+                found[kind, verdict] += 1
+                if verdict in ("crashed", "wrong"):
+                    faults.append(f"{verdict} {how}; {model.name} {name} ({kind}) {seed}:{number}:{use}")
+                    print(faults[-1], file=sys.stderr, flush=True)
+    raise AssertionError("there are always more subjects")
+
+
+def main() -> int:
+    """Run the campaign and print its counts; exit code 1 if a damaged checkpoint was accepted and wrong, or something else was raised."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long")
+    parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    found, faults, longest = campaign(options.count, options.seed, options.minutes * 60)
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    head = f"{found.total():,} damaged checkpoints, seed {options.seed}, {date.today()}, {time.perf_counter() - start:.0f} s; "
+    lines = [f"{head}no verdict took more than {longest:.1f} s of CPU, and the process, torch included, {size:,.0f} MB.", ""]
+    lines += [
+        "| damage | checkpoints | refused | accepted, right | accepted, wrong | other errors |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for kind in KINDS:
+        counts = [found[kind, verdict] for verdict in ("refused", "right", "wrong", "crashed")]
+        lines.append(f"| {kind} | {sum(counts):,} | " + " | ".join(f"{c:,}" for c in counts) + " |")
+    print("\n".join([*lines, *("" if not faults else f"- {f}" for f in faults)]))
+    if options.write:
+        record("native-faults", "\n".join(lines))
+    return int(bool(faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
