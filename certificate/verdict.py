@@ -12,7 +12,7 @@ from ..compiler.errors import InputError
 from ..compiler.shown import Tabled
 from ..kernel.files import PROOF, verify_files
 from ..kernel.numbers import Rejected
-from ..kernel.verify import statement
+from ..kernel.verify import Checkpoint, statement
 from .refused import Refused
 
 
@@ -65,13 +65,13 @@ def verify(directory: str | Path, script: str | Path | None = None) -> Verdict:
         raise Refused(f"not verified: {rejected}") from rejected
     outputs = "the output" if len(checkpoint.outputs) == 1 else f"the {len(checkpoint.outputs)} outputs"
     totals = any(head.error for head in proved.heads)
-    text = statement(name, checkpoint, outputs, _values(shown), totals)
+    text = statement(name, checkpoint, outputs, _values(checkpoint, shown), totals)
     return Verdict(name, checkpoint.dtype, checkpoint.length, text, len(proved.heads), len(shown["steps"]), proved.cases)
 
 
-def _values(script: Mapping[str, Any]) -> int:
+def _values(checkpoint: Checkpoint, script: Mapping[str, Any]) -> int:
     """How many values a script says are written: each has one first dimension of its code."""
     parts = [script["embedding"]]
-    for block in script["blocks"]:
-        parts += [part.get("cells", []) for part in (block, *block.get("values", []))]
+    for masks, block in zip(checkpoint.blocks, script["blocks"], strict=True):
+        parts += [part["cells"] for part in ([block] if masks else block["values"])]
     return sum(row[2] == 0 for rows in parts for row in rows)

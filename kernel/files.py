@@ -26,10 +26,10 @@ def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping
     texts = {name: _bytes(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
     try:
         config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], _bytes(proof)))
-        checkpoint = _checkpoint(config, program, _tensors(texts["model.safetensors"]))
+        name, checkpoint = str(config["name"]), _checkpoint(config, program, _tensors(texts["model.safetensors"]))
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as fault:
         raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no checkpoint: {fault}") from fault
-    return str(config["name"]), checkpoint, script, verify(checkpoint, script)
+    return name, checkpoint, script, verify(checkpoint, script)
 
 
 def _bytes(path: Path) -> bytes:
