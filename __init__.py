@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .execution.session import Session
     from .export.read import certify_export, check_export, read_export
     from .export.write import Exported
+    from .lab.attribution import auroc, edge_scores
     from .lab.circuit import Circuit, circuit
     from .lab.disguise import Disguised, Key, disguise, restore
     from .lab.intervene import Intervention, intervene
@@ -87,6 +88,8 @@ _LATE = {
     "Certificate": "certificate.certify",
     "Circuit": "lab.circuit",
     "Disguised": "lab.disguise",
+    "auroc": "lab.attribution",
+    "edge_scores": "lab.attribution",
     "Intervention": "lab.intervene",
     "Key": "lab.disguise",
     "disguise": "lab.disguise",
@@ -196,6 +199,7 @@ __all__ = [
     "Value",
     "Verdict",
     "all_reduce",
+    "auroc",
     "bounds",
     "bounds_over",
     "broadcast",
@@ -209,6 +213,7 @@ __all__ = [
     "data",
     "diagnose",
     "disguise",
+    "edge_scores",
     "fresh",
     "frontier",
     "gather",

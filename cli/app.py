@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..compiler.errors import HeadworkError
-from . import compiling, lecture, listing, proving, report, running, theory
+from . import compiling, lab, lecture, listing, proving, report, running, theory
 from .ends import ending, stopping
 from .mpc import mpc
 
@@ -52,6 +52,9 @@ app.command("verify")(proving.verify)
 app.command("robustness")(proving.robustness)
 app.command("show")(compiling.show)
 app.command("report")(report.report)
+app.command("trace")(lab.trace)
+app.command("circuit")(lab.circuit)
+app.command("disguise")(lab.disguise)
 app.command("bounds")(theory.bounds)
 app.command("frontier")(theory.frontier)
 app.command("minimal")(theory.minimal)

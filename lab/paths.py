@@ -66,12 +66,11 @@ class Runner:
                 stream.append(x)
             return Clean(tuple(stream), parts, x[:, 1:] @ module.W_U)
 
-    @torch.no_grad()
-    def cut(self, clean: Clean, cuts: Cuts) -> Tensor:
-        """Logits where the targets' inputs are cut. Shape (B, n, classes)."""
+    def cut(self, clean: Clean, cuts: Cuts, grad: bool = False) -> Tensor:
+        """Logits where the targets' inputs are cut; with `grad` they can be derived by what the cuts add. Shape (B, n, classes)."""
         module = self.model.module
         first = min(self.wiring.component(name).block for name in cuts)
-        with full_precision(clean.stream[0].device.type):
+        with full_precision(clean.stream[0].device.type), torch.set_grad_enabled(grad):
             x = clean.stream[first]
             for b in range(first, len(module.blocks)):
                 x = x + self._block(b, x, cuts, None)
@@ -83,11 +82,15 @@ class Runner:
 
     def _heads(self, b: int, block: Attention, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
         named: tuple[tuple[Path, Tensor], ...] = (("q", block.W_Q), ("k", block.W_K), ("v", block.W_V))
-        q, k, v = (torch.einsum("bnd,hde->bhne", x, w) for _, w in named)
+        qkv = {path: torch.einsum("bnd,hde->bhne", x, w) for path, w in named}
         for c in self.by_block[b]:
-            for found, (path, w) in zip((q, k, v), named, strict=True):
+            for path, w in named:
+                found = qkv[path]
                 if any(cut.path == path for cut in cuts.get(c.name, ())):
-                    found[:, c.head] = _changed(x, cuts[c.name], path) @ w[c.head]
+                    new = _changed(x, cuts[c.name], path) @ w[c.head]
+                    found = torch.cat([found[:, : c.head], new[:, None], found[:, (c.head or 0) + 1 :]], dim=1)
+                    qkv[path] = found
+        q, k, v = qkv["q"], qkv["k"], qkv["v"]
         pattern = (q @ k.mT).masked_fill(~block.visible(x), -torch.inf).softmax(-1)  # (B, nh, n, n)
         result = torch.einsum("bhne,hed->bhnd", pattern @ v, block.W_O)
         if parts is not None:
@@ -111,9 +114,8 @@ def _changed(x: Tensor, cuts: Sequence[Cut], path: Path) -> Tensor:
     mine = [cut for cut in cuts if cut.path == path]
     if not mine:
         return x
-    x = x.clone()
     for cut in mine:
-        x[:, :, list(cut.dims)] += cut.add
+        x = x.index_add(2, torch.tensor(cut.dims, device=x.device), cut.add)
     return x
 
 

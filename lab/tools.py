@@ -139,22 +139,34 @@ def tool_edges(
     require_own_dtype(model)
     read = circuit(model)
     search = Search(read, ablation, inputs, pairs, seed)
-    layers, nodes = layers_of(model), _nodes(read)
-    places = sorted(nodes, key=lambda p: (_block(nodes[p]), p))
-    writes = {place: _written(read, nodes[place]) for place in places}
+    layers = layers_of(model)
     edges: list[ToolEdge] = []
-    for target in places:
-        if target[0] == "input":
-            continue
-        for source in places:
-            if _block(nodes[source]) >= _block(nodes[target]):
-                continue
-            for paths in _paths(target, split):
-                links = _links(read, nodes[source], nodes[target], paths, writes[source])
-                verdict, why, witness = search.decide(links)
-                edges.append(ToolEdge(source, target, paths[0] if target[0] == "head" and split else "", verdict, why, witness))
+    for (source, target, path), links in _edges(read, split).items():
+        verdict, why, witness = search.decide(links)
+        edges.append(ToolEdge(source, target, path, verdict, why, witness))
     heads = max((c.head + 1 for c in read.wiring.components if c.head is not None), default=0)
     return ToolEdges(model.name, ablation, max(layers, default=-1) + 1, heads, model.module.shape.d_model, tuple(edges))
+
+
+def tool_links(read: Circuit, split: bool = True) -> dict[str, list[Link]]:
+    """What each edge that tools can name passes, by EAP's name for it: what of which components is read by which, in which dimensions."""
+    found = _edges(read, split).items()
+    return {ToolEdge(source, target, path, "undecided", "", None).name("eap"): links for (source, target, path), links in found}
+
+
+def _edges(read: Circuit, split: bool) -> dict[tuple[Place, Place, str], list[Link]]:
+    """Every edge between nodes of a tool, and what it passes."""
+    nodes = _nodes(read)
+    places = sorted(nodes, key=lambda p: (_block(nodes[p]), p))
+    writes = {place: _written(read, nodes[place]) for place in places}
+    found: dict[tuple[Place, Place, str], list[Link]] = {}
+    for target in places:
+        for source in places if target[0] != "input" else ():
+            if _block(nodes[source]) < _block(nodes[target]):
+                for paths in _paths(target, split):
+                    links = _links(read, nodes[source], nodes[target], paths, writes[source])
+                    found[source, target, paths[0] if target[0] == "head" and split else ""] = links
+    return found
 
 
 def _nodes(read: Circuit) -> dict[Place, list[Component]]:
