@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from headwork.lecture import subquadratic as sub
+from headwork.lecture import linear_features, subquadratic as sub
 
 EXACT: list[tuple[sub.Way, int]] = [("full", 0), ("window", 99), ("strided", 1), ("linear", 8), ("hashed", 0), ("hashed", 2)]
 
@@ -43,21 +43,21 @@ def test_too_few_features_are_always_defeated(m: int, r: int) -> None:
     rng = np.random.default_rng(m)
     for _ in range(200):
         phi, psi = (rng.integers(-20, 21, size=(m, r)) for _ in range(2))
-        found = sub.witness(phi, psi, m)
+        found = linear_features.witness(phi, psi, m)
         assert found is not None
         query, keys, values = found
         assert len(set(keys)) <= m and query in keys and values[keys.index(query)] == 1
-        assert sub.answer(phi, psi, query, keys, values) <= 0
+        assert linear_features.answer(phi, psi, query, keys, values) <= 0
 
 
 @pytest.mark.parametrize("symbols,m", [(3, 2), (4, 3), (5, 3), (4, 4)])
 def test_features_that_are_found_answer_every_prompt(symbols: int, m: int) -> None:
-    found = sub.features(symbols, m, m)
+    found = linear_features.features(symbols, m, m)
     assert found is not None and found[0].shape == (symbols, m)
     for size in range(1, m + 1):
         for keys in itertools.permutations(range(symbols), size):
             for values in itertools.product((1, -1), repeat=size):
-                assert sub.answer(*found, keys[0], keys, values) * values[0] > 0
+                assert linear_features.answer(*found, keys[0], keys, values) * values[0] > 0
 
 
 def test_the_multiplications_of_full_attention_are_those_torch_counts() -> None:
