@@ -5,9 +5,9 @@
 Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference), `slopes` (six programs from 2^13 tokens to the longest
 length of a power of two that is certified here, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
 and the length from which the sparse one is faster), `decode` (sessions of khop-8 and turing at a context of 10^3 and of 10^6, and the same
-by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, and a busy beaver of 5 states on 300 cells, each in one session, compared
-with a direct simulation). Times are CPU seconds of one thread, medians of R runs with the least and the greatest; certificates are
-found before and timed alone.
+by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, and a busy beaver of 5 states on 40 cells, each in one session,
+compared with a direct simulation). Times are CPU seconds of one thread, medians of R runs with the least and the greatest; certificates
+are found before and timed alone.
 `--firebrand` is a Python with firebrand installed, whose RV32IM machine then counts in the same run.
 """
 
@@ -175,7 +175,7 @@ def _faster(model: Model, ids: list[int]) -> bool:
 def decode(found: Found, firebrand: str) -> None:
     """Sessions, one thread; dense KV caches; firebrand."""
     khop, note = made("khop", 1 << 20, "float64", 64, k=8)
-    turing, other = made("turing", 1 << 20, "float64", rules=COUNTER, cells=24)
+    turing, other = made("turing", 1 << 20, "float64", rules=COUNTER, cells=48)
     for what, model, said in (("khop-8", khop, note), ("turing (binary counter)", turing, other)):
         rng = np.random.default_rng(1)
         if model is khop:
@@ -219,8 +219,8 @@ def simulated(rules: Sequence[Sequence[str]], cells: int, steps: int) -> list[st
 def machines(found: Found) -> None:
     """A million steps in one session."""
     for what, rules, cells in (
-        ("binary counter, 24 cells", COUNTER, 24),
-        ("busy beaver of 5 states, as far as 300 cells go", BEAVER5, 300),
+        ("binary counter, 48 cells", COUNTER, 48),
+        ("busy beaver of 5 states, as far as 40 cells go", BEAVER5, 40),
     ):
         model, note = made("turing", 1 << 20, "float64", rules=rules, cells=cells)
         wanted = simulated(rules, cells, STEPS)
