@@ -235,7 +235,7 @@ class Session:
         assert self._machine is not None
         cap = len(self._state.text)
         if stop >= cap:
-            self._state = larger(self._machine, self._state, self._n, min(max(2 * cap, stop + 1), self.model.length + 1))
+            self._state = larger(self._machine, self._state, self._n, min(max(2 * cap, stop + stop // 4 + 1), self.model.length + 1))
 
     def _run(self, start: int, known: int, stop: int) -> bool:
         """Read and say by the machine; False where a head has no index here, from where on the session is dense."""
