@@ -89,13 +89,13 @@ def plan_of(model: Model, shown: Grounds) -> Plan:
 
 def _made(model: Model, shown: Grounds) -> Plan:
     tensors = {name: t.detach().cpu() for name, t in model.module.state_dict().items()}
-    tables = [tensors[name].float().numpy() if tensors[name].itemsize < 4 else tensors[name].numpy() for name in ("W_E", "W_pos")]
+    token, place = (tensors[name].float().numpy() if tensors[name].itemsize < 4 else tensors[name].numpy() for name in ("W_E", "W_pos"))
     d_model = model.module.shape.d_model
     written = np.zeros(d_model, bool)
     for name, tensor in tensors.items():
         if name.endswith((".W_O", ".W_out")):
             written |= tensor.reshape(-1, d_model).count_nonzero(dim=0).numpy() > 0
-    held = constants(*tables, written)
+    held = constants(token, place, written)
     blocks: list[tuple[Head, ...] | tuple[Units, ...]] = []
     for number, block in enumerate(model.module.blocks, 1):
         w = {n.rpartition(".")[2]: t.double().numpy() for n, t in tensors.items() if n.startswith(f"blocks.{number - 1}.")}
@@ -106,7 +106,7 @@ def _made(model: Model, shown: Grounds) -> Plan:
             blocks.append(_units(w["W_in"], w["W_out"], held))
     ones = np.flatnonzero(held == 1)
     found = books(tensors["W_U"], model.output_forms, int(ones[0]) if len(ones) else None)
-    return Plan(tables[0].copy(), tables[1], tuple(blocks), tuple(found), UNDERFLOW[model.dtype])
+    return Plan(token.copy(), place, tuple(blocks), tuple(found), UNDERFLOW[model.dtype])
 
 
 def constants(W_E: npt.NDArray[np.floating], W_pos: npt.NDArray[np.floating], written: npt.NDArray[np.bool_]) -> Reals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .hops import OWN, PAPER
-from .shallow import ABSTRACT
+from .shallow import ABSTRACT, NOTES
 from .statement import Bound, Statement
 
 ROWS = (
@@ -129,7 +129,7 @@ ROWS = (
         note="Compiled models keep integer codes far narrower than the alphabet and pay with score bits.",
         source="arXiv 2407.15160",
         kind="asymptotic",
-        checked=ABSTRACT,
+        checked=NOTES,
         families=("histogram", "most-frequent", "count-of-counts"),
         bounds="m = O(Σ)",
     ),
@@ -149,7 +149,7 @@ ROWS = (
         note="Whether the padding is necessary is open; brackets need none.",
         source="arXiv 2601.01754",
         kind="asymptotic",
-        checked=ABSTRACT,
+        checked=NOTES,
         families=("dyck",),
         bounds="L = O(log2(N))",
     ),

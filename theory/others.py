@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .hops import OWN, PAPER
-from .shallow import ABSTRACT
+from .shallow import NOTES
 from .statement import Bound, Facts, Statement
 
 
@@ -144,7 +144,7 @@ ROWS = (
         note="`associative_memory` is such a step whose scores are exact, so the nearest pattern wins outright.",
         source="arXiv 2008.02217",
         kind="asymptotic",
-        checked=ABSTRACT,
+        checked=NOTES,
         families=("associative-memory",),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .hops import OWN, PAPER
-from .shallow import ABSTRACT
+from .shallow import ABSTRACT, NOTES
 from .statement import Bound, Statement
 
 ROWS = (
@@ -55,7 +55,7 @@ ROWS = (
         note="Tight up to logarithms: what is local in the text has to be written out.",
         source="arXiv 2502.02393",
         kind="asymptotic",
-        checked=ABSTRACT,
+        checked=NOTES,
         families=("automaton-by-steps", "counter-by-steps"),
         assumes=("hard attention",),
     ),
@@ -74,7 +74,7 @@ ROWS = (
         note="The compiled machine has a fixed tape, so its weights grow with the number of cells and not with the steps.",
         source="arXiv 2506.12027; arXiv 2512.00003",
         kind="asymptotic",
-        checked=ABSTRACT,
+        checked=NOTES,
         families=("turing-by-steps",),
     ),
     Statement(
@@ -83,7 +83,7 @@ ROWS = (
         note="`circuit_by_steps` writes one gate a step: its inputs are looked up where they were written.",
         source="arXiv 2402.12875",
         kind="asymptotic",
-        checked=ABSTRACT,
+        checked=NOTES,
         families=("circuit-by-steps",),
         bounds=("steps = O(gates)", Bound("m = O(log2(N))", part="m")),
     ),
