@@ -34,7 +34,29 @@ def khop_by_match(k: int) -> hw.Program:
     return hop
 
 
-@pytest.mark.parametrize("make", [lambda k: hw.programs.get("khop", k=k), khop_by_match], ids=["at", "fetch"])
+def khop_by_pointers(k: int, ahead: bool) -> hw.Program:
+    """k-hop that follows the pointer first, from its end or from its beginning, and reads the token last."""
+
+    @hw.program(name=f"khop-pointers-{k}")
+    def hop(token: hw.Value) -> hw.Value:
+        jump = hw.match(query=token, key=token, before=True).latest().position + 1
+        place = jump
+        for _ in range(k - 1):
+            place = place.at(jump) if ahead else jump.at(place)
+        return token.at(place)
+
+    return hop
+
+
+KHOPS = {
+    "at": lambda k: hw.programs.get("khop", k=k),
+    "fetch": khop_by_match,
+    "pointers": lambda k: khop_by_pointers(k, ahead=True),
+    "pointers-last": lambda k: khop_by_pointers(k, ahead=False),
+}
+
+
+@pytest.mark.parametrize("make", KHOPS.values(), ids=KHOPS)
 def test_khop_reaches_the_theorem_for_every_k(make) -> None:
     rng = random.Random(0)
     for k in range(1, 65):

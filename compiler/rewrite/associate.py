@@ -34,29 +34,28 @@ def _associate(_: Graph) -> Rule:
     (in a causal program p[j] <= j, known from the domain's lag); a map without that proof ends the chain.
     """
     words: dict[int, Word] = {}
+    of_word: dict[Word, int] = {}
 
     def rule(builder: Builder, node: Node, args: tuple[int, ...]) -> int:
         plain = copy(builder, node, args)
         if not isinstance(node.op, Fetch):
             return plain
-        word = _word(builder, words, args[0], args[1])
+        word = _word(builder, words, of_word, args[0], args[1])
         if word is None:
             return plain
         best = min((plain, _build(builder, word)), key=lambda i: (builder.depth[i], _fetches(builder, i)))
         words[best] = word
+        of_word.setdefault(word, best)
         return best
 
     return rule
 
 
-def _word(builder: Builder, words: dict[int, Word], lookup: int, value: int) -> Word | None:
+def _word(builder: Builder, words: dict[int, Word], of_word: dict[Word, int], lookup: int, value: int) -> Word | None:
     """The chain that reading `value` through `lookup` makes, or None if it is too long to spell out."""
     query = at_query(builder, lookup)
     leaf = position_of(builder, lookup) if query is None else query
-    inner, outer = words.get(value, Word(value)), words.get(leaf, Word(leaf))
-    spelled = [(outer.base, 1), *outer.runs]
-    if not all(_visible(builder, p) for p, _ in spelled):
-        spelled = [(leaf, 1)]
+    inner, spelled = words.get(value, Word(value)), _spelled(builder, words, of_word, leaf)
     if not all(_visible(builder, p) for p, _ in (*inner.runs, *spelled)):
         inner, spelled = Word(value), [(leaf, 1)]
     runs: list[tuple[int, int]] = []
@@ -75,6 +74,20 @@ def _word(builder: Builder, words: dict[int, Word], lookup: int, value: int) -> 
     if not runs:
         return None
     return Word(inner.base, tuple(runs)) if len(runs) <= MAX_RUNS else None
+
+
+def _spelled(builder: Builder, words: dict[int, Word], of_word: dict[Word, int], leaf: int) -> list[tuple[int, int]]:
+    """A map as a chain of maps that point to visible places; as itself alone where it is no such chain.
+
+    `position + 1` points ahead, and what it is where a lookup found an earlier place does not: so the chain may begin with
+    a value that stands for its own first maps.
+    """
+    word = words.get(leaf, Word(leaf))
+    for cut in range(len(word.runs) + 1):
+        first = of_word.get(Word(word.base, word.runs[:cut])) if cut else word.base
+        if first is not None and all(_visible(builder, p) for p in (first, *(p for p, _ in word.runs[cut:]))):
+            return [(first, 1), *word.runs[cut:]]
+    return [(leaf, 1)]
 
 
 def _visible(builder: Builder, p: int) -> bool:
