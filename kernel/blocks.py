@@ -271,11 +271,11 @@ def nearest(stream: Stream, rows: Ints, term: int, form: Form, _: int, script: M
         )
     values = np.append(NONE, np.arange(1, form.top + 1) + form.off)
     codes = np.stack([form.codes(values, dim) for dim in range(form.width)], axis=1)  # (classes, width)
-    squares = f * product(codes * codes, np.ones(form.width, np.int64), what) if np.abs(codes).max() < 2**25 else None
-    if one is None or (one.term, one.least, one.most) != (ONE, 1, 1) or squares is None or abs(f) > 2**8:
+    squares = product(codes * codes, np.ones(form.width, np.int64), what) if np.abs(codes).max() < 2**25 else None
+    if one is None or (one.term, one.least, one.most) != (ONE, 1, 1) or squares is None or abs(f) * int(squares.max()) > 2**60:
         raise Rejected(f"{what}: its classes are not told apart by their codes")
     beside = 2 * (rows - product(weights, codes.T, what))
-    beside[script["one"]] += squares
+    beside[script["one"]] += f * squares
     if beside[[c is not None for c in stream.cells]].any() or len(np.unique(codes, axis=0)) < len(codes):
         raise Rejected(f"{what}: its classes are not told apart by their codes")
 

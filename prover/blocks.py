@@ -376,8 +376,7 @@ def _code(stream: Stream, rows: Ints, form: Form) -> Script | None:
     codes = np.stack([form.codes(values, dim) for dim in range(form.width)], axis=1).astype(float)
     some = np.unique(np.append(np.arange(64), np.arange(form.width * 8) * 7919 % len(codes)))
     weights = np.rint(np.linalg.lstsq(codes[some], rows[:, some].T.astype(float), rcond=None)[0].T).astype(np.int64)
-    others = [d for d, c in enumerate(stream.cells) if c is not None and d != ones[0]]
-    factor = int(np.abs(weights[others]).max(initial=0))
-    squares = (codes**2).sum(axis=1)
-    weights[ones[0]] = np.rint(np.linalg.lstsq(codes[some], rows[ones[0], some] + factor * squares[some] / 2, rcond=None)[0])
-    return {"code": weights.tolist(), "factor": factor, "one": ones[0]}
+    bent = np.column_stack([codes, -(codes**2).sum(axis=1) / 2])  # the dimension of ones also has the squares, by the factor
+    *of_ones, factor = np.rint(np.linalg.lstsq(bent[some], rows[ones[0], some].astype(float), rcond=None)[0]).astype(np.int64)
+    weights[ones[0]] = of_ones
+    return {"code": weights.tolist(), "factor": int(factor), "one": ones[0]}

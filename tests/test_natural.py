@@ -138,7 +138,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert config["style"] == "natural"
     hw.compile(programs.histogram(), length=16).save(tmp_path / "c")
     assert "style" not in json.loads((tmp_path / "c" / "config.json").read_text(encoding="utf-8"))
-    assert "the style costs 7," in model.explain() and "natural" in model.explain()
+    assert f"the style costs {model.cost.parameters:,} parameters where the compact one has" in model.explain()
 
 
 def test_what_is_refused() -> None:

@@ -63,7 +63,13 @@ def table(f: Callable[..., object], *values: Value) -> Value:
     ⊥ in any argument gives ⊥. Costs one hidden unit an entry.
     Raises DomainError if f raises, or the arguments have more than 65,536 combinations.
     """
-    line = caller()
+    return tabulated(f, values, _asked, caller())
+
+
+def tabulated(
+    f: Callable[..., object], values: Sequence[Value], asked: Callable[[Value], Sequence[object]], line: Location | None
+) -> Value:
+    """f of values, of which `asked` says what f is called with: ABSENT stands for what does not occur."""
     if not values:
         raise DomainError("table() was given no value", line, "table(f, x, ...) applies f to values of the program")
     for value in values:
@@ -78,7 +84,7 @@ def table(f: Callable[..., object], *values: Value) -> Value:
         hint = "use arithmetic and comparisons, or tables of fewer arguments"
         raise DomainError(f"table() would have {count:,} entries ({sizes}), more than {MAX_TABLE:,}", line, hint)
     results: list[object] = []
-    for point in itertools.product(*map(_asked, dense)):
+    for point in itertools.product(*map(asked, dense)):
         results.append(ABSENT if any(x is ABSENT for x in point) else _called(f, point, line))
     kind, entries = _entries(results, builder, kinds, line)
     op = Table(kind, tuple(d.lo for d in domains), tuple(d.size for d in domains), tuple(entries), getattr(f, "__name__", "f").strip("<>"))

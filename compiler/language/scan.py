@@ -10,7 +10,7 @@ from ..calls import public
 from ..domain import Alphabet, Domain, plain
 from ..errors import DomainError, Location, caller
 from ..ops import Position
-from .functions import MAX_TABLE, choose, table
+from .functions import MAX_TABLE, choose, tabulated
 from .lookups import previous
 from .value import Value, require_value, spaces
 
@@ -36,7 +36,7 @@ def scan(op: Callable[..., object], value: Value, heads: int = 1) -> Value:
         whole = joined
         for j in range(1, heads + 1):
             if j * width < n:
-                longer = table(op, previous(joined, by=j * width), whole)
+                longer = tabulated(op, (previous(joined, by=j * width), whole), spaces, line)  # on the whole domain, as it is said
                 whole = choose(here > j * width, longer, whole, "scan()", line)
         joined, width = whole, width * (heads + 1)
     return joined
