@@ -51,7 +51,7 @@ mpc: $(READY)
 peers: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
 	$(BIN)/python -m benchmarks.peers --write
-	$(BIN)/python -m pytest -n 0 tests/test_rasp_theirs.py
+	$(BIN)/python -m pytest -n 0 tests/rasp/test_rasp_theirs.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -19,8 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import headwork as hw
-from tests.browser import Browser, found
-from tests.test_report import counterfactual, drawn, said
+from headwork.tests.browser import Browser, found
+from headwork.tests.report.test_report import counterfactual, drawn, said
 
 SIZES = {"library": 24, "protocols": 9}
 

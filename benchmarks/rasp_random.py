@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.test_rasp_random import agree
+from headwork.tests.rasp.test_rasp_random import agree
 
 
 def main() -> None:

@@ -71,8 +71,8 @@ def mine(name: str, length: int) -> Row:
     """headwork's row; the note says whether it is certified."""
     import headwork as hw
     from headwork import rasp
-    from tests import rasp_library
-    from tests.rasp_meaning import meaning
+    from headwork.tests import rasp_library
+    from headwork.tests.rasp_meaning import meaning
 
     sop, vocabulary, causal = program(rasp_library, name, length)
     start = time.perf_counter()
@@ -113,7 +113,7 @@ def theirs(name: str, length: int) -> Row:
     row.parameters = sum(array.size for module in model.params.values() for array in module.values())
     print(json.dumps(asdict(row)), flush=True)
     sys.path.insert(0, str(ROOT))
-    from tests.rasp_meaning import meaning
+    from headwork.tests.rasp_meaning import meaning
 
     for tokens in inputs(name, vocabulary, length)[: 2 if length > 256 else None]:
         row.wrong += not alike(model.apply(["BOS", *tokens]).decoded[1:], meaning(sop, tokens, causal))

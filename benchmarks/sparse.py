@@ -26,7 +26,7 @@ from headwork import programs
 from headwork.execution import grounds
 from headwork.execution.engine import engine
 from headwork.runtime.model import Model
-from tests.generate import program
+from headwork.tests.generate import program
 
 LENGTHS = (1, 2, 3, 8, 24, 64, 300)
 
