@@ -55,13 +55,13 @@ def test_single_weight_faults_are_found(name: str, parameters: dict[str, int], l
 def test_every_program_is_exact(name: str, dtype: str) -> None:
     entry = programs.entry(name)
     rng = random.Random(name)
-    for length, alphabet in ((2 if name == "ngram" else 1, 2), (7, 3), (33, 5), (64, 17)):  # a trigram has no room in 1
+    for length, alphabet in ((2 if name == "ngram" else 1, 2), (7, 3), (64, 17)):  # a trigram has no room in 1
         program = programs.get(name)
         if not entry.alphabet_fixed:
             program = hw.Program(program.function, program.name, program.causal, alphabet, program.inputs)
         model = hw.compile(program, length=length, dtype=dtype)
         inputs = [entry.sample(rng, length) for _ in range(8)] if entry.alphabet_fixed else []
-        report = hw.check(model, samples=24, inputs=inputs)
+        report = hw.check(model, samples=12, inputs=inputs, exhaustive=min(length, 2))
         assert report.ok, str(report)
         assert report.largest_leak == 0 and report.largest_deviation == 0 and report.smallest_margin >= 1
 
