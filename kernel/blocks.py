@@ -127,18 +127,15 @@ def _projection(stream: Stream, w_v: Scaled, w_o: Scaled, dtype: str, what: str)
 
 
 def fetched(stream: Stream, column: Ints, shift: int, value: int, cell: Cell, script: Mapping[str, Any], mask: str, what: str) -> None:
-    """Rule FETCH: what the winner's stream adds to one dimension is the code of the value there, whatever position it is.
-
-    What is read is in the range of the term that reads it: cases in which the value is not are of positions that are never picked.
-    """
-    read, span, form = stream.terms.ranges[cell.term], stream.terms.ranges[value], cell.form
+    """Rule FETCH: what the winner's stream adds to one dimension is the code of the value there, whatever position it is."""
+    span, form = stream.terms.ranges[value], cell.form
 
     def code(values: Ints) -> Ints:
         return form.codes(values, cell.dim)
 
     there = form.kind == "flag" and not span.none and form.off < span.lo <= span.hi <= form.off + form.top  # a flag of what is never ⊥ is 1
-    asked, no = ((ONE, np.ones_like) if there else (value, code)), f"what is read is not the code of term {value}"
-    shown(stream, column, shift, *asked, script, what, no, mask == "strict", None if there else read)
+    asked = (ONE, np.ones_like) if there else (value, code)
+    shown(stream, column, shift, *asked, script, what, f"what is read is not the code of term {value}", mask == "strict")
 
 
 def summed(stream: Stream, column: Ints, shift: int, value: int, script: Mapping[str, Any], mask: str, what: str) -> None:

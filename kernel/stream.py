@@ -13,7 +13,7 @@ import numpy as np
 
 from .numbers import LARGEST, NONE, Ints, Rejected, exact, product, raised
 from .rewrite import linear
-from .terms import ONE, Cases, Range, Terms
+from .terms import ONE, Cases, Terms
 
 KINDS = ("digits", "norm", "flag", "floor", "signs", "onehot", "fill", "log")
 BLOCK = 1 << 16  # cases that are compared at a time
@@ -188,17 +188,15 @@ def shown(
     what: str,
     no: str,
     cut: bool = False,
-    within: Range | None = None,
 ) -> None:
-    """In every case of some variables in which a term's value is ⊥ or within a range, weights on the stream give what is wanted of it, in
-    units of 2**-shift. A script says which terms are the variables, "over", and which sums are read instead of what they sum, "sums".
+    """In every case of some variables, weights on the stream give what is wanted of a term's value, in units of 2**-shift.
+
+    A script says which terms are the variables, "over", and which sums are read instead of what they sum, "sums".
     """
     wide, rows = stream.with_sums(rows, script["sums"])
     for cases in wide.terms.cases(script["over"], what, cut, BLOCK):
         (value,) = wide.terms.values([term], cases, what)
         wrong = (wide.read(rows, cases, what) != raised(wanted(value), shift, what).reshape(cases.count, rows.shape[1])).any(axis=1)
-        if within is not None:
-            wrong &= (value == NONE) | ((value >= within.lo) & (value <= within.hi))
         if wrong.any():
             raise Rejected(f"{what}: {no}", example(cases, wrong))
 

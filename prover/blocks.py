@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -49,7 +48,7 @@ def attention(
     after = list(stream.cells)
     for dim, cell in due.items():
         after[dim] = cell
-    return replace(stream, cells=tuple(after)), {"cells": [_row(d, cell) for d, cell in due.items()], "heads": heads}
+    return replace(stream, cells=tuple(after)), {"cells": [list(c) for c in claims], "heads": heads}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,8 @@ class Head:
         return first(options, accepted)
 
 
-def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: dict[int, Cell]) -> Script:
-    """The script of a head that writes some dimensions through a lookup. Where a code is written of values that its form leaves out, `due`
-    then has the form that has them."""
+def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: Mapping[int, Cell]) -> Script:
+    """The script of a head that writes some dimensions through a lookup."""
     stream = head.stream
     found = {stream.terms.list[due[d].term].args[0] for d in dims if d in due and stream.terms.list[due[d].term].op == "fetch"}
     strange = [d for d in dims if d not in due or stream.terms.list[due[d].term].op != "fetch"]
@@ -95,32 +93,12 @@ def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: dict[int, Cell])
     for d in dims:
         value, column = stream.terms.list[due[d].term].args[1], effect.ints[:, [d]]
         options = [(1.0, {"over": [], "sums": []})] if due[d].form.kind == "flag" else []
-        options += cases(stream, column, [value])
 
-        def accepted(some: Script, cell: Cell, d: int = d, value: int = value, column: Ints = column) -> None:
-            rules.fetched(stream, column, effect.shift, value, cell, some, head.mask, f"{head.what}, value term {due[d].term}")
+        def accepted(some: Script, d: int = d, value: int = value, column: Ints = column) -> None:
+            rules.fetched(stream, column, effect.shift, value, due[d], some, head.mask, f"{head.what}, value term {due[d].term}")
 
-        try:
-            writes.append((d, first(options, partial(accepted, cell=due[d]))))
-        except Rejected:
-            wide = _widened(stream, due[d], d, head.dtype)
-            if wide is None:
-                raise
-            writes.append((d, first(options, partial(accepted, cell=wide))))
-            due[d] = wide
+        writes.append((d, first(options + cases(stream, column, [value]), accepted)))
     return {"kind": "lookup", "term": term, **script, "writes": writes}
-
-
-def _widened(stream: Stream, cell: Cell, dim: int, dtype: str) -> Cell | None:
-    """The same dimension of the same code, of all values that a term can have; None if there is no such form."""
-    span, form = stream.terms.ranges[cell.term], cell.form
-    wide = replace(form, top=max(form.top, span.hi - form.off))
-    if form.kind not in ("digits", "signs", "norm") or wide.top == form.top or wide.width != form.width:
-        return None
-    if form.parts > 1 and wide.base != form.base:
-        return None
-    (found,) = rules.claims(stream.terms, [_row(dim, cell._replace(form=wide))], len(stream.cells), dtype).values()
-    return found
 
 
 def _totals(stream: Stream, cell: Cell) -> list[tuple[int, int]]:

@@ -27,12 +27,6 @@ def itself(token: hw.Value) -> hw.Value:
     return count <= count
 
 
-def twice_back(token: hw.Value, position: hw.Value) -> hw.Value:
-    """The place found lies two places back or more: no code for N - 1 is needed, and none is there."""
-    first = hw.match(token, token, before=True).earliest().fetch(position)
-    return hw.match(first, first, before=True).latest().fetch(first)
-
-
 PROGRAMS: dict[str, tuple[Body, int]] = {  # with the length that is certified
     "a sum of totals over one selector": (first_two, 64),
     "a ranked pick over several heads, before": (lambda token: hw.visible(token, before=True, within=2).max(token), 64),
@@ -40,7 +34,6 @@ PROGRAMS: dict[str, tuple[Body, int]] = {  # with the length that is certified
     "a value compared with itself": (itself, 64),
     "keys that never match": (lambda token: hw.select(hw.match(token, token).count(), token, lambda q, k: False).any(), 64),
     "a long chain": (long_chain, 16),
-    "a position read from afar": (twice_back, 64),
 }
 
 
