@@ -2,13 +2,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test lint format examples bench docs wheel sizes mpc peers proofs clean
+.PHONY: demo test test-slow lint format examples bench docs wheel sizes mpc peers proofs clean
 
 demo: $(READY)
 	$(BIN)/headwork demo
 
+# Under five minutes on two cores. What takes longer is marked slow, and run by `make test-slow` and by CI.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .
