@@ -1,4 +1,4 @@
-"""Which values of a domain a node can have at all: a table's entries, what is read of them, what is chosen among them.
+"""Which values of a domain a node can have at all: a table's entries, what is read of them, what is chosen among them, multiples.
 
 A domain is a range. A table of powers of ten over 8 symbols has 8 values in a range of ten million: an output needs a class for
 each value that occurs, and a function is asked about those alone.
@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from ..domain import Domain
 from ..graph import Builder, Node
-from ..ops import Const, Fetch, OrElse, Table, Where
+from ..ops import Affine, Const, Fetch, OrElse, Table, Where
 
 SPARSE = 4  # an output's range has so many places a value before its values are numbered anew
 FEW = 64  # a range of so many values is taken as it is
+MANY = 65_536  # a sum of one number needs no MLP, as it is: it is followed to that number only where its range would take so many classes
 
 
 def occurring(builder: Builder, index: int) -> frozenset[int] | None:
@@ -22,16 +23,20 @@ def occurring(builder: Builder, index: int) -> frozenset[int] | None:
     A node that depends on one table is worth what the table says: reads and choices add no value.
     """
     known: dict[int, frozenset[int] | None] = {}
+    far = builder.nodes[index].domain.size > MANY  # sums of one number are followed only here: elsewhere they need no MLP
 
     def of(i: int) -> frozenset[int] | None:
         if i not in known:
-            known[i] = _own(builder.nodes[i], of)
+            known[i] = _own(builder.nodes[i], of, far)
+            domain = builder.nodes[i].domain
+            if known[i] is None and far and i != index and domain.size <= MANY:
+                known[i] = frozenset(range(domain.lo, domain.hi + 1))
         return known[i]
 
     return of(index)
 
 
-def _own(node: Node, of: Callable[[int], frozenset[int] | None]) -> frozenset[int] | None:
+def _own(node: Node, of: Callable[[int], frozenset[int] | None], far: bool) -> frozenset[int] | None:
     match node.op:
         case Table(entries=entries, shape=shape, starts=starts):
             inner = of(node.args[0]) if len(shape) == 1 else None
@@ -40,6 +45,9 @@ def _own(node: Node, of: Callable[[int], frozenset[int] | None]) -> frozenset[in
             return frozenset(e for e in entries if e is not None)
         case Const(value=value):
             return frozenset() if value is None else frozenset([value])
+        case Affine(coefficients=coefficients, constant=constant) if far and len(set(node.args)) == 1:
+            inner = of(node.args[0])
+            return None if inner is None else frozenset(sum(coefficients) * v + constant for v in inner)
         case Fetch():
             return of(node.args[1])
         case Where():
@@ -68,29 +76,41 @@ def numbered_anew(builder: Builder, index: int, shown: Callable[[Domain, int], o
     domain, found = builder.nodes[index].domain, occurring(builder, index)
     if found is None or not found or domain.size <= max(FEW, SPARSE * len(found)) or domain.kind not in ("int", "label"):
         return index
+    far = domain.size > MANY
     first = len(builder.labels)
     number = {v: first + i for i, v in enumerate(sorted(found))}
     builder.labels.extend(shown(domain, v) for v in number)  # pyright: ignore[reportArgumentType]
-    made: dict[int, int] = {}
+    made: dict[tuple[int, int, int], int] = {}
 
-    def anew(i: int) -> int:
-        if i not in made:
-            made[i] = copied(i)
-        return made[i]
+    def anew(i: int, times: int, plus: int) -> int:
+        """The label of times·v + plus, v the value of node i."""
+        if (i, times, plus) not in made:
+            made[i, times, plus] = copied(i, times, plus)
+        return made[i, times, plus]
 
-    def copied(i: int) -> int:
+    def copied(i: int, times: int, plus: int) -> int:
         node = builder.nodes[i]
-        match node.op:
-            case Table() as op:
-                entries = tuple(None if e is None else number.get(e) for e in op.entries)
-                return builder.add(Table("label", op.starts, op.shape, entries, op.title), node.args, node.name, node.line)
-            case Const(value=value):
-                return builder.add(Const("label", None if value is None else number[value]), (), node.name, node.line)
-            case Fetch():
-                return builder.add(Fetch(), (node.args[0], anew(node.args[1])), node.name, node.line)
-            case Where():
-                return builder.add(Where(), (node.args[0], anew(node.args[1]), anew(node.args[2])), node.name, node.line)
-            case _:
-                return builder.add(node.op, [anew(a) for a in node.args], node.name, node.line)
+        args = node.args
 
-    return anew(index)
+        def label(v: int | None) -> int | None:
+            return None if v is None else number.get(times * v + plus)
+
+        match node.op:
+            case Affine(coefficients=coefficients, constant=constant) if far and len(set(args)) == 1:
+                return anew(args[0], times * sum(coefficients), times * constant + plus)
+            case Table() as op:
+                return builder.add(Table("label", op.starts, op.shape, tuple(map(label, op.entries)), op.title), args, node.name, node.line)
+            case Const(value=value):
+                return builder.add(Const("label", label(value)), (), node.name, node.line)
+            case Fetch():
+                return builder.add(Fetch(), (args[0], anew(args[1], times, plus)), node.name, node.line)
+            case Where():
+                return builder.add(Where(), (args[0], anew(args[1], times, plus), anew(args[2], times, plus)), node.name, node.line)
+            case OrElse():
+                return builder.add(OrElse(), [anew(a, times, plus) for a in args], node.name, node.line)
+            case _:
+                lo, size = node.domain.lo, node.domain.size
+                labels = Table("label", (lo,), (size,), tuple(map(label, range(lo, lo + size))), "labels")
+                return builder.add(labels, (i,), node.name, node.line)
+
+    return anew(index, 1, 0)

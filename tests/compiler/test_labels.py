@@ -120,6 +120,22 @@ def test_an_output_has_a_class_for_each_value_that_occurs() -> None:
     assert [form.classes for form in hw.compile(power, length=4).output_forms] == [9]  # 8 values and ⊥, not 10,000,001
 
 
+def doubled(position, token):
+    """22 doublings: 33 million places for as many values as there are positions."""
+    for _ in range(22):
+        position = position + position
+    return hw.where(token == 1, position + 1, 7)
+
+
+def test_sums_of_one_number_have_classes_for_what_occurs() -> None:
+    program = hw.program(doubled)
+    model = hw.compile(program, length=8, alphabet=3)
+    assert [form.classes for form in model.output_forms] == [10] and model.cost.parameters < 1_000
+    row = [1, 0, 2, 1, 1, 1, 0, 1]
+    assert model.run(row) == [2**22 * (p + 1) + 1 if t == 1 else 7 for p, t in enumerate(row)] == hw.interpret(program, row)
+    assert hw.certify(model)
+
+
 def test_a_checkpoint_keeps_labels_and_fractions(tmp_path) -> None:
     for program, row in ((halves, list("abcab")), (shares, list("abbab"))):
         model = hw.compile(program, length=5)
