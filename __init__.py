@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .runtime.model import Model, compile
     from .runtime.sample import log_counts, sample
     from .runtime.stages import diagnose
+    from .suite.draw import random_program
     from .theory.bounds import bounds, one_layer
     from .theory.frontier import Frontier, frontier
     from .theory.minimal import Minimal, minimal_layers
@@ -123,6 +124,7 @@ _LATE = {
     "one_layer": "theory.bounds",
     "Page": "report.page",
     "precision": "certificate.precision",
+    "random_program": "suite.draw",
     "MarginCertificate": "certificate.margins",
     "Robustness": "certificate.robustness",
     "robustness": "certificate.robustness",
@@ -235,6 +237,7 @@ __all__ = [
     "programs",
     "protocol",
     "protocols",
+    "random_program",
     "rasp",
     "read_export",
     "request",

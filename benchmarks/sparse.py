@@ -2,7 +2,7 @@
 
     python benchmarks/sparse.py [--programs P] [--mutants M] [--seed S] [--seconds T]
 
-Random programs of `tests/generate.py` (as the compiler's own campaigns use them), causal and bidirectional, at lengths from 1 to 300: the
+Random programs of `suite/draw.py` (as the compiler's own campaigns use them), causal and bidirectional, at lengths from 1 to 300: the
 stream after every block and the classes are compared, bit for bit, and of causal ones a session that reads the text in two pieces. Then
 programs of the library with one weight changed, anywhere: with the certificate looked for again, as a user's call does, which refuses or
 agrees; and with the unchanged model's certificate used all the same, where only what the index recomputes stands between a wrong weight and

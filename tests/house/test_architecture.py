@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
     *("compiler", "runtime", "programs", "certificate", "kernel", "margin", "prover", "theory", "export", "mpc", "protocols"),
-    *("lecture", "lab", "report", "learning", "rasp", "execution", "cli"),
+    *("lecture", "lab", "report", "learning", "suite", "rasp", "execution", "cli"),
 )
 COMMAND_LINE = {"cli", "__main__"}
 LOWERING = {"codes", "plan", "place", "emit", "pipeline"}
@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "lab": {"compiler", "runtime", "certificate", "programs", "export", "lab"},
     "learning": {"compiler", "runtime", "programs", "theory", "lab", "learning"},
     "report": {"compiler", "runtime", "certificate", "theory", "lab", "report", "__version__"},
+    "suite": {"compiler", "runtime", "programs", "certificate", "export", "lab", "suite", "__version__"},
     "cli": {*PACKAGES, "__version__"},
 }
 ABOVE = "runtime.above"  # a model's words for functions above it, each imported when it is used
