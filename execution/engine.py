@@ -18,11 +18,12 @@ from torch import Tensor
 
 from ..compiler.errors import EngineWarning, InputError
 from ..runtime.precision import full_precision
+from .attend import CAUSAL, FULL, STRICT, picks, totals
 from .grounds import Grounds, require
 from .jit import FAST
 from .outputs import said
 from .plan import TABLED, Head, Plan, Units, plan_of
-from .table import CAUSAL, FULL, STRICT, head_of, indexes, picks, room, totals
+from .table import head_of, indexes, room
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
@@ -147,7 +148,7 @@ class Engine:
         parts, winner = self._parts(head, x), np.zeros(x.shape[1], np.int64)
         if parts is not None:
             index = head_of(indexes(np.array([head.q.shape[1]]), len(winner)), 0)
-            self._require(head, picks(*index, MASKS[head.mask], *parts, self.plan.gap, float(BUDGET), room(index), winner))
+            self._require(head, picks(index, MASKS[head.mask], *parts, self.plan.gap, float(BUDGET), room(index), winner))
             return winner
         raise NoIndex(head)
 
@@ -158,7 +159,7 @@ class Engine:
         if parts is not None:
             index = head_of(indexes(np.array([head.q.shape[1]]), len(v), v.shape[1]), 0)
             depth = head.shown.depth
-            self._require(head, totals(*index, MASKS[head.mask], *parts, v, self.plan.gap, depth, float(BUDGET), room(index), found))
+            self._require(head, totals(index, MASKS[head.mask], *parts, v, self.plan.gap, depth, float(BUDGET), room(index), found))
             self._audit(head, x, None, found)
             return found
         raise NoIndex(head)

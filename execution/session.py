@@ -25,7 +25,9 @@ from ..runtime.precision import full_precision
 from ..runtime.tokens import encode, in_order
 from .choose import ENGINES
 from .grounds import grounds, require, stamp
-from .machine import Machine, State, advance, fresh, larger, packed, working
+from .loop import State, advance, fresh, larger, working
+from .machine import Machine, packed
+from .memo import blank
 from .plan import plan_of
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Session:
         self._off = model.output_forms[0].off
         if self._machine is not None:
             self._state = fresh(self._machine, min(FIRST, model.length) + 1)
-            self._room = working(self._machine)
+            self._room, self._memo = working(self._machine), blank(self._machine)
         else:
             self._cache = Cache(model)
 
@@ -120,7 +122,8 @@ class Session:
         other = Session.__new__(Session)
         other.__dict__.update(self.__dict__)
         if self._machine is not None:
-            other._state, other._room = State._make(array.copy() for array in self._state), working(self._machine)
+            other._state = State._make(array.copy() for array in self._state)
+            other._room, other._memo = working(self._machine), blank(self._machine)
         else:
             other._cache = self._cache.fork()
         return other
@@ -244,7 +247,7 @@ class Session:
         while True:
             until = min(stop, max(known, start + len(self._state.text), 4096))
             self._reserve(until)
-            done = int(advance(*machine, *self._state, *self._room, self._gap, start, known, until, self._off))
+            done = int(advance(machine, self._state, self._room, self._memo, self._gap, start, known, until, self._off))
             if done < 0:
                 self._fall_back(-done - 1)
                 return False

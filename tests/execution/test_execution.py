@@ -13,8 +13,9 @@ import torch
 import headwork as hw
 from headwork import programs, protocols
 from headwork.execution import engine as engines, grounds
+from headwork.execution.attend import CAUSAL, FULL, STRICT, picks, totals
 from headwork.execution.session import generate_all
-from headwork.execution.table import CAUSAL, FULL, STRICT, head_of, indexes, picks, room, totals
+from headwork.execution.table import head_of, indexes, room
 from headwork.runtime.model import Model
 from headwork.tests.generate import program
 
@@ -86,13 +87,13 @@ def test_the_index_finds_what_all_scores_say(mask: int, values: int) -> None:
         q, r, s = half * 2 * b.astype(float), np.arange(n) * 1.0 - half * (k**2).sum(1), -half * (b**2).sum(1)
         wanted = scores(q, k.astype(float), r, s, mask).argmax(1)
         index, winner = head_of(indexes(np.array([k.shape[1]]), n), 0), np.zeros(n, np.int64)
-        assert picks(*index, mask, q, k.astype(np.int64), r, s, 1.0, 1e9, room(index), winner) == 0
+        assert picks(index, mask, q, k.astype(np.int64), r, s, 1.0, 1e9, room(index), winner) == 0
         assert (winner[1:] == wanted[1:]).all()
         r = -32.0 - half * (k**2).sum(1)
         matched = scores(q, k.astype(float), r, s, mask)[1:, 1:] == -32
         index, found = head_of(indexes(np.array([k.shape[1]]), n, 1), 0), np.zeros((n, 1))
         v = rng.integers(-5, 6, (n, 1)).astype(float)
-        assert totals(*index, mask, q, k.astype(np.int64), r, s, v, 104.0, 32.0, 1e9, room(index), found) == 0
+        assert totals(index, mask, q, k.astype(np.int64), r, s, v, 104.0, 32.0, 1e9, room(index), found) == 0
         assert (found[1:] == matched @ v[1:]).all()
 
 
@@ -102,10 +103,10 @@ def test_a_lead_that_is_too_small_is_not_used() -> None:
     one = np.ones((n, 1))
     for r in (np.array([0.0, 5, 5, 5]), np.array([0.0, 5, 5.5, 9])):
         index, winner = head_of(indexes(np.array([1]), n), 0), np.zeros(n, np.int64)
-        assert picks(*index, CAUSAL, 9 * one, one.astype(np.int64), r, zero, 1.0, 1e9, room(index), winner) == -2
+        assert picks(index, CAUSAL, 9 * one, one.astype(np.int64), r, zero, 1.0, 1e9, room(index), winner) == -2
     index, found = head_of(indexes(np.array([1]), n, 1), 0), np.zeros((n, 1))
     r = np.array([0.0, -41, -50, -41])
-    assert totals(*index, CAUSAL, 9 * one, one.astype(np.int64), r, zero, one, 104.0, 32.0, 1e9, room(index), found) == -2
+    assert totals(index, CAUSAL, 9 * one, one.astype(np.int64), r, zero, one, 104.0, 32.0, 1e9, room(index), found) == -2
 
 
 def test_engines_by_name() -> None:
