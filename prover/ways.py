@@ -128,7 +128,7 @@ def _sums(stream: Stream, rows: Ints, nodes: Iterable[int]) -> tuple[Sum, ...]:
     for d, c in enumerate(stream.cells):  # one place of each value, one that is read if there is one
         if c is not None and c.form.whole() and (rows[d].any() or terms.find(c.term) not in places):
             places[terms.find(c.term)] = d
-    placed = {terms.find(c.term) for c in stream.cells if c is not None}
+    placed = set(places)  # of which only a square or a flag is placed, may be read as a sum beside it
     seen, stack = set[int](), list(nodes)
     while stack:
         here = stack.pop()

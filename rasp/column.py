@@ -96,7 +96,8 @@ class Coded:
 class Ratio:
     """unit · numerator / denominator + shift; ⊥ where the denominator is 0 or either is ⊥.
 
-    `span` holds the ends that numerator / denominator lies between, where they are known.
+    `span` holds the ends that numerator / denominator lies between, where they are known. Of a mean, `count` is the node that counts
+    what it is of: the denominator, but for 0 of which there is nothing to sum.
     """
 
     numerator: Value
@@ -104,6 +105,7 @@ class Ratio:
     unit: Fraction = Fraction(1)
     shift: Fraction = Fraction(0)
     span: tuple[Fraction, Fraction] | None = None
+    count: int | None = None
 
     @property
     def builder(self) -> Builder:

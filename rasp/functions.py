@@ -1,31 +1,33 @@
 """Map and SequenceMap: a Python function of one or two columns, by the cheapest of the ways that it is found to be.
 
 Two columns of few points are tried out: every pair is asked. What is found is, in this order, a function of one side, a sum, a greater
-or lesser of the two, a product, a function of the difference or of the sum, or a table of both. Where there are too many pairs, or a mean
-is among them, the function is called with symbols (`traced.py`) and compared with what it says on samples.
+or lesser of the two, a product, a function of the difference or of the sum, a quotient, or a table of both, or of classes that are alike.
+Where there are too many pairs, or a mean is among them, the function is called with symbols (`traced.py`) and compared with what it says
+on samples; a function that tells few intervals of a mean apart is one of these.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
-import math
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from ..compiler.errors import DomainError
-from ..compiler.language import Value, maximum, minimum
+from ..compiler.language import maximum, minimum
 from ..compiler.language.functions import MAX_TABLE
-from ..compiler.language.products import product
 from ..compiler.language.value import logic, value_of
-from ..compiler.ops import Affine, Table
-from .column import ABSENT, MOST_POINTS, Coded, Column, Line, Ratio, as_number, constant, key_of, line, mapped, narrowed, plain
+from ..compiler.ops import Table
+from .arithmetic import column_of, product_of, sum_of
+from .column import ABSENT, MOST_POINTS, Coded, Column, Ratio, as_number, constant, key_of, line, mapped, narrowed, plain
 from .evaluator import called
 from .exact import fraction, is_number, settled
-from .ratios import by_thresholds, compared, fractions_of, scaled
-from .traced import Compared, Linear, Product, Quotient, Traced, agrees, traced
+from .ratios import MOST_PIECES, all_fractions, by_thresholds, fractions_of
+from .traced import Branch, Plain, Quotient, Rounded, Traced, agrees, traced
 
+FEW = 64  # pairs of a quotient that are tabled
 MOST_PAIRS = 1 << 18  # that are asked one by one
 SAMPLES = 400
 
@@ -37,12 +39,17 @@ def map_of(f: Callable[[Any], Any], column: Column) -> Column:
         return called(f, p)
 
     if isinstance(column, Ratio):
-        found = _traced(f, [column])
-        whole = _of_ratio(found, column) if found is not None else None
+        found = followed(f, [column])
+        whole = None if found is None or isinstance(found, (Branch, Rounded, Plain)) else column_of(found, [column])
+        if whole is not None:
+            return whole
+        many = column.numerator.domain.size * column.denominator.domain.size > MAX_TABLE
+        if found is not None and (many or (isinstance(found, Rounded) and found.by is abs)):
+            whole = column_of(found, [column])
         return whole if whole is not None else by_thresholds(column, ask)
     if len(column.points) > MOST_POINTS:
-        found = _traced(f, [column])
-        whole = _of_numbers(found, [column]) if found is not None else None
+        found = followed(f, [column])
+        whole = column_of(found, [column]) if found is not None else None
         if whole is None:
             raise DomainError(
                 f"Map asks its function about {len(column.points):,} values, more than {MOST_POINTS:,}",
@@ -64,23 +71,49 @@ def map_of_two(f: Callable[[Any, Any], Any], a: Column, b: Column) -> Column:
         few = len(a.points) <= MOST_POINTS and len(b.points) <= MOST_POINTS
         if few and len(a.distinct) * len(b.distinct) <= MOST_PAIRS:
             return _tried(ask, a, b)
-        found = _traced(f, [a, b])
-        whole = _of_numbers(found, [a, b]) if found is not None else None
+        found = followed(f, [a, b])
+        whole = column_of(found, [a, b]) if found is not None else None
         if whole is None:
             fact = f"SequenceMap asks its function about {len(a.points):,} x {len(b.points):,} pairs, more than {MOST_PAIRS:,}"
             raise DomainError(fact, hint="write it as arithmetic or a comparison, such as lambda x, y: x - y < 3")
         return whole
-    found = _traced(f, [a, b])
-    whole = _with_ratio(found, a, b) if found is not None else None
-    if whole is not None:
-        return whole
-    return _tried(ask, *(_listed(c) for c in (a, b)))
+    found = followed(f, [a, b])
+    if found is None or isinstance(found, Branch):
+        pieces = _by_pieces(ask, a, b)
+        if pieces is not None:
+            return pieces
+    whole = column_of(found, [a, b]) if found is not None else None
+    return whole if whole is not None else _tried(ask, listed(a), listed(b))
+
+
+def _by_pieces(ask: Callable[[Any, Any], Any], a: Column, b: Column) -> Column | None:
+    """A function that tells few intervals of a mean apart: of which interval it is in."""
+    sides = (a, b)
+    if any(isinstance(c, Ratio) and c.numerator.domain.size * c.denominator.domain.size > MAX_TABLE for c in sides):
+        return None
+    xs, ys = ([settled(x) for x in all_fractions(c)] if isinstance(c, Ratio) else c.distinct for c in sides)
+    if not xs or not ys or len(xs) * len(ys) > MOST_PAIRS:
+        return None
+    rows = [[ask(x, y) for y in ys] for x in xs]
+    kept: list[tuple[Coded, dict[Any, int]]] = []
+    for column, points, seen in ((a, xs, rows), (b, ys, list(zip(*rows, strict=True)))):
+        if isinstance(column, Coded):
+            kept.append((column, {key_of(x): i for i, x in enumerate(points)}))
+            continue
+        keys = [[key_of(p) for p in row] for row in seen]
+        starts = [i for i in range(len(points)) if i == 0 or keys[i] != keys[i - 1]]
+        if len(starts) > MOST_PIECES:
+            return None
+        number = {x: bisect.bisect_right(starts, i) - 1 for i, x in enumerate(points)}
+        kept.append((by_thresholds(column, number.__getitem__), {key_of(n): i for n, i in enumerate(starts)}))
+    (u, of_u), (v, of_v) = kept
+    return _tried(lambda x, y: rows[of_u[key_of(x)]][of_v[key_of(y)]], u, v)
 
 
 # --- trying out every pair -------------------------------------------------------------------------------
 
 
-def _tried(ask: Callable[[Any, Any], Any], a: Coded, b: Coded) -> Coded:
+def _tried(ask: Callable[[Any, Any], Any], a: Coded, b: Coded) -> Column:
     xs, ys = a.distinct, b.distinct
     if not xs or not ys:
         return constant(a.builder, None)
@@ -94,10 +127,37 @@ def _tried(ask: Callable[[Any, Any], Any], a: Coded, b: Coded) -> Coded:
         if found is not None:
             return found
     if a.numeric and b.numeric and not (a.truths and b.truths):
-        found = _arithmetic(rows, a, b)
+        found = _arithmetic(rows, a, b) or (_quotient(ask, rows, a, b) if len(xs) * len(ys) > FEW else None)
         if found is not None:
             return found
-    return _table(rows, a, b)
+    return _by_classes(rows, a, b) or _table(rows, a, b)
+
+
+def _quotient(ask: Callable[[Any, Any], Any], rows: list[list[Any]], a: Coded, b: Coded) -> Column | None:
+    """One number over another, as a fraction."""
+    found = traced(ask, 2)
+    if not isinstance(found, Quotient):
+        return None
+    if not all(agrees(found, p, (x, y)) for x, row in zip(a.distinct, rows, strict=True) for y, p in zip(b.distinct, row, strict=True)):
+        return None
+    return column_of(found, [a, b])
+
+
+def _by_classes(rows: list[list[Any]], a: Coded, b: Coded) -> Column | None:
+    """A table of classes, where many points of a side are alike to the function."""
+    by_row = [tuple(key_of(p) for p in row) for row in rows]
+    sides = [(a, by_row), (b, list(zip(*by_row, strict=True)))]
+    classes = [dict.fromkeys(keys) for _, keys in sides]
+    apart = sum(len(column.points) for (column, keys), some in zip(sides, classes, strict=True) if len(some) < len(keys))
+    if 2 * (len(classes[0]) * len(classes[1]) + apart) > len(a.points) * len(b.points):
+        return None
+    narrow: list[Coded] = []
+    firsts: list[list[int]] = []
+    for (column, keys), some in zip(sides, classes, strict=True):
+        number = {key: i for i, key in enumerate(some)}
+        narrow.append(narrowed(_by_point(column, {key_of(p): number[key] for p, key in zip(column.distinct, keys, strict=True)})))
+        firsts.append([keys.index(key) for key in some])
+    return _table([[rows[i][j] for j in firsts[1]] for i in firsts[0]], narrow[0], narrow[1])
 
 
 def _alike(row: Sequence[Any]) -> bool:
@@ -142,7 +202,7 @@ def _arithmetic(rows: list[list[Any]], a: Coded, b: Coded) -> Coded | None:
                 most = all(r == max(x, y) for x, y, r in pairs)
                 return line((maximum if most else minimum)(plain(u), plain(v)), unit, shift)
         if all(_close(r, x * y) for x, y, r in pairs) and len(flat) > 16:
-            return _product(a, b)
+            return product_of(a, b)
     for sign in (-1, 1):
         meaning: dict[Fraction, Any] = {}
         if all(
@@ -163,46 +223,6 @@ def _arithmetic(rows: list[list[Any]], a: Coded, b: Coded) -> Coded | None:
 def _close(a: Fraction, b: Fraction) -> bool:
     """Whether two numbers are the same, or differ by how floats are rounded."""
     return a == b or (a.denominator > 10**6 and abs(a - b) <= abs(b) * Fraction(1, 1 << 50))
-
-
-def sum_of(terms: Sequence[tuple[Coded, Fraction]], constant_: Fraction) -> Coded:
-    """The sum of columns times factors, and a constant."""
-    values: list[Value] = []
-    units: list[Fraction] = []
-    for column, factor in terms:
-        value, unit, shift = as_number(column, "a sum")
-        constant_ += factor * shift
-        if unit * factor or column.none:
-            values.append(value)
-            units.append(unit * factor)
-    if not values:
-        return constant(terms[0][0].builder, settled(constant_))
-    unit = greatest_common(units) or Fraction(1)
-    total = value_of(values[0].builder, Affine("int", tuple(int(u / unit) for u in units), 0), [v.index for v in values], None)
-    return line(total, unit, constant_)
-
-
-def greatest_common(units: Sequence[Fraction]) -> Fraction:
-    """The greatest fraction of which all are multiples."""
-    over = math.lcm(*(u.denominator for u in units))
-    return Fraction(math.gcd(*(int(u * over) for u in units)), over)
-
-
-def _product(a: Coded, b: Coded) -> Coded:
-    """x·y of (unit·v + shift): the shifts are whole units, so that they go into the numbers."""
-    (u, p, s), (v, q, t) = as_number(a, "a product"), as_number(b, "a product")
-    p, q = greatest_common([p, s]) if s else p, greatest_common([q, t]) if t else q
-    x, y = (_whole(c, unit) for c, unit in ((a, p), (b, q)))
-    del u, v
-    return line(product(x, y, None), p * q)
-
-
-def _whole(column: Coded, unit: Fraction) -> Value:
-    """A column's numbers in multiples of a unit."""
-    value, own, shift = as_number(column, "a product")
-    if (own, shift) == (unit, 0):
-        return plain(value)
-    return value_of(value.builder, Affine("int", (int(own / unit),), int(shift / unit)), [value.index], None)
 
 
 def _table(rows: list[list[Any]], a: Coded, b: Coded) -> Coded:
@@ -238,11 +258,9 @@ def _table(rows: list[list[Any]], a: Coded, b: Coded) -> Coded:
 # --- by symbols ------------------------------------------------------------------------------------------
 
 
-def _traced(f: Callable[..., Any], columns: Sequence[Column]) -> Traced | None:
-    """What a function is, if it agrees with what it says on samples."""
+def followed(f: Callable[..., Any], columns: Sequence[Column]) -> Traced | None:
+    """What a function of numbers is, if it agrees with what it says on samples."""
     if not all(isinstance(c, Ratio) or c.numeric for c in columns):
-        return None
-    if any(isinstance(c, Coded) and c.truths and not isinstance(c.points, Line) for c in columns):
         return None
     found = traced(f, len(columns))
     if found is None:
@@ -265,98 +283,7 @@ def _samples(column: Column, rng: random.Random) -> list[Any]:
     return [p for p in [*ends, *(rng.choice(column.points) for _ in range(SAMPLES))] if p is not ABSENT and p is not None] or [0]
 
 
-def _of_numbers(found: Traced, columns: Sequence[Coded]) -> Column | None:
-    """A traced function of numbers."""
-    match found:
-        case Linear():
-            return sum_of([(columns[v], c) for v, c in found.factors.items()] or [(columns[0], Fraction(0))], found.constant)
-        case Compared(sign=sign, sum=total):
-            left = sum_of([(columns[v], c) for v, c in total.factors.items()] or [(columns[0], Fraction(0))], total.constant)
-            return mapped(left, lambda p: _sign(sign, p)) if len(left.points) <= MOST_POINTS else None
-        case Product(a=a, b=b):
-            sides = [_of_numbers(side, columns) for side in (a, b)]
-            return _product(sides[0], sides[1]) if isinstance(sides[0], Coded) and isinstance(sides[1], Coded) else None
-        case Quotient(a=a, b=b):
-            over, under = (_of_numbers(side, columns) for side in (a, b))
-            return _quotient(over, under) if isinstance(over, Coded) and isinstance(under, Coded) else None
-
-
-def _sign(sign: str, p: Any) -> bool:
-    return {"<": p < 0, "<=": p <= 0, ">": p > 0, ">=": p >= 0, "==": p == 0, "!=": p != 0}[sign]
-
-
-def _quotient(a: Coded, b: Coded) -> Ratio | None:
-    """x / y of numbers where y is not negative: a fraction, ⊥ where y is 0."""
-    (u, p, s), (v, q, t) = as_number(a, "a quotient"), as_number(b, "a quotient")
-    p, q = greatest_common([p, s]) if s else p, greatest_common([q, t]) if t else q
-    del u, v
-    x, y = _whole(a, p), _whole(b, q)
-    if y.domain.lo < 0:
-        return None
-    return Ratio(x, y, p / q, span=None)
-
-
-def _of_ratio(found: Traced, column: Ratio) -> Column | None:
-    """A traced function of one mean."""
-    match found:
-        case Linear(factors=factors, constant=c):
-            factor = factors.get(0, Fraction(0))
-            return scaled(column, factor, c)
-        case Compared(sign=sign, sum=total) if total.factors:
-            return compared(column, sign, total.factors[0], total.constant)
-        case _:
-            return None
-
-
-def _with_ratio(found: Traced, a: Column, b: Column) -> Column | None:
-    """A traced function of two columns one of which is a mean."""
-    match found:
-        case Linear(factors=factors, constant=c):
-            total = _ratio_sum([(side, factors[v]) for v, side in enumerate((a, b)) if v in factors])
-            return None if total is None else scaled(total, Fraction(1), c)
-        case Compared(sign=sign, sum=total):
-            left = _ratio_sum([(side, total.factors[v]) for v, side in enumerate((a, b)) if v in total.factors])
-            return None if left is None else compared(left, sign, Fraction(1), total.constant)
-        case _:
-            return None
-
-
-def _ratio_sum(terms: Sequence[tuple[Column, Fraction]]) -> Ratio | None:
-    """A sum of means and numbers as one fraction."""
-    whole: Ratio | None = None
-    for column, factor in terms:
-        if isinstance(column, Ratio):
-            part = scaled(column, factor, Fraction(0))
-        else:
-            value, unit, shift = as_number(column, "a sum")
-            one = Value(value.builder, value_of(value.builder, Affine("int", (0,), 1), [value.index], None).index)
-            d = value.domain
-            part = Ratio(plain(value), one, unit * factor, shift * factor, (Fraction(d.lo), Fraction(d.hi)))
-        if whole is None:
-            whole = part
-            continue
-        if whole.denominator.index == part.denominator.index:
-            x, y, under = whole.numerator, part.numerator, whole.denominator
-        else:
-            x = product(whole.numerator, part.denominator, None)
-            y = product(part.numerator, whole.denominator, None)
-            under = product(whole.denominator, part.denominator, None)
-        unit = greatest_common([whole.unit, part.unit])
-        factors = (int(whole.unit / unit), int(part.unit / unit))
-        total = value_of(x.builder, Affine("int", factors, 0), [x.index, y.index], None)
-        spans = (whole.span, part.span)
-        span = None if None in spans else _added([(f, s) for f, s in zip(factors, spans, strict=True) if s is not None])
-        whole = Ratio(total, under, unit, whole.shift + part.shift, span)
-    return whole
-
-
-def _added(terms: Sequence[tuple[int, tuple[Fraction, Fraction]]]) -> tuple[Fraction, Fraction]:
-    """The ends of a sum of factors times what lies between ends."""
-    ends = [sorted((f * lo, f * hi)) for f, (lo, hi) in terms]
-    return sum((e[0] for e in ends), Fraction(0)), sum((e[1] for e in ends), Fraction(0))
-
-
-def _listed(column: Column) -> Coded:
+def listed(column: Column) -> Coded:
     """A mean as a column of points: a table of numerator and denominator."""
     if isinstance(column, Coded):
         return column
@@ -371,6 +298,3 @@ def _listed(column: Column) -> Coded:
     op = Table("int", (n.lo, d.lo), (n.size, d.size), entries, "mean")
     value = value_of(column.builder, op, [column.numerator.index, column.denominator.index], None)
     return Coded(value, points)
-
-
-listed = _listed

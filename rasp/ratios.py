@@ -68,7 +68,7 @@ def _gated(column: Ratio, truth: Coded) -> Coded:
 
 def by_thresholds(column: Ratio, ask: Callable[[Any], Any]) -> Coded:
     """Any function of a mean that is constant on few intervals: how many thresholds are passed says on which."""
-    fractions = _all_fractions(column)
+    fractions = all_fractions(column)
     pieces: list[tuple[Fraction, Fraction, Any]] = []  # least, greatest, what the function says from one to the other
     for x in fractions:
         said = ask(settled(x))
@@ -129,7 +129,7 @@ def simplest(a: Fraction, b: Fraction) -> Fraction:
     return floor + 1 / simplest(1 / (hi - floor), 1 / (lo - floor))
 
 
-def _all_fractions(column: Ratio) -> list[Fraction]:
+def all_fractions(column: Ratio) -> list[Fraction]:
     """Every value of a mean, ascending."""
     n, d = column.numerator.domain, column.denominator.domain
     if n.size * d.size > 8 * MOST_FRACTIONS:
@@ -137,7 +137,7 @@ def _all_fractions(column: Ratio) -> list[Fraction]:
             f"a function of a mean would be asked about {n.size * d.size:,} fractions, more than {8 * MOST_FRACTIONS:,}",
             hint="compare the mean with a number, such as x < 0.5, or use sums",
         )
-    lo, hi = column.span or (Fraction(n.lo), Fraction(n.hi))
+    lo, hi = column.span or (Fraction(min(0, n.lo)), Fraction(max(0, n.hi)))
     found = {
         Fraction(p, q)
         for q in range(max(1, d.lo), d.hi + 1)

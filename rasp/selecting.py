@@ -16,10 +16,11 @@ from ..compiler.language.relations import condition_of
 from ..compiler.language.tabled import table_condition
 from ..compiler.language.value import value_of
 from ..compiler.ops import Affine, Const, OrElse
+from .arithmetic import greatest_common, sum_of
 from .column import ABSENT, Coded, Line, as_number, key_of, narrowed, tabled
 from .evaluator import holds
 from .exact import fraction
-from .functions import MOST_PAIRS, greatest_common, sum_of
+from .functions import MOST_PAIRS
 from .selectors import Comparison, Predicate
 from .traced import Compared, traced
 

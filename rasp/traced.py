@@ -1,27 +1,65 @@
-"""What a function of numbers computes, found by calling it with symbols: sums, comparisons of sums, products and quotients.
+"""What a function of numbers computes, found by calling it with symbols: sums, comparisons, products, quotients, and choices among them.
 
-A lambda such as `lambda x, y: x - 2 * y + 1` says by itself what it is, for as many numbers as there are. A function that asks for a
-symbol's truth, or does anything else with it, is not followed; whoever uses this compares the outcome with the function itself.
+A lambda such as `lambda x, y: x - 2 * y + 1` says by itself what it is, for as many numbers as there are. Where it asks for the truth of a
+comparison, it is called again with the other answer: `x / y if y else 0` is a choice of two. A function that does anything else with a
+symbol is not followed; whoever uses this compares the outcome with the function itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from .exact import fraction, is_number
+from .exact import fraction, is_number, settled
 
 Sign: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
+
+
+MOST_PATHS = 16  # through a function, by the truths it asks for
 
 
 class Untraceable(Exception):
     """The function does something else than arithmetic."""
 
 
+class Path:
+    """One way through a function: what its comparisons are taken to be, in the order in which it asks."""
+
+    now: Path | None = None
+
+    def __init__(self, answers: tuple[bool, ...]) -> None:
+        self.answers, self.asked = answers, list[Compared]()
+
+    def truth(self, condition: Compared) -> bool:
+        """The next answer; True where none is given."""
+        self.asked.append(condition)
+        return self.answers[len(self.asked) - 1] if len(self.asked) <= len(self.answers) else True
+
+
+class _Number:
+    """What sums, products and quotients have in common: a truth, a size, and what they are rounded to."""
+
+    def __abs__(self) -> Rounded:
+        return Rounded(abs, self)  # type: ignore[arg-type]
+
+    def __round__(self, digits: int | None = None) -> Rounded:
+        return Rounded(lambda x: round(x, digits), self)  # type: ignore[arg-type]
+
+    def __floor__(self) -> Rounded:
+        return Rounded(math.floor, self)  # type: ignore[arg-type]
+
+    def __ceil__(self) -> Rounded:
+        return Rounded(math.ceil, self)  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:
+        raise Untraceable
+
+
 @dataclass(frozen=True, eq=False)
-class Linear:
+class Linear(_Number):
     """A sum of variables, by number, with factors, and a constant."""
 
     factors: Mapping[int, Fraction]
@@ -59,6 +97,13 @@ class Linear:
 
     __rmul__ = __mul__
 
+    def __pow__(self, power: object) -> Linear | Product:
+        if power == 2:
+            return self * self
+        if power == 1:
+            return self
+        raise Untraceable
+
     def __truediv__(self, other: object) -> Linear | Quotient:
         b = _linear(other)
         if b.factors:
@@ -89,7 +134,7 @@ class Linear:
         return Compared("!=", self - other)
 
     def __bool__(self) -> bool:
-        raise Untraceable
+        return bool(self != 0)
 
     def __hash__(self) -> int:
         raise Untraceable
@@ -102,33 +147,60 @@ class Compared:
     sign: Sign
     sum: Linear
 
+    def holds(self, numbers: tuple[object, ...]) -> bool:
+        """Whether it holds for the numbers of the variables."""
+        s = self.sum.of(*numbers)
+        return {"<": s < 0, "<=": s <= 0, ">": s > 0, ">=": s >= 0, "==": s == 0, "!=": s != 0}[self.sign]
+
     def __bool__(self) -> bool:
-        raise Untraceable
+        if not self.sum.factors:
+            return self.holds(())
+        if Path.now is None:
+            raise Untraceable
+        return Path.now.truth(self)
 
 
 @dataclass(frozen=True, eq=False)
-class Product:
+class Product(_Number):
     """A product of two sums."""
 
     a: Linear
     b: Linear
 
-    def __bool__(self) -> bool:
-        raise Untraceable
-
 
 @dataclass(frozen=True, eq=False)
-class Quotient:
+class Quotient(_Number):
     """A sum over a sum."""
 
     a: Linear
     b: Linear
 
-    def __bool__(self) -> bool:
-        raise Untraceable
+
+@dataclass(frozen=True, eq=False)
+class Rounded(_Number):
+    """A function of one number: what it is rounded to, or its size."""
+
+    by: Callable[[Any], Any]
+    of: Linear | Product | Quotient | Rounded
 
 
-Traced: TypeAlias = Linear | Compared | Product | Quotient
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """A value that no variable changes: a word, a number, a truth, or None."""
+
+    value: object
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One of two, by a comparison."""
+
+    condition: Compared
+    yes: Traced
+    no: Traced
+
+
+Traced: TypeAlias = Linear | Compared | Product | Quotient | Rounded | Plain | Branch
 
 
 def _linear(x: object) -> Linear:
@@ -141,29 +213,57 @@ def _linear(x: object) -> Linear:
 
 def traced(f: Callable[..., object], variables: int) -> Traced | None:
     """What a function of so many numbers computes; None where it is not followed."""
+    symbols = [Linear({v: Fraction(1)}, Fraction(0)) for v in range(variables)]
+    paths = 0
+
+    def explored(answers: tuple[bool, ...]) -> Traced:
+        nonlocal paths
+        paths += 1
+        if paths > MOST_PATHS:
+            raise Untraceable
+        before, Path.now = Path.now, (path := Path(answers))
+        try:
+            found: object = f(*symbols)
+        except ZeroDivisionError:
+            found = None
+        finally:
+            Path.now = before
+        whole = found if isinstance(found, (Linear, Compared, Product, Quotient, Rounded)) else Plain(settled(found))
+        for i in range(len(path.asked) - 1, len(answers) - 1, -1):  # the last question first
+            whole = Branch(path.asked[i], whole, explored((*answers, *[True] * (i - len(answers)), False)))
+        return whole
+
     try:
-        found = f(*(Linear({v: Fraction(1)}, Fraction(0)) for v in range(variables)))
+        return explored(())
     except Exception:  # whatever a function of the user's raises when it is given a symbol
         return None
-    if isinstance(found, (Linear, Compared, Product, Quotient)):
-        return found
-    return None
+
+
+def value_of(found: Traced, numbers: tuple[object, ...]) -> object:
+    """What was traced, for the numbers of the variables; None where it divides by zero."""
+    match found:
+        case Linear():
+            return found.of(*numbers)
+        case Compared():
+            return found.holds(numbers)
+        case Product(a=a, b=b):
+            return a.of(*numbers) * b.of(*numbers)
+        case Quotient(a=a, b=b):
+            under = b.of(*numbers)
+            return a.of(*numbers) / under if under else None
+        case Rounded(by=by, of=inner):
+            x = value_of(inner, numbers)
+            return None if x is None else by(settled(x))
+        case Plain(value=value):
+            return value
+        case Branch(condition=condition, yes=yes, no=no):
+            return value_of(yes if condition.holds(numbers) else no, numbers)
 
 
 def agrees(found: Traced, result: object, numbers: tuple[object, ...]) -> bool:
     """Whether what was traced has, for these numbers, the value that the function returned."""
-    match found:
-        case Linear():
-            value: object = found.of(*numbers)
-        case Compared(sign=sign, sum=total):
-            s = total.of(*numbers)
-            value = {"<": s < 0, "<=": s <= 0, ">": s > 0, ">=": s >= 0, "==": s == 0, "!=": s != 0}[sign]
-        case Product(a=a, b=b):
-            value = a.of(*numbers) * b.of(*numbers)
-        case Quotient(a=a, b=b):
-            if not b.of(*numbers):
-                return result is None
-            value = a.of(*numbers) / b.of(*numbers)
-    if isinstance(value, bool) or isinstance(result, bool):
+    value = value_of(found, numbers)
+    if isinstance(value, bool) or isinstance(result, bool) or not is_number(value) or not is_number(result):
         return value == result and isinstance(value, bool) == isinstance(result, bool)
-    return is_number(result) and (fraction(result) == value or abs(float(fraction(result)) - float(value)) <= 1e-9 * abs(float(value)))  # type: ignore
+    a, b = fraction(result), fraction(value)
+    return a == b or abs(float(a) - float(b)) <= 1e-9 * abs(float(b))

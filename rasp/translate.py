@@ -16,11 +16,12 @@ from ..compiler.language import Mean, Selector as Positions, Value, match, maxim
 from ..compiler.language.aggregate import added_up
 from ..compiler.language.conditions import ALL
 from ..compiler.language.functions import choose
-from ..compiler.language.products import within
+from ..compiler.language.products import product, within
 from ..compiler.language.terms import Compare, Term
 from ..compiler.language.value import lift, value_of
-from ..compiler.ops import Affine, Const, Position
-from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, narrowed, shown, tokens_of
+from ..compiler.ops import Affine, AtLeast, Clip, Const, Divide, Equal, Extreme, Position, Table, Total, Where
+from .arithmetic import may_be_none, whole_numerator
+from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, narrowed, plain, shown, tokens_of
 from .distinct import is_distinct
 from .exact import fraction, is_number
 from .expr import RASPExpr
@@ -173,26 +174,46 @@ def _or_default(found: Column, some: Value, default: Any) -> Column:
 
 def _mean(positions: Positions, column: Column, default: Any, builder: Builder) -> Column:
     """The mean of the numbers selected; ⊥ is left out of it."""
-    column = _over_one(column)
+    under: Value | None = None
+    if isinstance(column, Ratio) and not may_be_none(column) and is_uniform(builder, column.denominator.index):
+        whole = whole_numerator(column)  # all means are over one number: their mean is over this, times how many they are
+        under, column = whole.denominator, line(plain(whole.numerator), whole.unit)
+    column = listed(column)
     none = column.none
     value, unit, shift = as_number(column, "a mean")
-    kept = positions
-    if none:
-        there = existing(column)
-        kept = positions & _where(there)
-    total, count = summed(kept, value), counted(kept)
+    kept = positions & _where(existing(column)) if none else positions
+    total, number = summed(kept, value), counted(kept)
+    count = number
     if not none and positions._never_empty():  # pyright: ignore[reportPrivateUsage]
-        count, default = within(count, 1, builder.sizes.length, None), None
+        count, default = within(number, 1, builder.sizes.length, None), None
     lo, hi = value.domain.lo, value.domain.hi
-    ratio = Ratio(total, count, unit, shift, (Fraction(min(0, lo)), Fraction(max(0, hi))))
+    ends = (Fraction(min(0, lo)), Fraction(max(0, hi)))
+    if under is not None:
+        ratio = Ratio(total, product(under, count, None), unit, shift)
+    else:
+        ratio = Ratio(total, count, unit, shift, ends, number.index)
     if default is None:
         return ratio
     if not is_number(default):
         fact = f"an Aggregate of numbers over a selector of several keys has the default {default!r}, which is no number"
         raise DomainError(fact, hint="give a number, or None")
-    if fraction(default) == shift and not none:  # the sum of nothing is 0 already
-        return Ratio(total, maximum(count, 1), unit, shift, ratio.span)
-    return _or_default(ratio, positions.any() if none else count > 0, default)
+    if fraction(default) == shift and not none and under is None:  # the sum of nothing is 0 already
+        return Ratio(total, maximum(count, 1), unit, shift, ratio.span, number.index)
+    return _or_default(ratio, positions.any() if none else number > 0, default)
+
+
+def is_uniform(builder: Builder, index: int) -> bool:
+    """Whether a node has the same value at every position: a constant, a total of what all queries alike select, and functions of these."""
+    node = builder.nodes[index]
+    match node.op:
+        case Const():
+            return True
+        case Total(mask=mask, parts=parts):
+            return mask == "full" and all(is_uniform(builder, q) for q in node.args[:parts])
+        case Affine() | AtLeast() | Equal() | Extreme() | Divide() | Table() | Where() | Clip():
+            return all(is_uniform(builder, a) for a in node.args)
+        case _:
+            return False
 
 
 def counted(positions: Positions) -> Value:
@@ -248,10 +269,3 @@ def _known(positions: Positions, value: Value) -> tuple[Value, list[tuple[int, T
 def _where(there: Value) -> Positions:
     """The positions where a value is."""
     return match(True, there.exists)
-
-
-def _over_one(column: Column) -> Coded:
-    """A column of numbers, means over their common denominator."""
-    if isinstance(column, Coded):
-        return column
-    return listed(column)

@@ -77,7 +77,7 @@ def combined(values: list[Any], default: Any) -> Any:
     there = [v for v in values if v is not None]
     if not there or any(isinstance(v, str) for v in there):
         return None
-    total = sum((Fraction(v) for v in there), Fraction(0)) / len(there)
+    total = sum((meant(v) if isinstance(v, float) else Fraction(v) for v in there), Fraction(0)) / len(there)
     return int(total) if total.denominator == 1 else total
 
 
@@ -91,8 +91,14 @@ def apply(f: Callable[..., Any], *args: Any) -> Any:
         return None
     if not isinstance(found, float):
         return found
-    simple = Fraction(found).limit_denominator(10**6)
+    simple = meant(found)
     return int(simple) if simple.denominator == 1 else simple
+
+
+def meant(number: Any) -> Fraction:
+    """The simplest fraction near a float, as calculating with floats rounds; or its decimal digits."""
+    simple = Fraction(number).limit_denominator(10**6)
+    return simple if abs(float(simple) - number) <= 1e-12 * max(1.0, abs(number)) else Fraction(repr(number))
 
 
 CACHE: dict[tuple[int, tuple[Any, ...], bool], tuple[Any, list[Any]]] = {}
