@@ -14,42 +14,99 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .state import Noise, Projection, Reals, State, project, rounding
+from .state import OWN, UP, Noise, Projection, Reals, State, project, rounding
 from .terms import NONE, POSITION, Ints, Node, Terms, Unshown, holds, product
 
 Bools = NDArray[np.bool_]
+PAIRS = 512  # joint cases of keys that are compared two by two
 
 
 @dataclass(slots=True)
 class Component:
-    """Variables of queries and of keys that meet. Shapes: lo, hi, ind, match (queries, keys); rest_lo, rest_hi (queries,) of BOS."""
+    """Variables of queries and of keys that meet. Scores, and BOS's, and what they may be off.
+
+    `own` is what the scores of two tokens of one case may differ, halved. Shapes: s, off, own, match (queries, keys); rest_lo and
+    rest_hi (queries,).
+    """
 
     queries: list[int]
     keys: list[int]
     rows: dict[int, Ints]
     columns: dict[int, Ints]
-    lo: Reals
-    hi: Reals
-    ind: Reals
+    s: Reals
+    off: Reals
+    own: Reals
     match: Bools
     rest_lo: Reals
     rest_hi: Reals
 
     def bounds(self) -> tuple[Reals, Reals, Reals]:
         """By query: the least score of a match (inf without one), the greatest of a match, the greatest of anything else."""
-        least = np.where(self.match, self.lo, np.inf).min(axis=1)
-        most = np.where(self.match, self.hi, -np.inf).max(axis=1)
-        rival = np.where(self.match, -np.inf, self.hi).max(axis=1)
+        least = np.where(self.match, self.s - self.off, np.inf).min(axis=1)
+        most = np.where(self.match, self.s + self.off, -np.inf).max(axis=1)
+        rival = np.where(self.match, -np.inf, self.s + self.off).max(axis=1)
         return least, most, rival
 
 
 @dataclass(slots=True)
+class Keys:
+    """How the difference of two keys' scores under one query may be off, which is less than each score may.
+
+    With k and k' the keys of two tokens, x and x' their cells: q·(k - k') is off by what q is off times |k - k'|, by the noise of W_K times
+    |x - x'|, and by what each key's cells are off; where the cases are the same, by what is not alike there.
+    `reach` bounds |q|, `off` what q is off, over all queries. Shapes: (d_head,).
+    """
+
+    state: State
+    w_k: Reals
+    sides: dict[int | None, Projection]
+    reach: Reals
+    off: Reals
+    noise: Noise
+
+    def apart(self, v: int, count: int) -> Reals:
+        """What the scores of two cases of a variable may be off against each other, but for `own`. Shape (cases, cases)."""
+        if v not in self.sides:
+            return np.zeros((count, count))
+        x, com, weight = self._cells(v)
+        found = _distances(self.sides[v].x, self.off) + self.noise.weights * _distances(x, weight)
+        each = (1 + self.noise.weights) * (com @ weight)
+        return (found + np.where(np.eye(count, dtype=bool), 0, each[:, None] + each)) * UP
+
+    def far(self, v: int, count: int) -> Reals:
+        """The same as a sum of a part for each case. Shape (cases,)."""
+        if v not in self.sides:
+            return np.zeros(count)
+        x, com, weight = self._cells(v)
+        return (
+            np.abs(self.sides[v].x) @ self.off + self.noise.weights * (np.abs(x) @ weight) + (1 + self.noise.weights) * (com @ weight)
+        ) * UP
+
+    def _cells(self, v: int) -> tuple[Reals, Reals, Reals]:
+        dims = [int(d) for d in np.flatnonzero(np.abs(self.w_k).max(axis=1)) if self.state.cells[d].variable == v]
+        x, com, _ = self.state.stack(dims)
+        return x, com, np.abs(self.w_k[dims]) @ self.reach
+
+
+def _distances(x: Reals, weight: Reals) -> Reals:
+    """Σ weight·|x - x'|. Shapes: (cases, dims), (dims,) -> (cases, cases)."""
+    found = np.zeros((len(x), len(x)))
+    for column, w in zip(x.T, weight, strict=True):
+        if w and column.any():
+            found += w * np.abs(column[:, None] - column)
+    return found
+
+
+@dataclass(slots=True)
 class Scores:
-    """A head's components, and what all of them share: the constant scores of a key and of BOS, and a common error."""
+    """A head's components, and what they share: BOS's constant score less a key's, errors of tokens' scores and of BOS's, and `keys`."""
 
     parts: list[Component]
-    rest: float  # constant score of BOS less the constant score of a key
+    rest: float
     slack: float
+    rest_slack: float
+    keys: Keys
+    unlinked: float  # what variables that do not meet add to the difference of two keys' scores, halved
 
 
 def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise: Noise, what: str) -> Scores:
@@ -57,10 +114,11 @@ def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise
     q = _sides(state, w_q, noise)
     k = _sides(state, w_k, noise)
     used = np.count_nonzero(np.abs(w_q).max(axis=0) * np.abs(w_k).max(axis=0))
-    gamma = (used + 2) * noise.unit
+    gamma = (used + 2) * (noise.unit + OWN)
     size_k = np.abs(w_k)
     bos = state.bos @ w_k
-    bos_off = state.off @ size_k + (noise.weights + rounding(w_k, noise.unit)) * ((np.abs(state.bos) + state.off) @ size_k)
+    bos_noise = (noise.weights + rounding(w_k, noise.unit)) * (1 + noise.weights)
+    bos_off = (state.off @ size_k + bos_noise * ((np.abs(state.bos) + state.off) @ size_k)) * UP
     n = node.fields["parts"]
     relations = node.fields["relations"] or ((),) * n
     pairs = [(node.args[p], node.args[n + p], tuple(relations[p])) for p in range(n)]
@@ -70,30 +128,29 @@ def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise
     links = [(terms.of(a).variable, terms.of(b).variable) for a, b, _ in pairs]
     links += [(terms.of(a).variable, terms.of(b).variable) for a, b in zip(graded[:half], graded[half:], strict=True)]
     tables = {(a, b): _table(q[a], k[b], gamma) for a in q for b in k}
-    slack = 0.0
-    for (a, b), (s, com, ind) in tables.items():
+    slack = unlinked = 0.0
+    for (a, b), (s, off, own) in tables.items():
         if a is not None and b is not None:
             if np.abs(s).max() > 1e-12:
                 links.append((a, b))
             elif (a, b) not in links:
-                slack += float((np.abs(s) + com + ind).max())
+                slack += float((np.abs(s) + off).max())
+                unlinked += float(np.abs(s).max()) + float(own.max())
     groups = _groups(links, [b for b in k if b is not None], [a for a in q if a is not None], ties)
-    found: list[Component] = []
-    for queries, keys in groups:
-        found.append(_component(terms, queries, keys, tables, q, bos, bos_off, gamma, pairs, what))
+    found = [_component(terms, queries, keys, tables, q, bos, bos_off, gamma, pairs, what) for queries, keys in groups]
     fixed = [(a, b, r) for a, b, r in pairs if terms.of(a).variable is None and terms.of(b).variable is None]
     for a, b, r in fixed:
         if not holds(r, terms.of(a).table, terms.of(b).table).all():
             raise Unshown(f"{what}: it can match nothing")
-    constant, rest = 0.0, 0.0
+    constant = rest = rest_slack = 0.0
     if None in q:
-        s, com, ind = tables[None, None] if None in k else (np.zeros((1, 1)),) * 3
-        constant = float(s[0, 0])
-        rest = float((q[None].x @ bos)[0])
-        own = (q[None].com + q[None].ind)[0]
-        off = float((np.abs(q[None].x[0]) + own) @ bos_off + own @ np.abs(bos) + gamma * (np.abs(q[None].x[0]) @ np.abs(bos)))
-        slack += off + float((com + ind)[0, 0])
-    return Scores(found, rest - constant, slack)
+        s, off, own = tables[None, None] if None in k else (np.zeros((1, 1)),) * 3
+        constant, rest = float(s[0, 0]), float((q[None].x @ bos)[0])
+        rest_slack = float(_rest(q[None], bos, bos_off, gamma)[0]) * UP
+        slack, unlinked = slack + float(off[0, 0]), unlinked + float(own[0, 0])
+    reach = sum((_most(p) for p in q.values()), np.zeros(w_q.shape[1])) * UP
+    off_q = sum(((p.com + p.ind).max(axis=0) for p in q.values()), np.zeros(w_q.shape[1])) * UP
+    return Scores(found, rest - constant, slack * UP, rest_slack, Keys(state, w_k, k, reach, off_q, noise), unlinked * UP)
 
 
 def _sides(state: State, matrix: Reals, noise: Noise) -> dict[int | None, Projection]:
@@ -101,13 +158,25 @@ def _sides(state: State, matrix: Reals, noise: Noise) -> dict[int | None, Projec
     return {v: project(state, ds, matrix[ds], matrix, noise) for v, ds in state.variables(dims).items()}
 
 
+def _most(p: Projection) -> Reals:
+    return (np.abs(p.x) + p.com + p.ind).max(axis=0)
+
+
+def _rest(p: Projection, bos: Reals, bos_off: Reals, gamma: float) -> Reals:
+    """What a query's score of BOS may be off, by case of one variable."""
+    own = p.com + p.ind
+    return (np.abs(p.x) + own) @ bos_off + own @ np.abs(bos) + gamma * ((np.abs(p.x) + own) @ (np.abs(bos) + bos_off))
+
+
 def _table(a: Projection, b: Projection, gamma: float) -> tuple[Reals, Reals, Reals]:
-    """Scores of one query variable and one key variable, what is off alike, and what is off otherwise. Shapes: (queries, keys)."""
+    """Scores of one query variable and one key variable, what they are off at most, and what two keys of one case differ, halved.
+
+    Shapes: (queries, keys) each.
+    """
     ax, bx = np.abs(a.x), np.abs(b.x)
-    com = ax @ b.com.T + a.com @ bx.T + a.com @ b.com.T
-    full_a, full_b = ax + a.com + a.ind, bx + b.com + b.ind
-    ind = (ax + a.com) @ b.ind.T + a.ind @ full_b.T + gamma * (full_a @ full_b.T)
-    return a.x @ b.x.T, com, ind
+    off_a, off_b = a.com + a.ind, b.com + b.ind
+    rounds = gamma * ((ax + off_a) @ (bx + off_b).T)
+    return a.x @ b.x.T, (ax @ off_b.T + off_a @ (bx + off_b).T + rounds) * UP, ((ax + off_a) @ b.ind.T + rounds) * UP
 
 
 def _tie_variables(terms: Terms, node: Node) -> list[int]:
@@ -166,21 +235,19 @@ def _component(
     rows = dict(zip(queries, product([len(terms.cases[v]) for v in queries], what), strict=True))
     columns = dict(zip(keys, product([len(terms.cases[v]) for v in keys], what), strict=True))
     shape = (math.prod(len(terms.cases[v]) for v in queries), math.prod(len(terms.cases[v]) for v in keys))
-    s, com, ind = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    s, off, own = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for (a, b), table in tables.items():
         if (a is None and b is None) or (a is not None and a not in rows) or (b is not None and b not in columns):
             continue
         left = rows[a] if a is not None else np.zeros(shape[0], np.int64)
         right = columns[b] if b is not None else np.zeros(shape[1], np.int64)
-        for total, part in zip((s, com, ind), table, strict=True):
+        for total, part in zip((s, off, own), table, strict=True):
             total += part[left][:, right]
     rest, rest_off = np.zeros(shape[0]), np.zeros(shape[0])
     for a in queries:
         if a in q:
-            own = q[a].com + q[a].ind
-            off = (np.abs(q[a].x) + own) @ bos_off + own @ np.abs(bos) + gamma * (np.abs(q[a].x) @ np.abs(bos))
             rest += (q[a].x @ bos)[rows[a]]
-            rest_off += off[rows[a]]
+            rest_off += _rest(q[a], bos, bos_off, gamma)[rows[a]] * UP
     match = np.ones(shape, bool)
     for a, b, relation in pairs:
         left, right = terms.of(a), terms.of(b)
@@ -190,7 +257,7 @@ def _component(
             u = left.table[rows[left.variable]] if left.variable is not None else np.repeat(left.table, shape[0])
             w = right.table[columns[right.variable]] if right.variable is not None else np.repeat(right.table, shape[1])
             match &= holds(relation, u[:, None], w[None, :])
-    return Component(queries, keys, rows, columns, s - com - ind, s + com + ind, ind, match, rest - rest_off, rest + rest_off)
+    return Component(queries, keys, rows, columns, s, off * UP, own * UP, match, rest - rest_off, rest + rest_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,28 +275,38 @@ def lookup(found: Scores, terms: Terms, node: Node, noise: Noise, what: str) -> 
     parts = found.parts
     bounds = [c.bounds() for c in parts]
     possible = [np.isfinite(least) for least, _, _ in bounds]
-    missing = _mismatch(parts, bounds, [np.ones(len(p), bool) for p in possible], rest=True) - found.rest + 2 * found.slack
+    missing = _mismatch(parts, bounds, [np.ones(len(p), bool) for p in possible], rest=True) - found.rest + found.slack + found.rest_slack
     if not all(p.any() for p in possible):
         return Leak(0.0, _weight(n, missing, what, "what does not match"), -missing)
     mismatch = _mismatch(parts, bounds, possible, rest=False) + 2 * found.slack
     bos = sum(float((c.rest_hi - least)[p].max()) for c, (least, _, _), p in zip(parts, bounds, possible, strict=True))
-    bos += found.rest + 2 * found.slack
+    bos += found.rest + found.slack + found.rest_slack
     ties = 0.0
     lead = min(-mismatch, -bos, -missing)
     if node.fields["pick"] == "only":
         _require_unique(terms, node, what)
     else:
-        variation = 2 * found.slack
-        for c, (least, most, _), p in zip(parts[1:], bounds[1:], possible[1:], strict=True):
-            several = (c.match.sum(axis=1) > 1).any()
-            alike = 2 * float(np.where(c.match, c.ind, 0).max())
-            variation += max(alike, float((most - least)[p].max())) if several else alike
-        ties, nearest = _ties(parts[0], terms, node, variation, what)
+        ties, nearest = _ties(found, terms, node, _variation(found, possible), what)
         lead = min(lead, nearest)
     if max(mismatch, bos) >= 0:
         raise Unshown(f"{what}: a rival leads by {max(mismatch, bos):.3g} nats")
     total = _weight(n, mismatch, what, "what does not match") + math.exp(bos) + ties
-    return Leak(total * (1 + 4 * noise.exp) + n * noise.unit, _weight(n, missing, what, "what does not match") * (1 + 4 * noise.exp), lead)
+    inexact = 1 + 4 * noise.exp  # two exps, the sum's rounding, and exp here
+    return Leak(total * inexact + n * (noise.unit + OWN), _weight(n, missing, what, "what does not match") * inexact, lead)
+
+
+def _variation(found: Scores, possible: Sequence[Bools]) -> float:
+    """By how much other components than the first may raise one match of a query above another."""
+    keys, total = found.keys, 2 * found.unlinked
+    for c, p in zip(found.parts[1:], possible[1:], strict=True):
+        alone = 2 * float(np.where(c.match, c.own, 0).max())
+        if (c.match.sum(axis=1) > 1).any():  # several cases match one query
+            reach = np.where(c.match, c.s, -np.inf).max(axis=1) - np.where(c.match, c.s, np.inf).min(axis=1)
+            sizes = {v: int(c.columns[v].max()) + 1 for v in c.keys}
+            far = sum(float(keys.apart(v, n).max() if n <= PAIRS else 2 * keys.far(v, n).max()) for v, n in sizes.items())
+            alone += float(reach[p].max()) + far
+        total += alone
+    return total * UP
 
 
 def _weight(n: int, score: float, what: str, who: str) -> float:
@@ -259,36 +336,71 @@ def _require_unique(terms: Terms, node: Node, what: str) -> None:
     raise Unshown(f"{what}: several keys may match, and it breaks no ties")
 
 
-def _ties(c: Component, terms: Terms, node: Node, variation: float, what: str) -> tuple[float, float]:
-    """The weight of matches that are not picked, at most, and the least lead over one of them."""
-    t = terms.cases[POSITION][c.columns[POSITION]]
+def _ties(found: Scores, terms: Terms, node: Node, variation: float, what: str) -> tuple[float, float]:
+    """The weight of matches that are not picked, at most, and the least lead over one of them.
+
+    Proof: let a match at t of level k be picked. Its rivals are matches of lower levels anywhere, and of its own level at positions
+    that come after t in the order of picking (earlier ones for `latest`). Each position has one token in one case, so its score is at most
+    the best of what is allowed there. Against the winner's it may be off by `apart` of their cases, position by position and
+    level by level, by what each key is off alone, and by `variation` from other components. The rivals' weight is at most the
+    sum over positions of e^(rival - winner).
+    """
+    c, keys = found.parts[0], found.keys
     pick, n, length = node.fields["pick"], node.fields["parts"], terms.length
+    turned = pick == "earliest"
+    t = terms.cases[POSITION][c.columns[POSITION]]
+    t = length + 1 - t if turned else t
+    between = np.zeros((length + 2, length + 2))
+    apart = keys.apart(POSITION, length)
+    between[1:-1, 1:-1] = apart[::-1, ::-1] if turned else apart
+    own = c.own
+    others = {v: len(terms.cases[v]) for v in c.keys if v != POSITION}
+    joint = np.zeros(len(t), np.int64)  # the case of all other variables of a column
+    for v, size in others.items():
+        joint = joint * size + c.columns[v]
+    pairs: Reals | None = np.zeros((1, 1))
+    if math.prod(others.values()) <= PAIRS:
+        for v, size in others.items():
+            more = keys.apart(v, size)
+            pairs = (pairs[:, None, :, None] + more[None, :, None, :]).reshape(len(pairs) * size, -1)
+    else:
+        pairs = None
+        for v, size in others.items():
+            own = own + keys.far(v, size)[c.columns[v]]
     rank = np.zeros(c.match.shape[1], np.int64)
     if pick in ("largest", "smallest"):
         value = terms.of(node.args[-1])
         rank = value.table[c.columns[value.variable]] if value.variable is not None else rank
         rank = -rank if pick == "smallest" else rank
     graded = node.args[2 * n :] if node.fields["graded"] else ()
+    high, low = c.s + own, c.s - own
     worst, nearest = 0.0, np.inf
+    known: dict[bytes, Reals] = {}
     for row in range(c.match.shape[0]):
+        at = np.flatnonzero(c.match[row])
+        if not len(at):
+            continue
         level = rank
         for a, b in zip(graded[: len(graded) // 2], graded[len(graded) // 2 :], strict=True):
             left, right = terms.of(a), terms.of(b)
             u = left.table[c.rows[left.variable][row]] if left.variable is not None else left.table[0]
             w = right.table[c.columns[right.variable]] if right.variable is not None else right.table[:1]
             level = level + (u == w)
-        at = np.flatnonzero(c.match[row])
-        if not len(at):
-            continue
         levels, l = np.unique(level[at], return_inverse=True)
-        hi, lo = np.full((length + 2, len(levels) + 1), -np.inf), np.full((length + 2, len(levels) + 1), np.inf)
-        where = (t[at] if pick != "earliest" else length + 1 - t[at], l + 1)
-        np.maximum.at(hi, where, c.hi[row, at])
-        np.minimum.at(lo, where, c.lo[row, at])
-        reach = np.maximum.accumulate(hi, axis=1)  # (t, level): the best of at most that level
-        for k in range(1, len(levels) + 1):
+        far = np.zeros((len(levels), len(levels)))
+        if pairs is not None and len(pairs) > 1:
+            key = np.stack([l, joint[at]]).tobytes()
+            if key not in known:
+                known = {key: _by_level(pairs, l, joint[at], len(levels))}  # rows of one kind stand together
+            far = known[key]
+        hi, lo = np.full((length + 2, len(levels)), -np.inf), np.full((length + 2, len(levels)), np.inf)
+        np.maximum.at(hi, (t[at], l), high[row, at])
+        np.minimum.at(lo, (t[at], l), low[row, at])
+        for k in range(len(levels)):
             winners = np.flatnonzero(np.isfinite(lo[:, k]))
-            rivals = np.where(np.arange(length + 2)[None, :] < winners[:, None], reach[None, :, k], reach[None, :, k - 1])
+            below = (hi[:, :k] + far[:k, k]).max(axis=1, initial=-np.inf)  # the best of lower levels at each position
+            upto = np.maximum(below, hi[:, k] + far[k, k])
+            rivals = np.where(np.arange(length + 2)[None, :] < winners[:, None], upto, below) + between[:, winners].T
             rivals[np.arange(len(winners)), winners] = -np.inf
             above = rivals - lo[winners, k][:, None] + variation
             nearest = min(nearest, -float(above.max()))
@@ -296,6 +408,14 @@ def _ties(c: Component, terms: Terms, node: Node, variation: float, what: str) -
     if nearest <= 0:
         raise Unshown(f"{what}: of two matches the one that is picked leads by {nearest:.3g} nats")
     return worst, nearest
+
+
+def _by_level(pairs: Reals, levels: Ints, joint: Ints, count: int) -> Reals:
+    """The greatest of pairs of cases by their levels. Shape (count, count)."""
+    there = np.zeros((count, len(pairs)), bool)
+    there[levels, joint] = True
+    rows = np.stack([pairs[at].max(axis=0) for at in there])
+    return np.stack([rows[:, at].max(axis=1) for at in there], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,15 +432,18 @@ def total(found: Scores, terms: Terms, noise: Noise, what: str) -> Shares:
     low = high = 0.0
     bounds = [c.bounds() for c in found.parts]
     possible = [np.isfinite(least) for least, _, _ in bounds]
-    mismatch = _mismatch(found.parts, bounds, [np.ones(len(p), bool) for p in possible], rest=True) - found.rest + 2 * found.slack
+    mismatch = (
+        _mismatch(found.parts, bounds, [np.ones(len(p), bool) for p in possible], rest=True) - found.rest + found.slack + found.rest_slack
+    )
     rivals = terms.length * math.exp(min(mismatch, 50)) * (1 + 4 * noise.exp)
     if not all(p.any() for p in possible):
         return Shares(1.0 / terms.length, 1.0 / terms.length, rivals)
     for c, (least, most, _), p in zip(found.parts, bounds, possible, strict=True):
         low += float((least - c.rest_hi)[p].min())
         high += float((most - c.rest_lo)[p].max())
-    low, high = low - found.rest - 2 * found.slack, high - found.rest + 2 * found.slack
+    slack = found.slack + found.rest_slack
+    low, high = low - found.rest - slack, high - found.rest + slack
     if high - low > 1 or high > 50:
         raise Unshown(f"{what}: matches score from {low:.3g} to {high:.3g} nats above BOS, not alike")
-    error = 4 * noise.exp + terms.length * noise.unit
+    error = 4 * noise.exp + (terms.length + 8) * (noise.unit + OWN)
     return Shares(math.exp(low) * (1 - error), math.exp(high) * (1 + error), rivals)

@@ -1,6 +1,15 @@
 """What a stream holds: for each dimension a number for every case of one variable, and how far from it the model may be.
 
-`com` bounds what is off in the same way wherever the case is the same: it comes from the weights. `ind` bounds the rest.
+A cell holds x of its case: the model's number is within com + ind of it, and at two tokens of one case within 2·ind of each other.
+What comes of the weights is the same there, so it is in `com`.
+
+**The checker's own arithmetic** is float64 to nearest. Two facts make its bounds bounds.
+
+1. A sum of m products, in any order, fused or not, is off by at most (m + 1)·2^-53·Σ |x·w|. Wherever the model's rounding is charged, the
+   unit is the model's and OWN = 2^-50 more: that is the checker's own sum, and seven roundings for each product for what is done to
+   it afterwards: a difference, a half, a maximum.
+2. An error is computed from numbers that are not negative by sums and products alone. Each operation takes at most a relative 2^-53
+   off, and a sum of n numbers at most n·2^-53. With at most 2^22 on any way, that is less than 2^-31; UP times it is not too small.
 """
 
 from __future__ import annotations
@@ -15,6 +24,8 @@ from numpy.typing import NDArray
 from .terms import Ints
 
 Reals: TypeAlias = NDArray[np.float64]
+OWN = 2.0**-50
+UP = 1 + 2.0**-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,8 @@ class Cell:
     head: int = 0
 
     def error(self) -> Reals:
-        """How far the model may be, the common factor included."""
-        return self.com + self.ind + self.scale * (np.abs(self.x) + self.com + self.ind)
+        """How far the model may be, the common factor included: (x + e)·(1 + f) is within e + |f|·(|x| + e) of x."""
+        return (self.com + self.ind + self.scale * (np.abs(self.x) + self.com + self.ind)) * UP
 
 
 ZERO = Cell(None, np.zeros(1), np.zeros(1), np.zeros(1))
@@ -76,19 +87,25 @@ class State:
         alike = {(c.head, c.scale) for c in cells}
         return next(iter(alike))[1] if len(alike) == 1 else 0.0
 
-    def gathered(self, dims: Sequence[int], rows: dict[int | None, Ints], count: int, apart: bool = False) -> tuple[Reals, Reals]:
-        """Numbers and errors in joint cases, without the common factor where it is kept `apart`. Shapes: (count, dims) each."""
+    def gathered(self, dims: Sequence[int], rows: dict[int | None, Ints], count: int, scale: float = 0.0) -> tuple[Reals, Reals]:
+        """Numbers and errors in joint cases, without the common factor where all have one of at most `scale`. Shapes: (count, dims) each.
+
+        What is e off 0 without that factor f is e/f off with it, and 1/f <= 1 + 2·scale, as scale <= 1/2.
+        """
         x, e = np.zeros((count, len(dims))), np.zeros((count, len(dims)))
         for column, d in enumerate(dims):
             cell = self.cells[d]
             at = rows[cell.variable] if cell.variable is not None else np.zeros(count, np.int64)
-            x[:, column], e[:, column] = cell.x[at], (cell.com + cell.ind if apart else cell.error())[at]
+            off = cell.error()
+            if scale:
+                off = cell.com + cell.ind if cell.x.any() else off * (1 + 2 * scale)
+            x[:, column], e[:, column] = cell.x[at], off[at]
         return x, e
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What a matrix makes of the dimensions of one variable. Shapes: (cases, width) each."""
+    """What a matrix makes of the dimensions of one variable, as cells are. Shapes: (cases, width) each."""
 
     x: Reals
     com: Reals
@@ -97,15 +114,17 @@ class Projection:
 
 def rounding(matrix: Reals, unit: float) -> Reals:
     """What rounding may add to each column's sum, relative to Σ |x·w|, in any order: sums round where two terms are not zero."""
-    return (np.count_nonzero(matrix, axis=0) + 2) * unit
+    return (np.count_nonzero(matrix, axis=0) + 2) * (unit + OWN)
 
 
 def project(state: State, dims: Sequence[int], matrix: Reals, whole: Reals, noise: Noise) -> Projection:
     """x·W with its errors: those of x, those of W, and those of rounding.
 
+    Two tokens of one case differ by what their cells do, times at most (1 + ε)·|W|, and by rounding; all else is alike.
     Shapes: matrix (dims, width), of the rows that one variable decides, of `whole`.
     """
     x, com, ind = state.stack(dims)
     size, sizes = np.abs(matrix), np.abs(x) + com + ind
-    gamma = rounding(whole, noise.unit)
-    return Projection(x @ matrix, com @ size + noise.weights * (sizes @ size), ind @ size + gamma * (sizes @ size))
+    gamma, eps = rounding(whole, noise.unit), noise.weights
+    made_com = com @ size + eps * ((np.abs(x) + com) @ size)
+    return Projection(x @ matrix, made_com * UP, ((1 + eps) * (ind @ size) + gamma * (sizes @ size) * (1 + eps)) * UP)

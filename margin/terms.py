@@ -137,7 +137,12 @@ class Terms:
 
 def hidden(number: int) -> int:
     """The variable of a total's pairs of matches and sum, as long as the stream holds shares."""
-    return -1000 - number
+    return -11 - 2 * number
+
+
+def counted(number: int) -> int:
+    """The variable of how many matches the head of a total has."""
+    return -10 - 2 * number
 
 
 def meaning(node: Node, args: Sequence[Ints]) -> Ints:

@@ -1,0 +1,206 @@
+"""What attention brings: an average of what its positions hold, from the bounds of their weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import heads
+from .context import Context
+from .state import OWN, UP, Cell, Reals, State, rounding
+from .terms import NONE, Unshown, counted, hidden
+
+
+def attention(ctx: Context, state: State, w: Mapping[str, Reals], masks: Sequence[str], part: Mapping[str, Any], number: int) -> State:
+    """The stream after an attention layer. A dimension that a head writes was zero before, and no other head writes it."""
+    cells, written = list(state.cells), set[int]()
+    bos, off = state.bos.copy(), state.off.copy()
+    if len(part["heads"]) != len(masks):
+        raise Unshown(f"block {number}: the script has another number of heads")
+    for h, (mask, said) in enumerate(zip(masks, part["heads"], strict=True)):
+        what = f"block {number}, head {h}"
+        out = [int(d) for d in np.flatnonzero(np.abs(w["W_O"][h]).max(axis=0))]
+        at_bos(ctx, state, w["W_V"][h], w["W_O"][h], bos, off)
+        if said["node"] is None:
+            if out and (np.abs(w["W_V"][h]) @ np.abs(w["W_O"][h])).any():
+                raise Unshown(f"{what}: nothing is said of what it writes")
+            continue
+        node = ctx.terms.nodes[said["node"]]
+        if node.op not in ("lookup", "total") or node.fields["mask"] != mask:
+            raise Unshown(f"{what} has the mask {mask}, and is no such {node.op}")
+        found = heads.scores(state, ctx.terms, node, w["W_Q"][h], w["W_K"][h], ctx.noise, what)
+        claims = {int(d): row for d, *row in said["writes"]}
+        if set(out) - set(claims) or set(claims) & written:
+            raise Unshown(f"{what}: what it writes is not claimed, or claimed twice")
+        for d in claims:
+            if (state.cells[d].x != 0).any():
+                raise Unshown(f"{what}: dimension {d} held something")
+        written |= set(claims)
+        if node.op == "lookup":
+            leak = heads.lookup(found, ctx.terms, node, ctx.noise, what)
+            ctx.shown.leads.append((number, h, said["node"], leak.lead))
+            made = {d: copied(ctx, state, w, h, d, said["node"], int(fetch), leak, what) for d, (fetch,) in claims.items()}
+        else:
+            shares = heads.total(found, ctx.terms, ctx.noise, what)
+            ctx.shown.leads.append((number, h, said["node"], -math.log(max(shares.rivals, 1e-300) / ctx.terms.length)))
+            made = {d: share(ctx, state, w, h, d, said["node"], which, shares, what) for d, (which,) in claims.items()}
+        for d, cell in made.items():  # what was there, near zero, and the sum's rounding
+            stale = float(state.cells[d].error().max())
+            rounds = (ctx.noise.unit + OWN) * (np.abs(cell.x) + cell.com + cell.ind + stale) if stale else 0.0
+            ind = (cell.ind + (1 + cell.scale * 2) * (stale + rounds)) * UP
+            cells[d] = Cell(cell.variable, cell.x, cell.com, ind, cell.scale, cell.head)
+    rounds = (len(masks) + 1) * (ctx.noise.unit + OWN) * (np.abs(bos) + np.abs(state.bos) + off)
+    return State(cells, bos, (off + np.where((bos != state.bos) | (off > state.off), rounds, 0)) * UP)
+
+
+def at_bos(ctx: Context, state: State, w_v: Reals, w_o: Reals, bos: Reals, off: Reals) -> None:
+    """BOS attends to itself alone: what a head adds there."""
+    eps, gamma = ctx.noise.weights, (ctx.width + 2) * (ctx.noise.unit + OWN)
+    v = state.bos @ w_v
+    v_off = (
+        state.off @ np.abs(w_v)
+        + (eps + rounding(w_v, ctx.noise.unit)) * ((np.abs(state.bos) + state.off) @ np.abs(w_v)) * (1 + eps)
+        + ctx.noise.exp * np.abs(v)
+    )
+    bos += v @ w_o
+    off += (v_off @ np.abs(w_o) + (eps + gamma) * ((np.abs(v) + v_off) @ np.abs(w_o)) * (1 + eps)) * UP
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a head brings to a dimension from a token, as a cell, and from BOS."""
+
+    variable: int | None
+    x: Reals
+    com: Reals
+    ind: Reals
+    bos: float
+    bos_off: float
+
+
+def brought(ctx: Context, state: State, w: Mapping[str, Reals], h: int, d: int, what: str) -> Brought:
+    """x·W_V·W_O of one dimension.
+
+    With ε of each weight a product of two is off by 2ε + ε². Two tokens of one case differ by what their cells do times
+    |W_V·W_O| + (2ε + ε²)·|W_V|·|W_O|, and by rounding.
+    """
+    w_v, w_o = w["W_V"][h], w["W_O"][h][:, d]
+    used = np.flatnonzero(w_o)
+    matrix = w_v[:, used]
+    dims = [int(r) for r in np.flatnonzero(np.abs(matrix).max(axis=1))] if len(used) else []
+    eps = 2 * ctx.noise.weights + ctx.noise.weights**2
+    gamma = 2 * (np.count_nonzero(matrix, axis=0).max(initial=0) + len(used) + 2) * (ctx.noise.unit + OWN) * (1 + eps)
+    size = np.abs(w_o[used])
+    bos = float(state.bos @ matrix @ w_o[used])
+    bos_sizes = (np.abs(state.bos) + state.off) @ np.abs(matrix) @ size
+    bos_off = float(state.off @ np.abs(matrix) @ size + (eps + gamma) * bos_sizes) * UP
+    groups = state.variables(dims)
+    constant = groups.pop(None, [])
+    if len(groups) > 1:
+        raise Unshown(f"{what}: dimension {d} brings what several variables decide")
+    variable, own = next(iter(groups.items()), (None, []))
+    direct = matrix @ w_o[used]  # (d_model,)
+    x, com, ind = np.zeros(1), np.zeros(1), np.zeros(1)
+    for some in (own, constant):
+        if not some:
+            continue
+        cx, cc, ci = state.stack(some)
+        line, lines = np.abs(direct[some]), np.abs(matrix[some]) @ size
+        x = x + cx @ direct[some]
+        com = com + cc @ line + eps * ((np.abs(cx) + cc) @ lines)
+        ind = ind + ci @ line + eps * (ci @ lines) + gamma * ((np.abs(cx) + cc + ci) @ lines)
+    return Brought(variable, x, com * UP, ind * UP, bos, bos_off)
+
+
+def copied(
+    ctx: Context, state: State, w: Mapping[str, Reals], h: int, d: int, lookup: int, fetch: int, leak: heads.Leak, what: str
+) -> Cell:
+    """A dimension that a lookup brings, by case of what is read; ⊥ is what BOS holds.
+
+    Proof: weights p add up to 1 within N roundings, those of rivals to at most the leak. Σ p·v - v(winner) = Σ over rivals of
+    p·(v - v(winner)), and no |v| is above `most`. What rounds is relative to Σ p·|v|.
+    """
+    node = ctx.terms.nodes[fetch]
+    if node.op != "fetch" or node.args[0] != lookup:
+        raise Unshown(f"{what}: node {fetch} is not read through it")
+    b = brought(ctx, state, w, h, d, what)
+    source = ctx.terms.of(node.args[1])
+    if b.variable is not None and source.variable not in (b.variable, None):
+        raise Unshown(f"{what}: dimension {d} holds another variable than node {node.args[1]}")
+    values = ctx.terms.cases[fetch]
+    table = np.broadcast_to(source.table, b.x.shape if source.variable is None else source.table.shape)
+    x, com, ind = (np.broadcast_to(a, table.shape) for a in (b.x, b.com, b.ind))
+    most = max(float((np.abs(x) + com + ind).max()), abs(b.bos) + b.bos_off) * UP
+    relative = ctx.noise.exp + (ctx.terms.length + 4) * (ctx.noise.unit + OWN)
+    lost, gone = 2 * most * leak.found, 2 * most * leak.missing
+    fresh = lost + relative * (np.abs(x) + com + ind + lost)
+    nothing = b.bos_off + gone + relative * (abs(b.bos) + b.bos_off + gone)
+    made, made_com, made_ind = np.zeros(len(values)), np.zeros(len(values)), np.zeros(len(values))
+    for row, value in enumerate(values):
+        at = table == value
+        if value == NONE:  # nothing was found, or ⊥ was
+            made[row], made_ind[row] = b.bos, nothing
+            if at.any():
+                made_ind[row] = max(made_ind[row], float((np.abs(x[at] - b.bos) + com[at] + ind[at] + fresh[at]).max()))
+            continue
+        middle = (x[at].max() + x[at].min()) / 2
+        alike = at.sum() == 1
+        made[row] = middle
+        made_com[row] = com[at].max() if alike else 0.0
+        made_ind[row] = (ind[at] + (0 if alike else 1) * com[at] + np.abs(x[at] - middle) + fresh[at]).max()
+    return Cell(fetch, made, made_com, made_ind * UP)
+
+
+def share(
+    ctx: Context, state: State, w: Mapping[str, Reals], h: int, d: int, head: int, which: int | None, shares: heads.Shares, what: str
+) -> Cell:
+    """A dimension that a total's head brings: BOS's share (`which` is None), or that of a total's values.
+
+    Proof: relative to BOS each of c matches weighs between lo and hi, all mismatches together at most ρ; r is between lo and hi.
+    Weights are divided by D' = 1 + Σ r' + ρ', where D = 1 + c·r is expected, so all shares of a token have the one factor D/D',
+    between (1 + c·r)/(1 + c·hi + ρ) and (1 + c·r)/(1 + c·lo). Both are monotone in c, being quotients of linear functions, so
+    their extremes are at c = 0 and c = N. What is divided is BOS's value, or Σ r'·v: within |v|·max(hi - r, r - lo) of r·v for each match,
+    hi times what v is off, and ρ times the greatest v. If all v have one sign, Σ|v| is |Σ v|.
+    """
+    b = brought(ctx, state, w, h, d, what)
+    lo, hi, rivals, n = shares.lo, shares.hi, shares.rivals, ctx.terms.length
+    r = math.sqrt(lo * hi)
+    error = 2 * ctx.noise.exp + (2 * n + 8) * (ctx.noise.unit + OWN)
+    factor = (max((1 + n * r) / (1 + n * lo) - 1, 1 - (1 + n * r) / (1 + n * hi + rivals), rivals) + error) * UP
+    if factor > 0.5:
+        raise Unshown(f"{what}: its shares may all be {factor:.3g} off")
+    matches = counted(head)
+    ctx.terms.cases.setdefault(matches, np.arange(n + 1))
+    if which is None:
+        c = np.arange(n + 1)
+        if np.abs(b.x).max() > 0:
+            raise Unshown(f"{what}: dimension {d} is BOS's share, and tokens bring something")
+        token = float((b.com + b.ind).max())
+        middle = 1 / (1 + c * r)
+        return Cell(matches, b.bos * middle, np.zeros(len(c)), (middle * (abs(b.bos) * error + b.bos_off) + token) * UP, factor, head + 1)
+    node = ctx.terms.nodes[which]
+    mine = ctx.terms.nodes[head]
+    same = (node.op, node.args[:-1], node.fields) == (mine.op, mine.args[:-1], mine.fields)
+    if not same:
+        raise Unshown(f"{what}: node {which} is another total")
+    value = ctx.terms.of(node.args[-1])
+    if b.variable is not None and value.variable not in (b.variable, None):
+        raise Unshown(f"{what}: dimension {d} does not hold node {node.args[-1]}")
+    table = np.where(value.table == NONE, 0, value.table)
+    table = np.broadcast_to(table, b.x.shape if value.variable is None else table.shape)
+    x, com, ind = (np.broadcast_to(a, table.shape) for a in (b.x, b.com, b.ind))
+    wrong = float((np.abs(x - table) + com + ind).max())
+    most = float(np.abs(table).max()) + wrong
+    if abs(b.bos) > 0:
+        raise Unshown(f"{what}: dimension {d} is a share of tokens, and BOS brings something")
+    c, s = ctx.terms.matched[which], ctx.terms.cases[hidden(which)]
+    size = np.abs(s) if table.min() >= 0 or table.max() <= 0 else c * np.abs(table).max()
+    middle = s * r / (1 + c * r)
+    spread = size * max(hi - r, r - lo) + wrong * c * hi + rivals * most + error * ((size + wrong * c) * hi + rivals * most)
+    off = (spread / (1 + c * r) + b.bos_off) * UP
+    ctx.joined[hidden(which)] = (matches, c)
+    return Cell(hidden(which), middle, np.zeros(len(c)), off, factor, head + 1)

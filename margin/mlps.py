@@ -1,0 +1,224 @@
+"""An MLP in all joint cases of what it reads.
+
+relu is 1-Lipschitz, and linear where its sign is sure. So units that are surely on are lines, whose slopes add up before errors are taken;
+units that may be off within the error add all of theirs; units that are surely off add nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .context import Context
+from .state import OWN, UP, Cell, Reals, State, rounding
+from .sums import summed
+from .terms import Ints, Unshown, Value, hidden, meaning, product
+
+CHUNK = 1 << 22
+APART = 1 << 10  # joint cases above which a sum is looked at once for each of its values
+
+
+def mlp(ctx: Context, state: State, w: Mapping[str, Reals], part: Mapping[str, Any], number: int) -> State:
+    """The stream after an MLP: what it writes is claimed, and computed in every joint case; the rest stays."""
+    w_in, w_out = w["W_in"], w["W_out"]
+    cells = list(state.cells)
+    written: set[int] = set()
+    for said in part["writes"]:
+        node, dims = said["node"], [int(d) for d in said["dims"]]
+        if written & set(dims):
+            raise Unshown(f"block {number}: a dimension is claimed twice")
+        written |= set(dims)
+        what = f"block {number}, {said.get('name', f'node {node}')}"
+        for d, cell in zip(dims, computed(ctx, state, w_in, w_out, int(node), dims, said["values"], what), strict=True):
+            cells[d] = cell
+    if set(map(int, np.flatnonzero(np.abs(w_out).max(axis=0)) if w_out.size else [])) - written:
+        raise Unshown(f"block {number}: an MLP writes what is not claimed")
+    bos, off = at_bos(ctx, state, w_in, w_out)
+    return State(cells, bos, off)
+
+
+def at_bos(ctx: Context, state: State, w_in: Reals, w_out: Reals) -> tuple[Reals, Reals]:
+    """What BOS holds afterwards, and how far off that may be."""
+    eps, unit = ctx.noise.weights, ctx.noise.unit + OWN
+    pre = state.bos @ w_in
+    e = state.off @ np.abs(w_in) + (eps + rounding(w_in, ctx.noise.unit)) * (1 + eps) * ((np.abs(state.bos) + state.off) @ np.abs(w_in))
+    act = np.maximum(pre, 0)
+    e = np.where(pre + e * UP <= 0, 0, e)
+    more = e @ np.abs(w_out) + (eps + (w_out.shape[0] + 2) * unit) * (1 + eps) * ((act + e) @ np.abs(w_out))
+    return state.bos + act @ w_out, (state.off + more + unit * np.abs(state.bos)) * UP
+
+
+def computed(
+    ctx: Context, state: State, w_in: Reals, w_out: Reals, number: int, dims: list[int], values: Sequence[int], what: str
+) -> list[Cell]:
+    """What an MLP leaves in the dimensions of a node: of dimension j, by case, 1 where the value is `values[j]`, else 0, or nearly."""
+    terms = ctx.terms
+    units = np.flatnonzero(np.abs(w_out[:, dims]).max(axis=1)) if w_out.size else np.array([], int)
+    read = np.flatnonzero(np.abs(w_in[:, units]).max(axis=1)) if len(units) else np.array([], int)
+    all_dims = [int(d) for d in dict.fromkeys([*read, *dims])]
+    target = terms.of(number)
+    node = terms.nodes[number]
+    variables = [v for v in state.variables(all_dims) if v is not None]
+    summing = node.op == "total" and hidden(number) in variables
+    if not summing and target.variable not in variables and target.variable is not None:
+        if target.variable != number or node.op in ("fetch", "total", "token", "position"):
+            raise Unshown(f"{what}: it is not computed from what it is said to be")
+        for a in node.args:
+            v = terms.of(a).variable
+            if v is not None and v not in variables:
+                variables.append(v)
+        if node.op == "affine" and math.prod(len(terms.cases[v]) for v in variables) > APART:
+            return summed(ctx, state, w_in, w_out, number, dims, values, what)
+    counted = {ctx.joined[v][0]: v for v in variables if v in ctx.joined and ctx.joined[v][0] in variables}
+    free = [v for v in variables if v not in counted]
+    index = product([len(terms.cases[v]) for v in free], what)
+    rows: dict[int | None, Ints] = dict(zip(free, index, strict=True))
+    rows |= {c: ctx.joined[v][1][rows[v]] for c, v in counted.items()}
+    count = len(index[0]) if index else 1
+    ctx.shown.cases += count
+    if summing:
+        wanted = terms.cases[hidden(number)][rows[hidden(number)]]
+    elif target.variable is None:
+        wanted = np.repeat(target.table, count)
+    elif target.variable in rows:
+        wanted = target.table[rows[target.variable]]
+    else:
+        args = [terms.of(a) for a in node.args]
+        wanted = meaning(node, [a.table[rows[a.variable]] if a.variable is not None else np.repeat(a.table, count) for a in args])
+    # Rounded in place: cases stay what they are. So do a total's levels; once they are rounded, matches do not matter any more.
+    raw = summing and not any(state.cells[d].x.any() for d in dims)
+    if raw:
+        target = Value(hidden(number), terms.cases[hidden(number)])
+    own = len(free) == 1 and target.variable == free[0]
+    scale = state.scaled(all_dims)
+    cases = Cases(all_dims, rows, target, wanted, own, *state.gathered(all_dims, rows, count, scale), scale)
+    made = [one(ctx, state, w_in, w_out, d, v, cases) for d, v in zip(dims, values, strict=True)]
+    if not raw and (worst := max(float(cell.error().max()) for cell in made)) >= 0.5:
+        raise Unshown(f"{what} may be {worst:.3g} off its code")
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Joint cases: what is read in each, the value that is wanted, and whether the value's own variable is the only one.
+
+    Shapes: x, e (cases, dims); wanted and each of `rows` (cases,). `scale` bounds the one factor that all of `dims` have.
+    """
+
+    dims: list[int]
+    rows: Mapping[int | None, Ints]
+    target: Value
+    wanted: Ints
+    own: bool
+    x: Reals
+    e: Reals
+    scale: float
+
+
+def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: int, cases: Cases) -> Cell:
+    """One dimension after an MLP, in all joint cases."""
+    target, rows, nominal = cases.target, cases.rows, np.asarray(cases.wanted == value, float)
+    units = np.flatnonzero(w_out[:, d]) if w_out.size else np.array([], int)
+    dims = [int(r) for r in np.flatnonzero(np.abs(w_in[:, units]).max(axis=1))] if len(units) else []
+    dims = list(dict.fromkeys([*dims, d]))
+    place = {i: column for column, i in enumerate(cases.dims)}
+    columns = [place[i] for i in dims]
+    # Numbers by case where the value's own variable alone decides; what is alike there is kept apart if there is any.
+    alone = cases.own and cases.scale == 0 and set(state.variables(dims)) <= {None, target.variable}
+    apart = alone and any(state.cells[i].com.any() for i in dims)
+    ind = np.stack([_apart(state.cells[i], rows, len(nominal)) for i in dims], axis=1) if apart else None
+    center, error, differ = layer(ctx, cases.x[:, columns], cases.e[:, columns], ind, w_in[dims][:, units], w_out[units, d], dims.index(d))
+    error = (error + cases.scale * (np.abs(center) + error)) * UP  # what has no constants is in proportion
+    if cases.own:
+        if target.variable in ctx.joined and np.abs(center - nominal).max() < 0.2:  # levels of few matches
+            return Cell(target.variable, nominal, np.zeros(len(center)), (error + np.abs(center - nominal)) * UP)
+        ind = np.minimum(differ, error) if apart else error
+        return Cell(target.variable, center, (error - ind) * UP, ind)
+    wrong = (np.abs(center - nominal) + error) * UP
+    if target.variable is None:
+        return Cell(None, nominal[:1].copy(), np.zeros(1), wrong.max(keepdims=True))
+    number = target.variable
+    table = ctx.terms.cases[number]
+    order = np.argsort(table, kind="stable")
+    at = order[np.searchsorted(table[order], cases.wanted)] if number not in rows else rows[number]
+    ind, x = np.zeros(len(table)), np.zeros(len(table))
+    np.maximum.at(ind, at, wrong)
+    x[at] = nominal
+    return Cell(number, x, np.zeros(len(table)), ind)
+
+
+def _apart(cell: Cell, rows: Mapping[int | None, Ints], count: int) -> Reals:
+    return cell.ind[rows[cell.variable]] if cell.variable is not None else np.repeat(cell.ind, count)
+
+
+def layer(
+    ctx: Context, x: Reals, e: Reals, ind: Reals | None, w: Reals, out: Reals, self_at: int
+) -> tuple[Reals, Reals, Reals]:  # fmt: skip
+    """x[self] + relu(x·W)·out by case, how far off that is where x is off by e, and by how much two tokens of a case differ, halved.
+
+    Proof. Let a unit's pre-activation be p + δ·w + ν: δ what x is off, ν what noise of W and rounding add. Units that are surely on add
+    out·(p + δ·w + ν), so together δ·(Σ w·out) + Σ ν·out. One that may be off lies between 0 and p + spread, and p <= spread, so it is
+    within spread of relu(p). Noise of `out` and the last sum's rounding are relative to what is added. Two tokens of one case have
+    the same W: they differ by Σ w·out times what x differs by, but for 2ε + ε² of each product, and by rounding.
+    Shapes: x, e, ind (cases, dims); w (dims, units); out (units,).
+    """
+    eps, unit = ctx.noise.weights, ctx.noise.unit + OWN
+    both = 2 * eps + eps * eps
+    gamma, gamma_out = rounding(w, ctx.noise.unit) * (1 + eps), (len(out) + 4) * unit * (1 + eps)
+    center, error, differ = np.empty(len(x)), np.empty(len(x)), np.zeros(len(x))
+    alone = (np.count_nonzero(w, axis=0) == 1) & (w[self_at] != 0)  # units that read the cell itself, and nothing else
+    self_w, self_out = w[self_at, alone], out[alone]
+    self_size = float(np.abs(self_w) @ np.abs(self_out))
+    w, out, gamma = w[:, ~alone], out[~alone], gamma[~alone]
+    step = max(1, CHUNK // max(1, w.size, w.shape[1]))
+    size, reaching = np.abs(w), np.abs(out)
+    for start in range(0, len(x), step):
+        at = slice(start, start + step)
+        part, off = x[at], e[at]
+        pre = part @ w  # (cases, units)
+        sizes_in = (np.abs(part) + off) @ size
+        spread = (off @ size + (eps + gamma) * sizes_in) * UP
+        active, crossing = pre - spread > 0, (pre - spread <= 0) & (pre + spread > 0)
+        act = np.maximum(pre, 0)
+        lines = (active * out) @ w.T  # (cases, dims): what a change of each input changes
+        own, reach = part[:, self_at], off[:, self_at]
+        kept, moved = _bent(own, reach, self_w, self_out)
+        single = len(self_out) > 0
+        if not single:
+            lines[:, self_at] += 1
+        found = (np.abs(lines) * off).sum(axis=1) + (active * (eps + gamma) * sizes_in + crossing * spread) @ reaching
+        sizes = ((act + spread) * (active | crossing)) @ reaching
+        rounds = (gamma_out + 4 * unit) * (np.abs(own) + reach) * self_size + gamma_out * sizes + unit * (np.abs(own) + reach)
+        if single:
+            found = found + moved + both * (np.abs(own) + reach) * self_size
+        center[at] = kept + act @ out
+        error[at] = (found + eps * sizes + rounds) * UP
+        if ind is not None:
+            apart = ind[at]
+            reached = apart @ size
+            lipschitz = (both * active + (1 + both) * crossing) * reached + (active | crossing) * gamma * sizes_in * (1 + eps)
+            bent = (_steepest(own, reach, self_w, self_out) + both * self_size) * apart[:, self_at] if single else 0.0
+            differ[at] = ((np.abs(lines) * apart).sum(axis=1) + lipschitz @ reaching + bent + rounds) * UP
+    return center, error, differ
+
+
+def _bent(x: Reals, reach: Reals, w: Reals, out: Reals) -> tuple[Reals, Reals]:
+    """y + Σ out·relu(w·y) at y = x, and how far it may be from that for y within `reach`: a bend at 0, lines beside it."""
+
+    def at(y: Reals) -> Reals:
+        return y + np.maximum(y[:, None] * w, 0) @ out
+
+    here = at(x)
+    far = np.maximum(np.abs(at(x - reach) - here), np.abs(at(x + reach) - here))
+    bend = np.abs(x) < reach
+    return here, np.where(bend, np.maximum(far, np.abs(here)), far)  # at 0 it is 0
+
+
+def _steepest(x: Reals, reach: Reals, w: Reals, out: Reals) -> Reals:
+    """The greatest slope of the same function for y within `reach`."""
+    below, above = (abs(1 + float((w * out)[side].sum())) for side in (w < 0, w > 0))
+    return np.maximum(np.where(x - reach < 0, below, 0), np.where(x + reach > 0, above, 0))
