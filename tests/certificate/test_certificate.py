@@ -27,7 +27,7 @@ PARAMETERS: dict[str, dict[str, object]] = {"khop": {"k": 3}, "ioi": {"names": (
 
 
 @pytest.mark.parametrize("name", programs.names())
-@pytest.mark.parametrize(("length", "dtype"), [(64, "float32"), (1024, "float32")])
+@pytest.mark.parametrize(("length", "dtype"), [(64, "float32"), pytest.param(1024, "float32", marks=pytest.mark.slow)])
 def test_every_program_is_certified(name: str, length: int, dtype: str) -> None:
     model = hw.compile(programs.get(name), length=length, dtype=dtype)
     proof = hw.certify(model)
@@ -39,6 +39,7 @@ def test_every_program_is_certified(name: str, length: int, dtype: str) -> None:
     assert all(h.steps <= planned[h.block, h.lookup] for h in proof.heads)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("code", ["scalar", "digits:2", "binary", "onehot"])
 @pytest.mark.parametrize("name", programs.names())
 def test_every_code_is_certified(name: str, code: str) -> None:
@@ -61,6 +62,7 @@ def test_long_and_deep_models_are_certified() -> None:
 # --- what is damaged -------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", mutate.KINDS)
 @pytest.mark.parametrize("name", SMALL)
 def test_mutants_that_are_accepted_change_nothing(name: str, kind: str) -> None:

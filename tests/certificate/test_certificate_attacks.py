@@ -215,6 +215,7 @@ def test_tampered_hints_are_refused(name: str) -> None:
         hw.certify(change(model))
 
 
+@pytest.mark.slow
 def test_moved_claims_are_refused_or_harmless() -> None:
     """Every probe at every other block, dimension and node: what is certified is right on every input, probes included."""
     accepted = refused = 0
@@ -301,6 +302,7 @@ def test_a_table_that_does_not_cover_its_argument_may_give_none() -> None:
     assert None in outputs(short)[-1][0] and ledger.terms.ranges[ledger.program[short.output]].none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [True, False])
 def test_equal_normal_forms_mean_equal_outputs(causal: bool) -> None:
     """Random programs beside slightly different ones: wherever the checker says they mean the same, they do, on every input."""

@@ -62,6 +62,7 @@ print("fine")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["newer after older"], [n for n in SETTINGS if n != "newer after older"]], ids=len)
 def test_every_switch_of_torch_is_off_inside_and_as_it_was_after(names: list[str]) -> None:
     code = f"SETTINGS = {[SETTINGS[n] for n in names]!r}\n{SCRIPT}"

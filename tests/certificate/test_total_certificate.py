@@ -22,6 +22,7 @@ def aggregate(case: int, name: str, causal: bool = True) -> hw.Program:
     return hw.program(name=name, causal=causal)(lambda token, position: make(CASES[case].make(token, position), token, position))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 @pytest.mark.parametrize("index", range(len(CASES)), ids=[case.name for case in CASES])
 def test_aggregates_are_certified(index: int, causal: bool) -> None:
@@ -48,6 +49,7 @@ def compiled(name: str, length: int = 4) -> hw.Model:
     return hw.compile(hw.program(name=name)(lambda token, position: body(token, position)), length=length, alphabet=3)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", mutate.KINDS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_mutants_that_are_accepted_change_nothing(name: str, kind: str) -> None:

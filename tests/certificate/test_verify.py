@@ -159,6 +159,7 @@ def accepts(checkpoint: Checkpoint, script: Any) -> Proved | None:
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_damaged_scripts_are_rejected_or_prove_what_is_so(name: str) -> None:
     """A script that is damaged is no proof, or still one: of the right model all are harmless, and no other exception leaves the kernel."""

@@ -262,6 +262,7 @@ def test_generate_refuses(checkpoint: Path) -> None:
 # --- check and show ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("name", programs.names())
 def test_check_passes_on_every_program(name: str) -> None:
     report = json.loads(fine("check", name, "--length", "16", "--samples", "4", "--exhaustive", "1", "--json"))
@@ -447,6 +448,7 @@ def test_the_process_returns_the_codes(tmp_path: Path) -> None:
     assert process("frobnicate", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_the_demo(tmp_path: Path) -> None:
     done = process("demo", "--words", "300", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

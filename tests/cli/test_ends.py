@@ -46,6 +46,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "line"), STOPS)
 def test_a_signal_while_it_writes(number: int, line: str, tmp_path: Path) -> None:
     done = stopped([sys.executable, "-c", SLOW.format(out=str(tmp_path / "model"))], number, tmp_path / "ready")
@@ -67,6 +68,7 @@ def test_who_imports_headwork_keeps_the_signals() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_an_interrupt_inside_a_users_function(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(

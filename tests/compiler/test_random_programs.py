@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given, settings, strategies as st
 
 import headwork as hw
@@ -10,8 +13,7 @@ from headwork.tests import generate
 CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
-@given(
+RANDOM = given(
     numbers=st.lists(st.integers(0, 999), max_size=60),
     causal=st.booleans(),
     n=st.integers(1, 9),
@@ -20,9 +22,9 @@ CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
     dtype=st.sampled_from(("float32", "float64")),
     heads=st.sampled_from((None, 1, 2)),
 )
-def test_random_programs_compile_exactly(
-    numbers: list[int], causal: bool, n: int, v: int, code: str, dtype: str, heads: int | None
-) -> None:
+
+
+def compiles_exactly(numbers: list[int], causal: bool, n: int, v: int, code: str, dtype: str, heads: int | None) -> None:
     program = generate.program(numbers, causal, most=3)
     try:
         model = hw.compile(program, length=n, alphabet=v, code=code, dtype=dtype, heads=heads)
@@ -36,3 +38,16 @@ def test_random_programs_compile_exactly(
         assert cost.attention_layers <= model.optimised.depth <= model.graph.depth
     else:
         assert max(cost.heads, default=0) <= heads
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@RANDOM
+def test_random_programs_compile_exactly(**drawn: Any) -> None:
+    compiles_exactly(**drawn)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None, derandomize=True)
+@RANDOM
+def test_more_random_programs_compile_exactly(**drawn: Any) -> None:
+    compiles_exactly(**drawn)

@@ -113,6 +113,7 @@ def test_aggregates_and_picks_mean_what_their_definitions_say(case: Case, causal
             assert hw.interpret(graph, x) == wanted, (name, x)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 @pytest.mark.parametrize("index", range(len(CASES)), ids=[case.name for case in CASES])
 def test_compiled_aggregates_are_exact(index: int, causal: bool) -> None:
@@ -340,6 +341,7 @@ def test_the_closest_takes_a_dimension_a_bit() -> None:
     assert cost.heads == (1,) and cost.d_head <= 10 + 3
 
 
+@pytest.mark.slow
 def test_what_is_certified_of_the_closest_is_right() -> None:
     """Every weight of two small models, damaged in three ways: a model that still certifies gives the right values everywhere."""
     for name, length, damages in (("associative_memory", 4, (0.0, -1.0, 1.5)), ("nearest", 3, (0.0, 0.5, -1.0))):

@@ -341,6 +341,7 @@ def test_counts_over_long_contexts_are_refused_at_once(length: int, reason: str)
     assert time.perf_counter() - began < 10  # it takes one second, and took 45
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not say how much memory a process has")
 def test_what_does_not_fit_in_memory_is_refused_with_its_size() -> None:
     """A process that may have half a GiB more than it has is asked for 2^27 positions."""

@@ -37,6 +37,7 @@ def same(one: Model, texts: list[list[int]], audit: int = 0) -> set[str]:
     return found.dense
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", programs.names())
 def test_library(name: str) -> None:
     one, rng = model(name), random.Random(name)

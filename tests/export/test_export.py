@@ -92,6 +92,7 @@ def texts(name: str, seed: int, count: int = 3) -> list[list[str]]:
 LLAMA = [(name, "llama") for name in ("previous", "induction", "khop", "recall", "compose", "dyck_k", "ngram")]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("name", "target"), [*((n, "gpt2") for n in PROGRAMS), *LLAMA, ("khop", "mistral"), ("khop", "qwen2")])
 def test_words_in_words_out_as_the_reference_says(name: str, target: str, exported: Any) -> None:
     """From text through the tokenizer and the stock model to words, against the program in plain Python."""
@@ -447,6 +448,7 @@ def test_the_command_exports_and_reports(tmp_path: Path) -> None:
     assert failed.exit_code == 2 and "is not a directory" in failed.stderr
 
 
+@pytest.mark.slow
 def test_exporting_needs_no_transformers(tmp_path: Path) -> None:
     code = f"""
 import sys
@@ -513,6 +515,7 @@ def test_a_consistent_export_in_a_frame_that_rounds_wrongly_is_refused(name: str
     assert done.exit_code == 1 and "not certified" in done.output
 
 
+@pytest.mark.slow
 def test_logits_in_float64_are_those_that_generate_compares_in_float32(tmp_path: Path) -> None:
     """The largest sum has a logit of 3·digit² with digits small enough: `generate` rounds logits to float32 first."""
     total = hw.program(name="total")(lambda token: hw.visible(token).sum(token * 1000 - 1500))

@@ -67,6 +67,7 @@ def copy(tmp_path: Path) -> Copy:
     return Copy(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_primitive_is_added_as_the_page_says(copy: Copy) -> None:
     """Without the checker's own two rules it is refused, with them it is proved; checkpoints know it, and a wrong weight is found."""
     (code,) = re.findall(r"```python\n(.*?)```", section("Adding a primitive"), re.DOTALL)
@@ -103,6 +104,7 @@ def test_a_primitive_is_added_as_the_page_says(copy: Copy) -> None:
     assert copy.python(use) == "[None, None, None, 0, 0, 2, 2, 1]\nFor every sequence of 1..16\n"
 
 
+@pytest.mark.slow
 def test_a_theorem_is_added_as_the_page_says(copy: Copy) -> None:
     """A model of two layers meets it, and one of three exceeds it by one."""
     row = textwrap.indent(indented("Adding a theorem").rstrip() + ",\n", "    ")
@@ -117,6 +119,7 @@ def test_a_theorem_is_added_as_the_page_says(copy: Copy) -> None:
     assert said == "meets\nexceeds by 1\n"
 
 
+@pytest.mark.slow
 def test_a_target_of_llamas_family_is_added_as_the_page_says(copy: Copy) -> None:
     """transformers' own Granite runs the files and gives headwork's logits, and they are proved from the files alone."""
     pytest.importorskip("transformers", reason="transformers is not installed: pip install -e '.[hf]'")

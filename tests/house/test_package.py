@@ -66,12 +66,14 @@ def test_what_is_imported_at_the_top_is_a_dependency() -> None:
     assert used - set(sys.stdlib_module_names) == needed, "a module is imported that is no dependency, or a dependency that no file imports"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_can_be_taught_to_complete(shell: str) -> None:
     """The shell is named here; otherwise it is the one that the command was started from, which need not be one of these."""
     assert "_HEADWORK_COMPLETE" in headwork("--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [

@@ -186,6 +186,7 @@ def test_stated_layers(name: str, parameters: Parameters, length: int) -> None:
     assert optimise(protocols.get(name, **parameters).build(length)).depth == stated
 
 
+@pytest.mark.one_in(3)
 @each_setting
 def test_compiled(name: str, parameters: Parameters) -> None:
     """At 9 machines: certified, and right on every case."""

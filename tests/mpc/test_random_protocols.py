@@ -16,6 +16,7 @@ from headwork.tests.generate_protocols import WORDS, random_protocol
 COUNT = int(os.environ.get("HEADWORK_PROTOCOLS", "40"))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_three_executions_agree(seed: int) -> None:
     rng = random.Random(seed)
@@ -42,6 +43,7 @@ def test_three_executions_agree(seed: int) -> None:
     assert hw.check(model, samples=6, exhaustive=1).ok
 
 
+@pytest.mark.slow
 def test_nearly_all_are_certified() -> None:
     """What the checker accepts is right (`test_certificate_attacks.py`); here, that it accepts nearly everything."""
     refused: list[str] = []

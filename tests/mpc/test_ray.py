@@ -141,6 +141,7 @@ def the_command_line(engine: Ray) -> None:
     assert engine.fetch([engine.put(1)]) == [1]
 
 
+@pytest.mark.slow
 def test_on_ray(tmp_path: Path) -> None:
     """All that needs Ray running: starting it takes seconds, and tests apart would each start one in their own process."""
     with Ray(address="local", cpus=2) as engine:

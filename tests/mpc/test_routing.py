@@ -120,6 +120,7 @@ def cases(length: int, slots: int, samples: int) -> Iterator[list[int]]:
         yield [rng.randrange(size) for _ in range(rng.randrange(1, length + 1))]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("capacity", [1, 2, 3, 4])
 @pytest.mark.parametrize(("length", "slots"), [(1, 1), (2, 1), (3, 1), (4, 1), (1, 2), (3, 2), (5, 2), (4, 3), (3, 4)])
 def test_routes_deliver_what_was_sent(length: int, slots: int, capacity: int) -> None:
@@ -217,6 +218,7 @@ def test_compiled_routes_write_what_the_interpreter_says(slots: int, capacity: i
     assert [list(row) for row in model.run(tokens)] == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slots", "heads"), [(2, 4), (3, 21)])
 def test_a_round_of_1024_machines_is_certified_in_float32(slots: int, heads: int) -> None:
     model = hw.compile(routed(slots, slots, lambda x, r: (x * (r + 1) + 37 * r) % 1025), length=1024, alphabet=1025)

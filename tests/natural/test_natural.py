@@ -52,6 +52,7 @@ def test_the_library_in_the_natural_style(name: str) -> None:
         natural(name, 8, dtype="bfloat16")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", programs.names())
 def test_what_a_reader_sees(name: str) -> None:
     """From the tensors: values keep their directions, cells are 0 or 1, numbers stay small, patterns say what heads do."""
@@ -104,6 +105,7 @@ def _pattern(does: str, weights: np.ndarray, n: int) -> None:
         assert bos >= 0.49 and (not c or matches.min() > 1 / (3 * n)), does
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(
     numbers=st.lists(st.integers(0, 999), max_size=60),

@@ -84,6 +84,7 @@ def test_a_saved_model_of_logarithms_loads_and_a_changed_description_does_not(tm
             hw.certify(hw.load(tmp_path / "model"))
 
 
+@pytest.mark.slow
 def test_a_changed_weight_is_refused_or_changes_nothing() -> None:
     """Every weight of the MLP of logarithms and of W_U that is not 0, moved by a grid step either way."""
     model = logarithms(counting(1, 5, "ab"), 10)
@@ -182,6 +183,7 @@ def test_generating_draws_in_proportion_to_the_counts(tmp_path: Path) -> None:
     assert said[:5] == list("abaca") and all(share(said[:i], 2)[1 + LETTERS.index(said[i])] for i in range(5, len(said)))
 
 
+@pytest.mark.slow
 def test_more_symbols_are_drawn_than_samplers_keep_by_default(tmp_path: Path) -> None:
     """Samplers keep the 50 likeliest words: here 52 are as likely."""
     words = [f"w{i}" for i in range(52)]

@@ -184,6 +184,7 @@ def test_every_short_sequence(name: str, parameters: Parameters, alphabet: int |
     agree(name, parameters, short(symbols), 5, alphabet)
 
 
+@pytest.mark.slow
 def test_every_short_sequence_over_own_words() -> None:
     agree("skip_trigram", {"table": LETTERS}, short("abc", 6), 6)
     agree("ioi", {"names": ["a", "b"]}, short(["a", "b", "and"], 6), 6)
@@ -203,6 +204,7 @@ def test_every_short_sequence_over_own_words() -> None:
     agree("nearest", {"bits": 1}, short(["0", "1", "cat", "dog"]), 5)
 
 
+@pytest.mark.one_in(2)
 @each_setting
 def test_samples(name: str, parameters: Parameters) -> None:
     entry, alphabet = programs.entry(name), set(own_alphabet(name, parameters))
@@ -222,6 +224,7 @@ def test_samples_say_something(name: str, parameters: Parameters) -> None:
     assert sum(spoke) >= (20 if parameters.get("k", 0) not in (31, 100) else 0)
 
 
+@pytest.mark.one_in(2)
 @each_setting
 def test_random_sequences(name: str, parameters: Parameters) -> None:
     """Sequences over all words, over few of them, and samples with words replaced: near misses of every pattern."""
@@ -248,6 +251,7 @@ def test_stated_layers(name: str, parameters: Parameters, length: int) -> None:
     assert graphs(programs.get(name, **parameters), length)[1].depth == stated
 
 
+@pytest.mark.one_in(3)
 @each_setting
 def test_compiled_layers_and_answers(name: str, parameters: Parameters) -> None:
     """At length 64: the layers that the library states, and every value inside on samples and on the checker's own inputs."""
