@@ -70,7 +70,9 @@ if TYPE_CHECKING:
     from .runtime.model import Model, compile
     from .runtime.sample import log_counts, sample
     from .runtime.stages import diagnose
+    from .suite.build import build_suite
     from .suite.draw import random_program
+    from .suite.score import Scored, score_suite
     from .theory.bounds import bounds, one_layer
     from .theory.frontier import Frontier, frontier
     from .theory.minimal import Minimal, minimal_layers
@@ -125,6 +127,9 @@ _LATE = {
     "Page": "report.page",
     "precision": "certificate.precision",
     "random_program": "suite.draw",
+    "build_suite": "suite.build",
+    "score_suite": "suite.score",
+    "Scored": "suite.score",
     "MarginCertificate": "certificate.margins",
     "Robustness": "certificate.robustness",
     "robustness": "certificate.robustness",
@@ -193,6 +198,7 @@ __all__ = [
     "Refused",
     "Report",
     "Robustness",
+    "Scored",
     "Selector",
     "Session",
     "Statement",
@@ -205,6 +211,7 @@ __all__ = [
     "bounds",
     "bounds_over",
     "broadcast",
+    "build_suite",
     "certify",
     "certify_export",
     "check",
@@ -247,6 +254,7 @@ __all__ = [
     "sample",
     "scan",
     "scatter",
+    "score_suite",
     "search_one_layer",
     "select",
     "shuffle",

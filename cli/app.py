@@ -12,6 +12,7 @@ from ..compiler.errors import HeadworkError
 from . import compiling, lab, lecture, listing, proving, report, running, theory
 from .ends import ending, stopping
 from .mpc import mpc
+from .suite import suite
 
 
 class Commands(TyperGroup):
@@ -62,6 +63,7 @@ app.command("lecture")(lecture.lecture)
 app.command("train")(lecture.train)
 app.command("demo")(listing.demo)
 app.add_typer(mpc, name="mpc")
+app.add_typer(suite, name="suite")
 
 
 def _version(wanted: bool) -> None:

@@ -22,6 +22,7 @@ from ..compiler.errors import InputError
 from ..runtime.classes import classes
 from ..runtime.model import Model, require_model, require_own_dtype
 from .circuit import circuit
+from .necessity import Verdict
 from .paths import Clean, Cut, Runner
 from .tools import ToolEdges, tool_links
 
@@ -108,11 +109,19 @@ def auroc(scores: Mapping[str, float], edges: ToolEdges) -> float:
 
     Raises InputError where there are no necessary or no irrelevant edges.
     """
-    truth = edges.names("eap")
+    found = area(scores, edges.names("eap"))
+    if found is None:
+        counts = " and ".join(f"{sum(e.verdict == v for e in edges.edges)} {v}" for v in ("necessary", "irrelevant"))
+        raise InputError(f"{edges.program} has {counts} edges", hint="both are needed")
+    return found
+
+
+def area(scores: Mapping[str, float], truth: Mapping[str, Verdict]) -> float | None:
+    """`auroc` by any names: None where there is nothing necessary, or nothing irrelevant."""
     yes = np.array([scores.get(name, 0.0) for name, verdict in truth.items() if verdict == "necessary"])
     no = np.array([scores.get(name, 0.0) for name, verdict in truth.items() if verdict == "irrelevant"])
     if not (len(yes) and len(no)):
-        raise InputError(f"{edges.program} has {len(yes)} necessary and {len(no)} irrelevant edges", hint="both are needed")
+        return None
     return float((yes[:, None] > no).mean() + (yes[:, None] == no).mean() / 2)
 
 

@@ -36,6 +36,7 @@ from .wiring import Path
 Ablation: TypeAlias = Literal["zero", "mean", "resample"]
 By: TypeAlias = Literal["value", "path", "component"]
 Verdict: TypeAlias = Literal["necessary", "irrelevant", "undecided"]
+ROWS = 1024  # that are run at a time
 TIE = 1e-6  # a class leads if it is ahead by more than this part of the greatest logit
 
 
@@ -174,6 +175,7 @@ class Search:
         for same in rows:
             ids = torch.tensor(same, dtype=torch.long, device=self.model.module.W_E.device)
             self.batches.append((ids, self.runner.clean(ids)))
+        self.tiles: dict[tuple[int, int], tuple[Clean, Clean]] = {}
         self.same = _says_the_same(read)
 
     def decide(self, links: Sequence[Link]) -> tuple[Verdict, str, Witness | None]:
@@ -188,12 +190,12 @@ class Search:
                 if others is None:  # not all pairs were run
                     complete = False
                     continue
-                bad = self._changed(clean, links, others, None)
-                tried += len(ids)
+                bad = self._changed(self._tiled(clean, others), links, others, None)
+                tried += len(bad)
                 if bad.any():
                     b, i = (int(x) for x in bad.nonzero()[0])
                     other = None if others.index is None else self._symbols(ids[others.index[b]])
-                    return "necessary", "an answer changes", Witness(self._symbols(ids[b]), i + 1, other)
+                    return "necessary", "an answer changes", Witness(self._symbols(ids[b % len(ids)]), i + 1, other)
         what = "pairs of inputs" if self.ablation == "resample" else "inputs"
         if complete:
             lengths = f"length {self.model.length}" if len(self.batches) == 1 else f"length 1..{self.model.length}"
@@ -206,7 +208,7 @@ class Search:
         for ids, clean in self.batches:
             for position in set(range(1, ids.shape[1] + 1)) - found:
                 for others in self._others(ids, clean, links):
-                    if others is not None and self._changed(clean, links, others, position).any():
+                    if others is not None and self._changed(self._tiled(clean, others), links, others, position).any():
                         found.add(position)
                         break
         return tuple(sorted(found))
@@ -215,7 +217,7 @@ class Search:
         return tuple(self.model.alphabet.symbols[int(i)] for i in row)
 
     def _others(self, ids: Tensor, clean: Clean, links: Sequence[Link]):
-        """What takes the place of the sources' parts: once for zero and mean, for resampling another input of each at a time."""
+        """What takes the place of the sources' parts: once for zero and mean, for resampling other inputs, several at a time."""
         sources = {link.source for link in links}
         if self.ablation == "zero":
             yield Others({s: torch.zeros_like(clean.parts[s]) for s in sources}, None)
@@ -230,11 +232,25 @@ class Search:
         first[inverse.flip(0)] = torch.arange(len(ids) - 1, -1, -1, device=ids.device)  # an input for each different part
         order = first[torch.randperm(len(first), generator=torch.Generator().manual_seed(self.random.randrange(1 << 30)))]
         most = max(1, self.pairs // len(ids))
-        for k in order[:most]:
-            index = k.expand(len(ids))
-            yield Others({s: clean.parts[s][index] for s in sources}, index)
+        few = order[:most]
+        for group in (few[:1], *few[1:].split(max(1, ROWS // len(ids)))):  # most edges that are necessary show it at once
+            if len(group):
+                index = group.repeat_interleave(len(ids))
+                yield Others({s: clean.parts[s][index] for s in sources}, index)
         if len(order) > most:
             yield None
+
+    def _tiled(self, clean: Clean, others: Others) -> Clean:
+        """The clean run once for each other input that is tried on all of it at a time."""
+        size = clean.logits.shape[0]
+        times = 1 if others.index is None else len(others.index) // size
+        if times == 1:
+            return clean
+        if (size, times) not in self.tiles or self.tiles[size, times][0] is not clean:
+            stream = tuple(x.repeat(times, 1, 1) for x in clean.stream)
+            parts = {name: part.repeat(times, 1, 1) for name, part in clean.parts.items()}
+            self.tiles[size, times] = clean, Clean(stream, parts, clean.logits.repeat(times, 1, 1))
+        return self.tiles[size, times][1]
 
     def _changed(self, clean: Clean, links: Sequence[Link], others: Others, position: int | None) -> Tensor:
         """Where an answer changes. Shape (B, n)."""

@@ -49,7 +49,11 @@ class Runner:
         self.by_block: dict[int, list[Component]] = {}
         for c in wiring.components:
             self.by_block.setdefault(c.block, []).append(c)
-        self.of_unit = unit_owners(wiring)
+        self.masks: dict[tuple[int, int], Tensor] = {}
+        self.out: dict[str, Tensor] = {}  # each component's part of W_out, (d_mlp, d_model)
+        for name, mine in unit_owners(wiring).items():
+            whole = cast(Mlp, self.model.module.blocks[wiring.component(name).block]).W_out.detach()
+            self.out[name] = whole * mine.to(whole)
 
     @torch.no_grad()
     def clean(self, ids: Tensor) -> Clean:
@@ -72,8 +76,11 @@ class Runner:
         first = min(self.wiring.component(name).block for name in cuts)
         with full_precision(clean.stream[0].device.type), torch.set_grad_enabled(grad):
             x = clean.stream[first]
+            last = max(self.wiring.component(name).block for name in cuts)
             for b in range(first, len(module.blocks)):
                 x = x + self._block(b, x, cuts, None)
+                if not grad and b >= last and torch.equal(x, clean.stream[b + 1]):
+                    return clean.logits
             return (_changed(x, cuts.get("unembed", ()), "logits"))[:, 1:] @ module.W_U
 
     def _block(self, b: int, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
@@ -82,7 +89,7 @@ class Runner:
 
     def _heads(self, b: int, block: Attention, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
         named: tuple[tuple[Path, Tensor], ...] = (("q", block.W_Q), ("k", block.W_K), ("v", block.W_V))
-        qkv = {path: torch.einsum("bnd,hde->bhne", x, w) for path, w in named}
+        qkv = {path: x[:, None] @ w for path, w in named}  # (B, nh, n, hs) each
         for c in self.by_block[b]:
             for path, w in named:
                 found = qkv[path]
@@ -91,8 +98,11 @@ class Runner:
                     found = torch.cat([found[:, : c.head], new[:, None], found[:, (c.head or 0) + 1 :]], dim=1)
                     qkv[path] = found
         q, k, v = qkv["q"], qkv["k"], qkv["v"]
-        pattern = (q @ k.mT).masked_fill(~block.visible(x), -torch.inf).softmax(-1)  # (B, nh, n, n)
-        result = torch.einsum("bhne,hed->bhnd", pattern @ v, block.W_O)
+        key = (b, x.shape[1])
+        if key not in self.masks:
+            self.masks[key] = ~block.visible(x)
+        pattern = (q @ k.mT).masked_fill(self.masks[key], -torch.inf).softmax(-1)  # (B, nh, n, n)
+        result = (pattern @ v) @ block.W_O  # (B, nh, n, d_model)
         if parts is not None:
             parts.update((c.name, result[:, c.head]) for c in self.by_block[b] if c.head is not None)
         return result.sum(1)
@@ -102,7 +112,7 @@ class Runner:
         total = torch.zeros_like(x)
         for c in self.by_block[b]:
             own = torch.relu(_changed(x, cuts[c.name], "mlp") @ block.W_in) if c.name in cuts else hidden
-            part = own @ (block.W_out * self.of_unit[c.name].to(block.W_out))
+            part = own @ self.out[c.name]
             if parts is not None:
                 parts[c.name] = part
             total = total + part

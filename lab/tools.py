@@ -14,11 +14,13 @@ dimensions, those that were used before for another value too.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
+from torch import Tensor
 
 from ..compiler.calls import public
 from ..compiler.errors import InputError
@@ -30,6 +32,7 @@ from .paths import unit_owners
 from .wiring import Component, Path
 
 Tool: TypeAlias = Literal["eap", "auto-circuit", "transformer-lens"]
+Tensors: TypeAlias = "Mapping[str, npt.NDArray[np.floating]]"
 Place: TypeAlias = tuple[Literal["input", "head", "mlp", "logits"], int, int]  # kind, layer, head
 
 
@@ -158,13 +161,22 @@ def _edges(read: Circuit, split: bool) -> dict[tuple[Place, Place, str], list[Li
     """Every edge between nodes of a tool, and what it passes."""
     nodes = _nodes(read)
     places = sorted(nodes, key=lambda p: (_block(nodes[p]), p))
-    writes = {place: _written(read, nodes[place]) for place in places}
+    tensors = {n: t.detach().cpu().numpy() for n, t in read.model.module.state_dict().items()}
+    owners = unit_owners(read.wiring)
+    writes = {place: _written(read, nodes[place], tensors, owners) for place in places}
+    reads: dict[tuple[str, Path], set[int]] = {
+        (c.name, path): _read(c, path, tensors, owners)
+        for place in places
+        for c in nodes[place]
+        for paths in (_paths(place, split) if place[0] != "input" else [])
+        for path in paths
+    }
     found: dict[tuple[Place, Place, str], list[Link]] = {}
     for target in places:
         for source in places if target[0] != "input" else ():
             if _block(nodes[source]) < _block(nodes[target]):
                 for paths in _paths(target, split):
-                    links = _links(read, nodes[source], nodes[target], paths, writes[source])
+                    links = _links(nodes[source], nodes[target], paths, writes[source], reads)
                     found[source, target, paths[0] if target[0] == "head" and split else ""] = links
     return found
 
@@ -195,10 +207,9 @@ def _paths(target: Place, split: bool) -> list[tuple[Path, ...]]:
     return [("mlp",)] if target[0] == "mlp" else [("logits",)]
 
 
-def _written(read: Circuit, components: list[Component]) -> dict[str, set[int]]:
+def _written(read: Circuit, components: list[Component], tensors: Tensors, owners: Mapping[str, Tensor]) -> dict[str, set[int]]:
     """The dimensions that each component of a node adds to."""
-    tensors = {n: t.detach().cpu().numpy() for n, t in read.model.module.state_dict().items()}
-    owners, found = unit_owners(read.wiring), dict[str, set[int]]()
+    found: dict[str, set[int]] = {}
     for c in components:
         match c.kind:
             case "token" | "position":
@@ -213,28 +224,29 @@ def _written(read: Circuit, components: list[Component]) -> dict[str, set[int]]:
     return found
 
 
-def _read(read: Circuit, c: Component, path: Path) -> set[int]:
+def _read(c: Component, path: Path, tensors: Tensors, owners: Mapping[str, Tensor]) -> set[int]:
     """The dimensions that a component's matrices read by a path, whatever lives there."""
-    tensors = read.model.module.state_dict()
     if path == "logits":
         matrix = tensors["W_U"]
     elif path == "mlp":
-        used = unit_owners(read.wiring)[c.name].any(dim=1)
-        matrix = tensors[f"blocks.{c.block}.W_in"][:, used.to(tensors["W_U"].device)]
+        matrix = tensors[f"blocks.{c.block}.W_in"][:, owners[c.name].any(dim=1).numpy()]
     else:
         matrix = tensors[f"blocks.{c.block}.W_{path.upper()}"][c.head]
-    return {int(d) for d in matrix.detach().cpu().numpy().any(axis=1).nonzero()[0]}
+    return {int(d) for d in np.flatnonzero(matrix.any(axis=1))}
 
 
 def _links(
-    read: Circuit, sources: list[Component], targets: list[Component], paths: tuple[Path, ...], writes: dict[str, set[int]]
+    sources: list[Component],
+    targets: list[Component],
+    paths: tuple[Path, ...],
+    writes: Mapping[str, set[int]],
+    reads: Mapping[tuple[str, Path], set[int]],
 ) -> list[Link]:
     links: list[Link] = []
     for target in targets:
         for path in paths:
-            reads = _read(read, target, path)
             for source in sources:
-                dims = sorted(reads & writes[source.name])
+                dims = sorted(reads[target.name, path] & writes[source.name])
                 if dims:
                     links.append(Link(source.name, target.name, path, tuple(dims)))
     return links

@@ -29,7 +29,7 @@ from .place import appearing, digest, snapshot, write
 from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
 
 if TYPE_CHECKING:
-    from .module import Mask
+    from .module import Mask, Transformer
 
 FORMAT, VERSION = "headwork", 3
 OLDEST = 2  # of the versions that are read; it has no digest
@@ -145,6 +145,14 @@ def load(directory: str | Path) -> Model:
         fact = f"{path}: {CONFIG}, {PROGRAM} and {TENSORS} are not the files that were saved together"
         raise CheckpointError(fact, hint="the files are mixed, damaged or were edited; save the model again")
     return model
+
+
+def load_module(directory: str | Path) -> Transformer:
+    """The bare module of a config.json and a model.safetensors, without what its numbers mean. Raises CheckpointError as `load` does."""
+    path = Path(directory)
+    files = snapshot(path, (CONFIG, TENSORS), f"a module has {CONFIG} and {TENSORS}")
+    shape, dtype = _read_config(Reader(_parsed(path / CONFIG, files[CONFIG]), CONFIG))
+    return assemble(shape, _tensors(path / TENSORS, files[TENSORS], shape, TORCH[dtype]))
 
 
 def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict[str, torch.Tensor]]) -> Model:
