@@ -234,6 +234,7 @@ SIDES: dict[str, tuple[Callable[..., tuple[object, object]], Callable[[Sequence[
 }
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("pick", PICKS)

@@ -56,6 +56,7 @@ KHOPS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("make", KHOPS.values(), ids=KHOPS)
 def test_khop_reaches_the_theorem_for_every_k(make) -> None:
     rng = random.Random(0)

@@ -173,6 +173,7 @@ def short(symbols: Tokens, longest: int = 5) -> Iterable[Tokens]:
 # --- against the references ------------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("alphabet", [3, ("x", "y", "z"), (2, "two", True)], ids=str)
 @pytest.mark.parametrize(("name", "parameters"), [s for s in SETTINGS if s[0] in FREE], ids=label)
 def test_every_short_sequence(name: str, parameters: Parameters, alphabet: int | tuple[Symbol, ...]) -> None:

@@ -29,6 +29,7 @@ def weights(model: hw.Model) -> list[tuple[str, tuple[int, ...]]]:
     return [(name, tuple(i)) for name, p in model.module.named_parameters() for i in p.detach().nonzero().tolist()]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "parameters", "length", "alphabet", "code"),
     [
@@ -50,8 +51,9 @@ def test_single_weight_faults_are_found(name: str, parameters: dict[str, int], l
     assert hw.check(model, exhaustive=length).ok
 
 
-@pytest.mark.parametrize("name", programs.names())
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", programs.names())
 def test_every_program_is_exact(name: str, dtype: str) -> None:
     entry = programs.entry(name)
     rng = random.Random(name)

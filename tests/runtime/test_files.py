@@ -823,6 +823,7 @@ def survives(directory: Path, use: str, rows: list[list[object]], done: str) -> 
     return True
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("name", ["induction", "numbers", "skip_trigram", "mixed"])
 @pytest.mark.parametrize("file", [CONFIG, PROGRAM])
