@@ -15,8 +15,8 @@ import numpy.typing as npt
 from .codes.linear import Lin
 from .ops import Mask
 from .place.layout import Layout
-from .place.schedule import Attention, Mlp
-from .plan.stage import Compute, Copy, Embed, Output, Tally
+from .place.schedule import Attention, HeadUse, Mlp
+from .plan.stage import Compute, Copy, Embed, Output, Plan, Tally
 
 Matrix: TypeAlias = npt.NDArray[np.floating]
 
@@ -71,6 +71,11 @@ def emit(layout: Layout) -> Weights:
     return _Emitter(layout).weights()
 
 
+def heads_in_order(layer: Attention, plan: Plan) -> list[HeadUse]:
+    """The heads of a layer in the order of the tensors: those of one mask stand together, so that one kernel computes them."""
+    return sorted(layer.heads, key=lambda use: (plan.heads[use.head].mask, use.head))
+
+
 class _Emitter:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.plan = layout, layout.schedule.plan
@@ -105,7 +110,7 @@ class _Emitter:
         return Weights(self.layout, w_e, w_pos, self.unembedding(), tuple(blocks))
 
     def attention(self, layer: Attention) -> AttentionWeights:
-        uses = sorted(layer.heads, key=lambda use: (self.plan.heads[use.head].mask, use.head))
+        uses = heads_in_order(layer, self.plan)
         writes = [[w for f in use.writes for w in self.written(f, use.head)] for use in uses]
         widths = [max(len(self.plan.heads[use.head].query), len(written)) for use, written in zip(uses, writes, strict=True)]
         shape = (len(uses), self.layout.d_model, max(widths))

@@ -15,7 +15,7 @@ import torch
 from ..compiler.calls import public, readable
 from ..compiler.codes.forms import Form
 from ..compiler.domain import Alphabet, Domain, Symbol
-from ..compiler.emit import AttentionWeights, Weights
+from ..compiler.emit import AttentionWeights, Weights, heads_in_order
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
@@ -23,6 +23,7 @@ from ..compiler.language.program import require_program
 from ..compiler.natural.lower import STAGES as NATURAL_STAGES, lower as lower_naturally
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
+from ..compiler.place.schedule import Attention
 from ..compiler.plan.stage import Origin, Tally
 from ..compiler.shown import Tabled
 from .above import Above
@@ -398,7 +399,7 @@ def _records(compiled: Compiled) -> tuple[HeadRecord, ...]:
     plan, blocks = compiled.plan, compiled.layout.blocks()
     records: list[HeadRecord] = []
     for s, sublayer in enumerate(compiled.schedule.sublayers, 1):
-        for use in getattr(sublayer, "heads", ()):
+        for use in heads_in_order(sublayer, plan) if isinstance(sublayer, Attention) else ():
             head = plan.heads[use.head]
             node = plan.graph.nodes[head.node]
             names = [plan.graph.nodes[a].name for a in node.args]

@@ -14,6 +14,7 @@ from hypothesis import given, settings, strategies as st
 import headwork as hw
 from headwork.compiler.plan.stage import Compute
 from headwork.lab.matrices import composition
+from headwork.runtime.module import AttentionShape
 from headwork.tests import generate
 
 
@@ -119,3 +120,21 @@ def test_the_natural_style_has_a_circuit_and_traces_too() -> None:
     assert (second, "unembed") in {(e.source, e.target) for e in circuit.edges}
     found = {(e.source, e.target, e.path): e.verdict for e in hw.necessity(model, "resample", inputs=64, pairs=512).edges}
     assert found[first, second, "k"] == found["embed", first, "v"] == "necessary"
+
+
+def test_records_are_in_the_order_of_the_tensors() -> None:
+    """A layer of several masks has its heads sorted by mask in the tensors, and the records say what each of them does in that order."""
+    mixed = 0
+    programs = [hw.programs.get("sort_by"), hw.programs.get("sort"), hw.programs.get("ngram")]
+    programs += [hw.random_program(seed, length=5, alphabet=2, steps=8) for seed in range(40)]
+    for program in programs:
+        model = hw.compile(program, length=5)
+        wiring = hw.circuit(model).wiring
+        for b, block in enumerate(model.module.shape.blocks):
+            if isinstance(block, AttentionShape):
+                records = [r for r in model.records if r.block == b + 1 and r.code != "a sum"]
+                assert len(records) == len(block.masks)
+                mixed += len(set(block.masks)) > 1
+                for h, record in enumerate(records):
+                    assert f"{record.name}: {record.does.partition(' -> ')[0]}" in wiring.label(b, h).split("; "), (model.name, b, h)
+    assert mixed >= 5
