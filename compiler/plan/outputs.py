@@ -13,6 +13,7 @@ from ..errors import ExactnessError
 from ..graph import Graph
 from .heads import log_form, output_forms
 from .stage import Compute, Origin, Output, Recipe, label
+from .stairs import staircase
 
 
 class UnderWay(Protocol):
@@ -28,10 +29,10 @@ class UnderWay(Protocol):
 
 
 def output(plan: UnderWay, root: int) -> Output:
-    """An output's form, the narrowest whose logits are exact, and its cells."""
+    """An output's form, the narrowest whose logits are exact, and its cells; digits that one staircase gives go before those in stages."""
     node = plan.graph.nodes[root]
     refused: ExactnessError | None = None
-    for form in output_forms(node.domain):
+    for form in sorted(output_forms(node.domain), key=lambda form: form.parts > 1 and staircase(form.top, form.base) > plan.dtype.limit):
         # logit of class z: Σ 2·digit·code - |code|²·one, integers; the right class wins by at least 1.
         squares = sum(hi * hi for _, hi in form.intervals())
         exact = Exactness(f"the output {node.name} as {form}", "Σ 3·digit²", 3 * squares)

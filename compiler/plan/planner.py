@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Pos
 from .heads import Candidate, apart, candidates
 from .outputs import logarithm, output
 from .stage import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, label, piecewise, prune
+from .stairs import floor, signs
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
@@ -241,23 +243,18 @@ class _Planner:
             return (moved * (least + most) - ONE * (least * most),)  # z² = (a + b)·z - a·b for z in {a, b}
         if form.kind == "digits":
             # digit_d = F_d - b·F_{d+1} with F_d = floor(z / b**d): only the staircases F_1.. are computed.
-            stairs = [moved]
-            for d in range(1, form.parts):
-                steps = form.base**d
-                self._staircase(f"value {node.name}//{steps}", form.top, steps)
-                units = piecewise(moved, ONE, np.arange(form.top + 1)[:, None] // steps)
-                stairs.append(self.add(index, Form("floor", form.off, form.top, steps), Compute(units), f"{node.name}//{steps}")[0])
+            floors = (Form("floor", form.off, form.top, form.base**d) for d in range(1, form.parts))
+            stairs = [moved, *(self.read(index, f)[0] for f in floors)]
             return tuple(a - b * form.base for a, b in zip(stairs, [*stairs[1:], Lin()], strict=True))
         if form.kind == "norm" and form.parts > 1:
             digits = self.read(index, Form("digits", form.off, form.top, form.parts, form.radix))
             base = np.arange(form.base)[:, None]
             return self._computed(index, form, [unit for digit in digits for unit in piecewise(digit, ONE, base * base)])
+        if form.kind == "floor":
+            return self._computed(index, form, floor(form, partial(self.read, index), self.dtype, f"value {label(node.name, form)}"))
+        if form.kind == "signs":
+            return self._computed(index, form, signs(form, partial(self.read, index), self.dtype))
         return self._computed(index, form, piecewise(moved, ONE, form.encode(np.arange(form.top + 1))))
-
-    def _staircase(self, what: str, top: int, width: int) -> None:
-        """Refuse a staircase whose units would add up to too much: two at each step, of up to top + 1 - step and one less."""
-        n = top // width
-        Exactness(what, "Σ |weight|·max activation", n * (2 * top + 1) - width * n * (n + 1)).require(self.dtype)
 
     def _operand(self, index: int) -> Operand:
         domain = self.graph.nodes[index].domain

@@ -15,6 +15,7 @@ import torch
 
 import headwork as hw
 from headwork.compiler.ops import Table
+from headwork.runtime.module import Attention
 
 Body = Callable[..., object]
 
@@ -302,7 +303,7 @@ def running(numbers: list[int]) -> list[int]:
     return list(itertools.accumulate(numbers))
 
 
-@pytest.mark.parametrize(("size", "length"), [(1000, 64), (400, 128), (100, 200)])
+@pytest.mark.parametrize(("size", "length"), [(1200, 64), (560, 128), (100, 200)])
 def test_long_sums_are_read_in_digits_of_a_greater_base(size: int, length: int, tmp_path: Path) -> None:
     """Even digits would need a staircase whose units add up beyond 2^24."""
     model = hw.compile(hw.program(name="total")(lambda token: hw.visible(token).sum(token)), length=length, alphabet=range(size))
@@ -312,7 +313,7 @@ def test_long_sums_are_read_in_digits_of_a_greater_base(size: int, length: int, 
     assert hw.check(model, samples=4, exhaustive=1 if size < 200 else 0).ok and hw.certify(model)
     back = hw.load(model.save(tmp_path / "model"))
     assert back.output_form == model.output_form and back.run(rows[1]) == running(rows[1])
-    assert (model.output_form.radix > 0) == (size * length > 41_000)
+    assert (model.output_form.radix > 0) == (size * length > 65_000)
 
 
 @pytest.mark.parametrize(("size", "length"), [(300, 30), (100, 257), (700, 8), (10, 257)])
@@ -324,9 +325,10 @@ def test_sums_of_several_cells_are_certified_in_any_digits(size: int, length: in
     assert model.run(row) == running([3 * x - 5 for x in row]) and hw.certify(model)
 
 
-def test_sums_that_no_base_holds_are_refused_at_once_by_the_simplest_inequality() -> None:
-    with pytest.raises(hw.ExactnessError, match=r"3·digit² = .* > 16,777,216"):
-        hw.compile(hw.program(name="total")(lambda token: hw.visible(token).sum(token)), length=64, alphabet=range(3000))
+def test_sums_that_no_staircase_holds_are_read_in_stages() -> None:
+    model = hw.compile(hw.program(name="total")(lambda token: hw.visible(token).sum(token)), length=24, alphabet=range(4000))
+    row = [random.Random(3).randrange(4000) for _ in range(24)]
+    assert model.run(row) == running(row) and hw.certify(model) and sum(not isinstance(b, Attention) for b in model.module.blocks) > 2
 
 
 def test_outputs_far_from_one_have_no_classes_below_them() -> None:
