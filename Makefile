@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test test-slow lint format examples bench docs wheel sizes mpc peers proofs clean
+.PHONY: demo test test-slow lint format examples bench docs wheel sizes mpc peers lens proofs clean
 
 demo: $(READY)
 	$(BIN)/headwork demo
@@ -56,6 +56,15 @@ peers: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
 	$(BIN)/python -m benchmarks.peers --write
 	$(BIN)/python -m pytest -n 0 tests/rasp/test_rasp_theirs.py
+
+# TransformerLens 3 and 4, the latter with nnsight, each in an environment of its own: 1.3 GB and some minutes each.
+lens:
+	set -e; for tools in "transformer-lens==3.9.0" "transformer-lens==4.3.0 nnsight==0.8.1"; do \
+	  home=build/$${tools%% *}; echo "== $$tools"; \
+	  test -x $$home/bin/python || $(PYTHON) -m venv $$home; \
+	  $$home/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . pytest pytest-xdist hypothesis pyyaml $$tools; \
+	  $$home/bin/python -m pytest -n 0 tests/lens; \
+	done
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

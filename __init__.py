@@ -50,15 +50,18 @@ if TYPE_CHECKING:
     from .certificate.robustness import Robustness, robustness
     from .certificate.verdict import Verdict, verify
     from .execution.session import Session
-    from .export.read import certify_export, check_export, read_export
+    from .export.labels import Labels
+    from .export.read import certify_export, check_export, export_labels, read_export
     from .export.write import Exported
     from .lab.attribution import auroc, edge_scores
+    from .lab.bridge import to_transformer_lens
     from .lab.circuit import Circuit, circuit
     from .lab.disguise import Disguised, Key, disguise, restore
     from .lab.intervene import Intervention, intervene
     from .lab.necessity import Necessity, necessity
     from .lab.tools import ToolEdges, tool_edges
     from .lab.trace import Trace, trace
+    from .lab.tracer import AttributionGraph, attribution_graph
     from .learning.compare import Comparison, compare
     from .learning.data import data
     from .learning.fresh import fresh
@@ -89,6 +92,9 @@ _LATE = {
     "Comparison": "learning.compare",
     "compare": "learning.compare",
     "Certificate": "certificate.certify",
+    "AttributionGraph": "lab.tracer",
+    "attribution_graph": "lab.tracer",
+    "to_transformer_lens": "lab.bridge",
     "Circuit": "lab.circuit",
     "Disguised": "lab.disguise",
     "auroc": "lab.attribution",
@@ -135,6 +141,8 @@ _LATE = {
     "robustness": "certificate.robustness",
     "Precision": "certificate.precision",
     "certify_export": "export.read",
+    "export_labels": "export.read",
+    "Labels": "export.labels",
     "check_export": "export.read",
     "read_export": "export.read",
     "Refused": "certificate.refused",
@@ -163,6 +171,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Alphabet",
+    "AttributionGraph",
     "Bound",
     "CapacityError",
     "Certificate",
@@ -184,6 +193,7 @@ __all__ = [
     "InputError",
     "Intervention",
     "Key",
+    "Labels",
     "MarginCertificate",
     "Mean",
     "Minimal",
@@ -207,6 +217,7 @@ __all__ = [
     "Value",
     "Verdict",
     "all_reduce",
+    "attribution_graph",
     "auroc",
     "bounds",
     "bounds_over",
@@ -223,6 +234,7 @@ __all__ = [
     "diagnose",
     "disguise",
     "edge_scores",
+    "export_labels",
     "fresh",
     "frontier",
     "gather",
@@ -259,6 +271,7 @@ __all__ = [
     "select",
     "shuffle",
     "table",
+    "to_transformer_lens",
     "tool_edges",
     "trace",
     "verify",

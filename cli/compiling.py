@@ -47,10 +47,15 @@ def export(
     program: Wanted,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the checkpoint.")],
     build: Build,
-    to: Annotated[str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2, onnx or gguf.")] = "gpt2",
+    to: Annotated[
+        str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2, hooked, onnx or gguf.")
+    ] = "gpt2",
     dtype: DtypeOption = None,
     code: CodeOption = None,
     check: Annotated[bool | None, typer.Option(help="Run the files against the interpreter; default: where that is installed.")] = None,
+    same_circuit: Annotated[
+        bool, typer.Option("--same-circuit", help="Refuse a target in which a layer has other heads than the model's own.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a program or a checkpoint as one that stock tools load, such as GPT2LMHeadModel; check it from its files."""
@@ -59,7 +64,7 @@ def export(
     source = find(program, build.settings or ())
     model = build.model(source, default_length=64)
     with status(f"exporting {model.name}"):
-        report = model.export(out, to, code=code or "auto", dtype=dtype or "auto", check=check)
+        report = model.export(out, to, code=code or "auto", dtype=dtype or "auto", check=check, same_circuit=same_circuit)
     if as_json:
         say_json(report.as_dict())
     else:

@@ -56,17 +56,25 @@ def circuit(
     program: Wanted,
     build: Build,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it: .json, .graphml or .dot.")] = None,
+    tokens: Annotated[
+        str | None, typer.Option("--input", metavar="TOKENS", help=f"What made the answer to a text, as an attribution graph: {TOKENS}.")
+    ] = None,
     necessary: Annotated[
         str | None, typer.Option("--necessary", metavar="ABLATION", help="Decide every edge under zero, mean or resample ablation.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print who passes which value to whom, read off the weights; or which edges are necessary."""
+    """Print who passes which value to whom, read off the weights; or which edges are necessary; or what made the answer to a text."""
     from ..lab.circuit import circuit as circuit_of
     from ..lab.necessity import necessity
     from .display import say, say_json, status
 
     source = find(program, build.settings or ())
+    if tokens is not None:
+        if necessary is not None:
+            raise InputError("--input and --necessary were both given", hint="ask for one")
+        _graph_of(source, build, tokens, out, as_json)
+        return
     model = _sized(build, source, ROOM).model(source)
     found = circuit_of(model)
     if out is not None:
@@ -77,6 +85,22 @@ def circuit(
     with status(f"deciding {len(found.edges)} edges of {model.name}"):
         verdicts = necessity(model, necessary)  # pyright: ignore[reportArgumentType]
     say_json(verdicts.as_dict()) if as_json else say(str(verdicts))
+
+
+def _graph_of(source: Source | Path, build: Build, tokens: str, out: Path | None, as_json: bool) -> None:
+    """The attribution graph of the last position of a text."""
+    from ..lab.tracer import attribution_graph
+    from .display import say, say_json
+
+    given = read_sequences(tokens)
+    if given.batch:
+        raise InputError(f"--input {tokens} holds several texts", hint="give one")
+    model = _sized(build, source, max(ROOM, *(len(row) for row in given.rows))).model_for(source, given)
+    (text,) = given.in_symbols_of(model.alphabet)
+    found = attribution_graph(model, text)
+    if out is not None:
+        found.write(out)
+    say_json(found.as_dict()) if as_json else say(str(found))
 
 
 @building(f"default {ROOM}")

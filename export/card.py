@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ..runtime.files import EXPORT
+from .labels import Labels
 from .native import Reals, strict_lookups
 from .target import Built, Target
 from .words import BOS, NONE
 
+ROWS = 60  # of the circuit
 
-def card(source_layers: int, target: Target, built: Built, proof: Sequence[str], name: str) -> str:
+
+def card(source_layers: int, target: Target, built: Built, proof: Sequence[str], labels: Labels, name: str) -> str:
     """README.md of a checkpoint in a directory of that name; `proof` says what is proved of it, and notes."""
     model, words, stock = built.model, built.words, target.storage.module == "transformers"
     symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
@@ -42,6 +46,10 @@ def card(source_layers: int, target: Target, built: Built, proof: Sequence[str],
         "",
         *proof,
         "",
+        "## Circuit",
+        "",
+        *_circuit(labels),
+        "",
         "## Program",
         "",
         "```",
@@ -50,6 +58,14 @@ def card(source_layers: int, target: Target, built: Built, proof: Sequence[str],
         "",
     ]
     return "\n".join(lines)
+
+
+def _circuit(labels: Labels) -> list[str]:
+    """A line a head, group of units or place of a value, so many as a reader reads."""
+    _, rows = labels.table()
+    more = [f"- and {len(rows) - ROWS:,} more"] if len(rows) > ROWS else []
+    file = f"All of it is in `{EXPORT}` under `circuit`; hook points are TransformerLens's. Heads that are not named are zero."
+    return [file, "", *(f"- `{name}`: {said}" for name, said in rows[:ROWS]), *more]
 
 
 def _said(built: Built) -> str:

@@ -7,8 +7,11 @@ import torch
 from ..certificate.certify import certify
 from ..certificate.refused import Refused
 from ..compiler.errors import InputError
+from ..compiler.natural.lower import lower as lower_naturally
 from ..compiler.pipeline import Compiled, lower
 from ..runtime.model import TORCH, Model, to_module
+from ..runtime.module import Transformer
+from ..runtime.natural import module_of
 
 
 def changed(model: Model) -> str:
@@ -30,8 +33,18 @@ def changed(model: Model) -> str:
     return ""
 
 
+def unchanged_natural(model: Model) -> bool:
+    """Whether a natural model has the weights of its program lowered naturally, by its own compilation, or as usual where it has none."""
+    natural = model.natural or lower_naturally(model.graph, sharpness=model.sharpness)
+    return not _differs(model, module_of(natural, TORCH[model.dtype]))
+
+
 def _differing(model: Model, compiled: Compiled) -> str:
-    own, found = to_module(compiled.weights, TORCH[model.dtype]).state_dict(), model.module.state_dict()
+    return _differs(model, to_module(compiled.weights, TORCH[model.dtype]))
+
+
+def _differs(model: Model, module: Transformer) -> str:
+    own, found = module.state_dict(), model.module.state_dict()
     for name in sorted(own.keys() | found.keys()):
         if name not in own or name not in found or not torch.equal(own[name], found[name].detach().cpu()):
             return f"tensor {name} was changed since compiling"

@@ -35,7 +35,8 @@ class Wanted:
 class Expected:
     """What a checkpoint must do: the program, its vocabulary, the forms its outputs are read in, and the least lead of a word.
 
-    With `own`, which gives the logits of a module whose weights were changed, it must do what that module does instead.
+    With `own`, which gives the logits of a module whose weights were changed, it must do what that module does instead. Natural
+    logits are no exact numbers: what they are is `soft`, the module's own, and which of them is right is the interpreter's word.
     """
 
     graph: Graph
@@ -43,6 +44,7 @@ class Expected:
     forms: tuple[Form, ...]
     scale: float
     own: Own | None = None
+    soft: Own | None = None
 
     @property
     def error(self) -> float:
@@ -58,18 +60,27 @@ class Expected:
             share = np.exp(logits - logits.max(axis=-1, keepdims=True))
             return Wanted(logits, share / share.sum(axis=-1, keepdims=True))
         values = interpret_graph(self.graph, ids)
-        return self._drawn(values) if self.words.drawn else self._said(values)
+        if self.words.drawn:
+            return self._drawn(values)
+        return self._said(values) if self.soft is None else Wanted(self.soft(ids), self._share(values))
 
     def _said(self, values: list[Column]) -> Wanted:
         """One word: 2·code·code' - |code'|² for an output, -1 for any other word, over `scale`."""
-        (form,) = self.forms
-        classes = np.array([0 if v is None else v - form.off for v in values[self.graph.output]])
-        codes, squares = _codes(form)
+        codes, squares = _codes(self.forms[0])
+        classes = self._classes(values)
         logits = np.full((len(classes), len(self.words.words)), -1.0)
         logits[:, list(self.words.classes)] = 2 * codes[classes] @ codes.T - squares
-        share = np.zeros_like(logits)
+        return Wanted(logits * self.scale, self._share(values))
+
+    def _classes(self, values: list[Column]) -> np.ndarray:
+        return np.array([0 if v is None else v - self.forms[0].off for v in values[self.graph.output]])
+
+    def _share(self, values: list[Column]) -> np.ndarray:
+        """All on the right word. Shape (n, words)."""
+        classes = self._classes(values)
+        share = np.zeros((len(classes), len(self.words.words)))
         share[np.arange(len(classes)), np.array(self.words.classes)[classes]] = 1
-        return Wanted(logits * self.scale, share)
+        return share
 
     def _drawn(self, values: list[Column]) -> Wanted:
         """Counts: 256 + ln(count), rounded to k bits, and 0 for a count of 0; ⊥, at 128, is left where all are 0."""

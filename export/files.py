@@ -8,12 +8,13 @@ from pathlib import Path
 from ..compiler.errors import CheckpointError, InputError
 from ..runtime.files import EXPORT, config_json, program_json, write_json
 from ..runtime.serial import Json
-from . import gguf, gpt2, llama, onnx
+from . import gguf, gpt2, hooked, llama, onnx
+from .labels import as_json, labels_of
 from .target import Built, Target
 
-FORMAT, VERSION = "headwork-export", 3
+FORMAT, VERSION = "headwork-export", 4
 CARD = "README.md"
-TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET)}
+TARGETS: dict[str, Target] = {t.name: t for t in (gpt2.TARGET, *llama.TARGETS, onnx.TARGET, gguf.TARGET, hooked.TARGET)}
 
 
 def target_named(name: str) -> Target:
@@ -35,6 +36,7 @@ def write_files(work: Path, spec: Target, built: Built) -> None:
         "frame": {"shift": list[Json](frame.shift), "width": frame.width, "balance": list[Json](frame.balance), "bias": frame.bias},
         "config": config_json(model),
         "program": program_json(model),
+        "circuit": as_json(labels_of(spec.name, spec.terms, model, frame)),
     }
     write_json(work / EXPORT, sidecar)
 

@@ -27,6 +27,7 @@ from .check import Checked
 from .expected import Expected
 from .gguf_file import load
 from .half import balanced, canonical, halved, plain, unfit
+from .labels import Terms
 from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals, require_whole
 from .stock import stored
@@ -246,4 +247,4 @@ server = Server(params)
 answer = server.handle_completions({"prompt": "WORDS", "temperature": 0, "max_tokens": 8})["choices"][0]["text"]"""
 
 GGUF = Storage(frozenset({FILE}), FILE, "xllamacpp", "gguf", LOAD, write, read, settings, check)
-TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, shapes, native, proof)
+TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, shapes, native, proof, Terms("blk.{}", emptied=True))

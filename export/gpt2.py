@@ -24,6 +24,7 @@ from ..compiler.errors import CheckpointError, ExactnessError
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
+from .labels import Terms
 from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower, require_causal
 from .rounding import biased, exact, rounding, totals
 from .scales import frame_of
@@ -266,4 +267,5 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     return refilled(model, made)
 
 
-TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, shapes, native, proof)
+TERMS = Terms("transformer.h.{}", emptied=True)
+TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, shapes, native, proof, TERMS)

@@ -32,6 +32,7 @@ from ..compiler.errors import CheckpointError, ExactnessError, InputError
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
+from .labels import Terms
 from .native import Frame, Native, Reals, most_bits, pairs, relower, require_causal, require_whole
 from .stock import STOCK, storage
 from .target import TRAP, Built, Storage, Target, head, unit
@@ -238,7 +239,10 @@ def _member(name: str, loads: str, settings: dict[str, Json], storage: Storage =
         return made
 
     built, proof = _build(own_config, own_tensors), lambda model, *_: _claim(model)
-    return Target(name, loads, storage, built, own_config, own_tensors, own_shapes, native, proof)
+    return Target(name, loads, storage, built, own_config, own_tensors, own_shapes, native, proof, TERMS)
+
+
+TERMS = Terms("model.layers.{}", ahead=1, compared=lambda shape, part: _still(shape, part.d_head))
 
 
 def _require_length(model: Model) -> None:

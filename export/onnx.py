@@ -23,6 +23,7 @@ from ..runtime.module import AttentionShape, Shape
 from ..runtime.sample import is_distribution
 from ..runtime.serial import Json
 from .check import Checked, Expected, compare
+from .labels import Terms
 from .native import Frame, Native, Reals, most_bits
 from .stock import stored
 from .target import Built, Storage, Target, head, unit
@@ -256,4 +257,5 @@ session = InferenceSession("DIR/model.onnx")
 ONNX = Storage(
     frozenset({FILE, "tokenizer.json", "tokenizer_config.json"}), FILE, "onnxruntime", "onnx", LOAD, write, read, settings, check
 )
-TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, shapes, native, lambda *_: OWN, holds_any=True)
+TERMS = Terms("blocks.{}", paired=False)
+TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, shapes, native, lambda *_: OWN, TERMS, holds_any=True)

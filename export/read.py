@@ -6,6 +6,7 @@ import importlib.util
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,8 +25,9 @@ from ..runtime.serial import Reader
 from .check import Checked
 from .expected import Expected
 from .files import FORMAT, TARGETS, VERSION, require_alone, require_bytes, target_named
+from .labels import Labels, labels_of
 from .native import Frame
-from .target import HEAD, Built, Target
+from .target import HEAD, Built, Target, head
 from .words import Words
 
 MAX_SHIFT = 64
@@ -72,6 +74,16 @@ def read_export(directory: str | Path) -> Model:
 
 
 @public
+def export_labels(directory: str | Path) -> Labels:
+    """What does what in an export, in its target's own terms: layer, head, hidden units, dimensions of the stream.
+
+    The same stands in `headwork.json` under "circuit". Raises CheckpointError as `read_export` does.
+    """
+    spec, built = _read(Path(directory))
+    return labels_of(spec.name, spec.terms, built.model, built.frame)
+
+
+@public
 def check_export(
     directory: str | Path, *, samples: int = 16, lengths: Sequence[int] | None = None, seed: int = 0, exhaustive: int | None = None
 ) -> Checked:
@@ -88,7 +100,22 @@ def check_export(
 
 def expected(model: Model, built: Built) -> Expected:
     """What a checkpoint built from a model must do."""
-    return Expected(model.graph, built.words, built.model.output_forms, HEAD)
+    soft = partial(logits_of, built) if built.model.style == "natural" else None
+    return Expected(model.graph, built.words, built.model.output_forms, HEAD, soft=soft)
+
+
+def logits_of(built: Built, ids: Sequence[int]) -> np.ndarray:
+    """What a module says in its own numbers, by word, in nats. Shapes: n token ids -> (n, words).
+
+    Raises InputError where a word that is no output would lead.
+    """
+    with torch.no_grad():
+        stream = built.model.module.hidden(torch.tensor([list(ids)]))[0].double().numpy()
+    logits = stream @ head(built.model, built.words)
+    if not np.isin(logits.argmax(axis=-1), built.words.classes).all():
+        fact = f"the changed weights of {built.model.name} give all its outputs less than a word that it never returns"
+        raise InputError(fact, hint="raise the logits of the outputs")
+    return logits
 
 
 def installed(spec: Target) -> bool:
@@ -106,7 +133,7 @@ def require_installed(spec: Target) -> None:
 def _read(path: Path) -> tuple[Target, Built]:
     """The target, and what it says; everything in the files is shown to be part of it."""
     sidecar = Reader(read_json(path / EXPORT), EXPORT)
-    sidecar.only("format", "version", "target", "code", "frame", "config", "program")
+    sidecar.only("format", "version", "target", "code", "frame", "config", "program", "circuit")
     sidecar.str("format", (FORMAT,))
     version = sidecar.int("version", 1)
     if version != VERSION:

@@ -13,6 +13,7 @@ from ..runtime.model import Model
 from ..runtime.serial import Json
 from .check import Checked
 from .expected import Expected
+from .labels import Terms
 from .native import Frame, Native, Reals
 from .totals import one
 from .words import Words
@@ -61,7 +62,7 @@ class Target:
     weights, which have `shapes`, and `native` maps these back; the last two read no tensor of the model.
     `proof` says what holds in its arithmetic of a model that has a certificate, by the model, its mapping
     and the certificate alone; it raises ExactnessError where an inequality fails. A target
-    that `holds_any` takes the weights of a model as they are, whatever they are."""
+    that `holds_any` takes the weights of a model as they are, whatever they are. `terms` are its names for what a circuit has."""
 
     name: str
     loads: str
@@ -72,13 +73,16 @@ class Target:
     shapes: Callable[[Model, Words, Frame], dict[str, tuple[int, ...]]]
     native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
     proof: Callable[[Model, Words, Frame, Certificate], str]
+    terms: Terms
     holds_any: bool = False
 
 
 def unit(model: Model) -> float:
-    """What a native logit of 1 is in nats: HEAD, or 2**-k where logits are logarithms of k bits."""
+    """What a native logit of 1 is in nats: HEAD, or 2**-k where logits are logarithms of k bits. A natural output leads by 1/2."""
     form = model.output_forms[0]
-    return 2.0**-form.parts if form.kind == "log" else HEAD
+    if form.kind == "log":
+        return 2.0**-form.parts
+    return 2 * HEAD if model.style == "natural" else HEAD
 
 
 def head(model: Model, words: Words) -> Reals:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from ..certificate.certify import certify, proof
 from ..certificate.refused import Refused
@@ -21,8 +17,9 @@ from .card import card, parameters, summary
 from .changed import changed, require_own_weights
 from .check import Checked, sequences
 from .files import CARD, is_export, target_named, write_files
-from .read import expected, installed, require_installed
-from .target import Built, Target, head
+from .labels import Labels, labels_of, require_same_circuit
+from .read import expected, installed, logits_of, require_installed
+from .target import Built, Target
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,13 @@ class Exported(Shown):
     parameters: int
     notes: tuple[str, ...]
     checked: Checked | None
+    labels: Labels
 
     def as_dict(self) -> dict[str, object]:
         """The report as JSON-ready values."""
         checked = self.checked.as_dict() if self.checked else None
-        return {**asdict(self), "directory": str(self.directory), "notes": list(self.notes), "checked": checked}
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**own, "directory": str(self.directory), "notes": list(self.notes), "checked": checked, "labels": self.labels.as_dict()}
 
     def __str__(self) -> str:
         how = str(self.checked) if self.checked else "not checked"
@@ -53,14 +52,22 @@ class Exported(Shown):
 
 
 def export(
-    model: Model, directory: str | Path, target: str = "gpt2", *, code: str = "auto", dtype: str = "auto", check: bool | None = None
+    model: Model,
+    directory: str | Path,
+    target: str = "gpt2",
+    *,
+    code: str = "auto",
+    dtype: str = "auto",
+    check: bool | None = None,
+    same_circuit: bool = False,
 ) -> Exported:
     """Write a compiled program as a checkpoint that stock classes load, and check it from its files.
 
     The program is lowered again for the target's arithmetic, in `code` and `dtype` or in the first that is proved. `check`
     runs the target's own implementation against the interpreter; None does so where it is installed. The directory appears
     whole or not at all, and not at all where the check finds a difference (CheckpointError). Weights that were changed since
-    compiling are written as they are where the target can hold them (onnx), and compared with the module itself; else InputError.
+    compiling are written as they are where the target can hold them (onnx, hooked), and compared with the module itself; else InputError.
+    With `same_circuit` each attention layer must have the model's own heads, doing what they do there; else ExactnessError.
     Raises ExactnessError with the inequality where the target cannot be exact, InputError for unknown options and for symbols
     that are no words, or for several outputs.
     """
@@ -81,16 +88,19 @@ def export(
     if not spec.holds_any or is_distribution(model.graph):
         require_own_weights(model, target, what)
     built = spec.build(model, code, dtype)
+    if same_circuit:
+        require_same_circuit(target, spec.terms, model, built.model)
+    labels = labels_of(target, spec.terms, built.model, built.frame)
     said = (*_proof(spec, built), *built.notes)
     wanted = expected(model, built)
     if what:
         said = (f"{what[0].upper()}{what[1:]}: the file holds the weights as they are, and is compared with the module itself.", *said)
-        wanted = replace(wanted, own=partial(_logits, built))
+        wanted = replace(wanted, own=partial(logits_of, built))
     source_layers = model.cost.attention_layers
     checked: Checked | None = None
     with appearing(Path(directory), is_export) as work:
         write_files(work, spec, built)
-        (work / CARD).write_text(card(source_layers, spec, built, said, Path(directory).absolute().name), encoding="utf-8")
+        (work / CARD).write_text(card(source_layers, spec, built, said, labels, Path(directory).absolute().name), encoding="utf-8")
         if installed(spec) if check is None else check:
             checked = store.check(work, wanted, sequences(model.graph))
             if not checked.ok:
@@ -113,21 +123,8 @@ def export(
         parameters(built.tensors),
         notes,
         checked,
+        labels,
     )
-
-
-def _logits(built: Built, ids: Sequence[int]) -> np.ndarray:
-    """What a module says in its own numbers, by word, in nats. Shapes: n token ids -> (n, words).
-
-    Raises InputError where a word that is no output would lead.
-    """
-    with torch.no_grad():
-        stream = built.model.module.hidden(torch.tensor([list(ids)]))[0].double().numpy()
-    logits = stream @ head(built.model, built.words)
-    if not np.isin(logits.argmax(axis=-1), built.words.classes).all():
-        fact = f"the changed weights of {built.model.name} give all its outputs less than a word that it never returns"
-        raise InputError(fact, hint="raise the logits of the outputs")
-    return logits
 
 
 def _proof(spec: Target, built: Built) -> tuple[str, str]:

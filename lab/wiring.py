@@ -110,7 +110,7 @@ class Wiring:
                 nodes[int(probe.value)] = None
             else:  # a sum of totals, which several heads add to one cell
                 nodes.update((a, None) for a in node.args if isinstance(graph.nodes[a].op, Total))
-        return list(nodes)
+        return sorted(nodes)
 
     def _made_of(self, places: list[int]) -> list[Probe]:
         """The named values among places, and those that places without a name are read for."""

@@ -35,11 +35,12 @@ class Above:
         code: str = "auto",
         dtype: str = "auto",
         check: bool | None = None,
+        same_circuit: bool = False,
     ) -> Exported:
         """Write the program as a checkpoint that the field's tools load: see `export/write.py`."""
         from ..export.write import export
 
-        return export(self, directory, target, code=code, dtype=dtype, check=check)
+        return export(self, directory, target, code=code, dtype=dtype, check=check, same_circuit=same_circuit)
 
     def trace(
         self: Model,  # pyright: ignore[reportGeneralTypeIssues]

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 RUN = [page for page in PAGES if any(block.kind in ("python", "console") for block in blocks(page.read_text(encoding="utf-8")))]
-NEEDS = {"export.md": "transformers", "gguf.md": "xllamacpp"}
+NEEDS = {"export.md": "transformers", "gguf.md": "xllamacpp", "transformer-lens.md": "transformer_lens"}
 PUBLIC = [
     *hw.__all__,
     *(f"programs.{name}" for name in hw.programs.__all__ if name not in hw.programs.names()),
