@@ -6,7 +6,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -192,6 +192,8 @@ def _sampled(drawn: Drawn, rng: random.Random) -> Samples:
     for ids, answers in zip(data.rows, data.answers, strict=True) if own else ():
         said = [[value_of(model, o, c) for o, c in enumerate(at)] for at in answers]
         wanted = own.reference([symbols[i] for i in ids], **drawn.parameters) if own else []
+        if wanted and not model.graph.single and len(cast("Sequence[object]", wanted[0])) != len(model.graph.outputs):
+            raise Unfit  # its reference speaks of all its own symbols
         right = [list(x) if isinstance(x, (list, tuple)) and not model.graph.single else [x] for x in wanted]
         assert said == right, f"{model.name}: the reference and the interpreter differ on {ids}: {right} and {said}"
     return data
