@@ -27,6 +27,7 @@ from .compiler.language import (
     Program,
     Selector,
     Value,
+    loop,
     match,
     maximum,
     minimum,
@@ -35,6 +36,7 @@ from .compiler.language import (
     scan,
     select,
     table,
+    unrolled,
     visible,
     where,
 )
@@ -43,6 +45,7 @@ from .runtime.interpret import interpret
 
 if TYPE_CHECKING:
     from .certificate.certify import Certificate, certify
+    from .certificate.loops import LoopCertificate
     from .certificate.margins import MarginCertificate
     from .certificate.precision import Precision, precision
     from .certificate.proofs import write_proof
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from .runtime.cost import Cost
     from .runtime.files import load
     from .runtime.generate import generate
+    from .runtime.looped import Looped
     from .runtime.model import Model, compile
     from .runtime.sample import log_counts, sample
     from .runtime.stages import diagnose
@@ -126,6 +130,8 @@ _LATE = {
     "frontier": "theory.frontier",
     "generate": "runtime.generate",
     "load": "runtime.files",
+    "LoopCertificate": "certificate.loops",
+    "Looped": "runtime.looped",
     "log_counts": "runtime.sample",
     "Minimal": "theory.minimal",
     "minimal_layers": "theory.minimal",
@@ -194,6 +200,8 @@ __all__ = [
     "Intervention",
     "Key",
     "Labels",
+    "LoopCertificate",
+    "Looped",
     "MarginCertificate",
     "Mean",
     "Minimal",
@@ -243,6 +251,7 @@ __all__ = [
     "intervene",
     "load",
     "log_counts",
+    "loop",
     "machine",
     "match",
     "maximum",
@@ -274,6 +283,7 @@ __all__ = [
     "to_transformer_lens",
     "tool_edges",
     "trace",
+    "unrolled",
     "verify",
     "visible",
     "where",

@@ -23,6 +23,7 @@ from .refused import Refused, refusal
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
+    from .loops import LoopCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Certificate(Tabled):
 
 
 @public
-def certify(model: Model, dtype: str | None = None, *, witness: bool = True) -> Certificate | MarginCertificate:
+def certify(model: Model, dtype: str | None = None, *, witness: bool = True) -> Certificate | MarginCertificate | LoopCertificate:
     """Prove a model right for every input of its length and alphabet, in its own arithmetic or in another `dtype`.
 
     Raises Refused, naming the block, head or value and the reason, where it is wrong or cannot be shown right. With `witness` a
@@ -101,6 +102,12 @@ def certify(model: Model, dtype: str | None = None, *, witness: bool = True) -> 
     if model.style == "natural":
         own_dtype(model, dtype)
         return certify_natural(model, dtype or model.dtype, witness)
+    from ..runtime.looped import Looped
+
+    if isinstance(model, Looped):
+        from .loops import certify_looped
+
+        return certify_looped(model, dtype, witness)
     return proof(model, dtype, witness=witness)[0]
 
 

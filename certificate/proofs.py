@@ -23,6 +23,11 @@ def write_proof(model: Model, path: str | Path) -> Certificate:
 
     Raises Refused as `certify` does, InputError where the file cannot be written.
     """
+    from ..runtime.looped import Looped
+
+    if isinstance(model, Looped):
+        hint = "hw.certify proves it for every number of rounds; write the proof of model.repeat(T).unrolled()"
+        raise InputError(f"{model.name} has a loop, and its proof by induction is not written to a file", hint=hint)
     certificate, script = proof(model)
     _write(script, Path(path))
     return certificate

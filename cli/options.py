@@ -50,6 +50,11 @@ SharpnessOption = Annotated[
 ]
 HeadsOption = Annotated[int | None, typer.Option("--heads", metavar="H", min=1, help="At most so many heads a layer.")]
 
+TimesOption = Annotated[
+    int | None,
+    typer.Option("--times", metavar="T", min=0, help="Of a program with a loop: the number of rounds; default: the program's own."),
+]
+
 # What decides how a program is compiled: the option's name, which is Build's field, and its kind.
 _OPTIONS: dict[str, object] = {
     "settings": Settings,
@@ -60,6 +65,7 @@ _OPTIONS: dict[str, object] = {
     "heads": HeadsOption,
     "style": StyleOption,
     "sharpness": SharpnessOption,
+    "times": TimesOption,
 }
 
 
@@ -75,6 +81,7 @@ class Build:
     heads: int | None = None
     style: Style | None = None
     sharpness: float | None = None
+    times: int | None = None
 
     @property
     def symbols(self) -> int | list[Symbol] | None:
@@ -89,13 +96,23 @@ class Build:
         if isinstance(source, Source):
             with status(f"compiling {source.program.name}"):
                 wanted = self.dtype or "float32", self.code or "auto", self.heads, self.style or "compact", self.sharpness
-                return source.compile(self.length or default_length, symbols, *wanted)
+                return self.repeated(source.compile(self.length or default_length, symbols, *wanted))
         from ..export.read import read_export
         from ..runtime.files import load
 
-        for name in [name for name in _OPTIONS if name != "settings" and getattr(self, name) is not None]:
+        for name in [name for name in _OPTIONS if name not in ("settings", "times") and getattr(self, name) is not None]:
             raise InputError(f"--{name} does not apply to the checkpoint {source}", hint="it was settled when the program was compiled")
-        return read_export(source) if exported(source) else load(source)
+        return self.repeated(read_export(source) if exported(source) else load(source))
+
+    def repeated(self, model: Model) -> Model:
+        """The model with the rounds that were asked for. Raises InputError for a model without a loop."""
+        from ..runtime.looped import Looped
+
+        if self.times is None:
+            return model
+        if not isinstance(model, Looped):
+            raise InputError(f"--times does not apply to {model.name}, which has no loop", hint="leave it out")
+        return model.repeat(self.times)
 
     def model_for(self, source: Source | Path, given: Given, more: int = 0) -> Model:
         """The model for tokens that were given: of a length that holds them and some more, over their own symbols where it takes any."""

@@ -68,7 +68,7 @@ class Weights:
 
 def emit(layout: Layout) -> Weights:
     """Write the matrices. Empty MLP slots are left out."""
-    return _Emitter(layout).weights()
+    return Emitter(layout).weights()
 
 
 def heads_in_order(layer: Attention, plan: Plan) -> list[HeadUse]:
@@ -76,7 +76,9 @@ def heads_in_order(layer: Attention, plan: Plan) -> list[HeadUse]:
     return sorted(layer.heads, key=lambda use: (plan.heads[use.head].mask, use.head))
 
 
-class _Emitter:
+class Emitter:
+    """The matrices of a layout, of a whole program or of a part of one."""
+
     def __init__(self, layout: Layout) -> None:
         self.layout, self.plan = layout, layout.schedule.plan
         self.real = np.float64 if self.plan.dtype.name == "float64" else np.float32
@@ -93,6 +95,12 @@ class _Emitter:
         return column
 
     def weights(self) -> Weights:
+        """All of them."""
+        w_e, w_pos = self.embedding()
+        return Weights(self.layout, w_e, w_pos, self.unembedding(), self.blocks())
+
+    def embedding(self) -> tuple[Matrix, Matrix]:
+        """What the embedding writes by token and by position. Shapes: (V + 1, d_model), (N + 1, d_model)."""
         sizes, d = self.plan.graph.sizes, self.layout.d_model
         w_e, w_pos = self.zeros(len(sizes.alphabet) + 1, d), self.zeros(sizes.length + 1, d)
         for f, feature in enumerate(self.plan.features):
@@ -101,13 +109,17 @@ class _Emitter:
                 target[1:, list(self.dims[f])] = feature.recipe.table
         for dim, number in self.layout.fills[0]:
             w_pos[1:, dim] = number
+        return w_e, w_pos
+
+    def blocks(self) -> tuple[AttentionWeights | MlpWeights, ...]:
+        """The sublayers' matrices, empty MLP slots left out."""
         blocks: list[AttentionWeights | MlpWeights] = []
         for sublayer, cleared, filled in zip(self.layout.schedule.sublayers, self.layout.clears, self.layout.fills[1:], strict=True):
             if isinstance(sublayer, Attention):
                 blocks.append(self.attention(sublayer))
             elif sublayer.writes or cleared or filled:
                 blocks.append(self.mlp(sublayer, cleared, filled))
-        return Weights(self.layout, w_e, w_pos, self.unembedding(), tuple(blocks))
+        return tuple(blocks)
 
     def attention(self, layer: Attention) -> AttentionWeights:
         uses = heads_in_order(layer, self.plan)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from .domain import Domain, Sizes, Symbol
 from .errors import Location, ProgramError
+from .loops import Loops
 from .ops import Lookup, Op, Total
 from .shown import Shown
 
@@ -55,7 +56,8 @@ class Graph(Shown):
     """A whole program for given sizes; `outputs` are the indices of the values it returns, `single` says that it is one, not a tuple.
 
     `fractions` are the places in `outputs` at which a fraction begins: its numerator, and after it the denominator.
-    `notes` say which lowerings the language chose where there were several, and what the others would cost.
+    `notes` say which lowerings the language chose where there were several, and what the others would cost. `loops` are those whose
+    rounds are written out here and which can be one block.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Graph(Shown):
     guard: Guard | None = None
     fractions: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+    loops: int = field(default=0, compare=False)
 
     @property
     def roots(self) -> tuple[int, ...]:
@@ -152,6 +155,7 @@ class Builder:
         self.notes: dict[str, None] = {}
         self.reads: dict[int, tuple[int, int]] = {}
         self.labels: list[Symbol] = list(sizes.labels)
+        self.loops = Loops()
         self._known: dict[tuple[Op, tuple[int, ...]], int] = {}
         self._numbers: dict[Symbol, int] = {}
         for number, label in enumerate(sizes.labels):
@@ -201,7 +205,7 @@ class Builder:
         if guard:
             guard = Guard(index[guard.node], tuple(replace(d, to=tuple(index[t] for t in d.to)) for d in deliveries))
         sizes, roots = replace(self.sizes, labels=tuple(self.labels)), tuple(index[o] for o in outputs)
-        return Graph(self.name, sizes, tuple(nodes), roots, single, guard, tuple(fractions), tuple(self.notes))
+        return Graph(self.name, sizes, tuple(nodes), roots, single, guard, tuple(fractions), tuple(self.notes), self.loops.count)
 
 
 def reachable(nodes: Sequence[Node], roots: Iterable[int]) -> set[int]:

@@ -9,7 +9,9 @@ from ..certificate.refused import Refused
 from ..compiler.errors import InputError
 from ..compiler.natural.lower import lower as lower_naturally
 from ..compiler.pipeline import Compiled, lower
-from ..runtime.model import TORCH, Model, to_module
+from ..compiler.tied.lower import lower_tied
+from ..runtime.looped import Looped, matrices
+from ..runtime.model import TORCH, Model, model_of, to_module
 from ..runtime.module import Transformer
 from ..runtime.natural import module_of
 
@@ -37,6 +39,27 @@ def unchanged_natural(model: Model) -> bool:
     """Whether a natural model has the weights of its program lowered naturally, by its own compilation, or as usual where it has none."""
     natural = model.natural or lower_naturally(model.graph, sharpness=model.sharpness)
     return not _differs(model, module_of(natural, TORCH[model.dtype]))
+
+
+def written_out(model: Looped) -> Model:
+    """A looped model's rounds as an ordinary program, compiled anew: each has weights of its own, which the optimiser may make fewer.
+
+    Raises InputError where the loop's weights are neither what its program is compiled to nor shown right.
+    """
+    loop, tied = model.whole()
+    again = matrices(lower_tied(loop.parts, model.dtype))
+    same = again.keys() == tied.keys() and all(
+        torch.equal(torch.as_tensor(value, dtype=TORCH[model.dtype]), tied[name].detach().cpu()) for name, value in again.items()
+    )
+    if not same:
+        try:
+            certify(model)
+        except Refused as refusal:
+            fact = f"the weights of {model.name} are not shown to be its program's ({refusal.fact.splitlines()[0]})"
+            raise InputError(
+                fact, hint="an export writes the rounds out anew, which would drop the change: compile the program again"
+            ) from None
+    return model_of(lower(model.graph, model.dtype))
 
 
 def _differing(model: Model, compiled: Compiled) -> str:

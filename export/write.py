@@ -11,10 +11,11 @@ from ..certificate.refused import Refused
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
 from ..runtime.files import appearing
+from ..runtime.looped import Looped
 from ..runtime.model import Model, require_own_dtype
 from ..runtime.sample import is_distribution
 from .card import card, parameters, summary
-from .changed import changed, require_own_weights
+from .changed import changed, require_own_weights, written_out
 from .check import Checked, sequences
 from .files import CARD, is_export, target_named, write_files
 from .labels import Labels, labels_of, require_same_circuit
@@ -68,10 +69,13 @@ def export(
     whole or not at all, and not at all where the check finds a difference (CheckpointError). Weights that were changed since
     compiling are written as they are where the target can hold them (onnx, hooked), and compared with the module itself; else InputError.
     With `same_circuit` each attention layer must have the model's own heads, doing what they do there; else ExactnessError.
+    A looped model is written with the rounds that it has: as they are to onnx, else each with weights of its own.
     Raises ExactnessError with the inequality where the target cannot be exact, InputError for unknown options and for symbols
     that are no words, or for several outputs.
     """
     spec = target_named(target)
+    if isinstance(model, Looped):
+        model = model.unrolled() if spec.holds_any else written_out(model)
     if len(model.output_forms) > 1 and not is_distribution(model.graph):
         fact = f"{model.name} gives {model.graph.gives()}, and a checkpoint has one vocabulary"
         raise InputError(fact, hint="export a program of one value, or of a count for each symbol of the alphabet")

@@ -24,11 +24,15 @@ from .hop_by_steps import ENTRY as hop_by_steps
 from .induction import ENTRY as induction
 from .ioi import ENTRY as ioi
 from .khop import ENTRY as khop
+from .list_ranking import ENTRY as list_ranking
+from .looped_automaton import ENTRY as looped_automaton
+from .looped_khop import ENTRY as looped_khop
 from .memory import ENTRY as associative_memory
 from .nearest import ENTRY as nearest
 from .ngram import BIGRAM as bigram, NGRAM as ngram, NGRAM_COUNTS as ngram_counts
 from .prefix_sum import PARITY as parity, PREFIX_SUM as prefix_sum
 from .previous import ENTRY as previous
+from .reachability import ENTRY as reachability
 from .recall import ENTRY as recall
 from .recall_pairs import ENTRY as recall_pairs
 from .registry import Library
@@ -46,6 +50,7 @@ _LIBRARY: Library[Entry] = Library(
         *(dyck1, dyck_k, shuffle_dyck, bigram, ngram, ngram_counts, automaton, addition),
         *(associative_memory, nearest),
         *(recall_pairs, equal, disjoint, alternations, gridworld),
+        *(looped_khop, list_ranking, reachability, looped_automaton),  # one block, applied again and again
         *(counter, hop_by_steps, automaton_by_steps, turing),  # on their own text
         *(kth_one, compose_by_steps, circuit_by_steps),
     ),
@@ -95,6 +100,9 @@ __all__ = [
     "khop",
     "kth_one",
     "length",
+    "list_ranking",
+    "looped_automaton",
+    "looped_khop",
     "majority",
     "most_frequent",
     "names",
@@ -104,6 +112,7 @@ __all__ = [
     "parity",
     "prefix_sum",
     "previous",
+    "reachability",
     "recall",
     "recall_pairs",
     "reverse",

@@ -31,10 +31,10 @@ def make(dfa: Rows = CORRIDOR, accept: Sequence[Symbol] = ("window",), heads: in
     not listed, `heads < 1`, and for more than 256 different compositions of transitions.
     """
     at_least("automaton", "heads", heads, 1)
-    states, maps = _read(dfa, accept)
+    states, maps = read_rows(dfa, accept)
     accepted = [state in accept for state in states]
     counted = _commute(maps.values())
-    monoid = [] if counted else _compositions(list(maps.values()))
+    monoid = [] if counted else compositions(list(maps.values()))
 
     @hw.program(name="automaton", alphabet=tuple(maps))
     def automaton(token: hw.Value) -> hw.Value:
@@ -44,7 +44,7 @@ def make(dfa: Rows = CORRIDOR, accept: Sequence[Symbol] = ("window",), heads: in
     return automaton
 
 
-def _read(dfa: Rows, accept: Sequence[Symbol]) -> tuple[list[Symbol], dict[Symbol, Map]]:
+def read_rows(dfa: Rows, accept: Sequence[Symbol]) -> tuple[list[Symbol], dict[Symbol, Map]]:
     """The states, and for each symbol where it leads from each."""
     following: dict[tuple[Symbol, Symbol], Symbol] = {}
     for row in dfa:
@@ -69,22 +69,22 @@ def _read(dfa: Rows, accept: Sequence[Symbol]) -> tuple[list[Symbol], dict[Symbo
     return states, {symbol: tuple(states.index(following[state, symbol]) for state in states) for symbol in symbols}
 
 
-def _then(first: Map, second: Map) -> Map:
+def then(first: Map, second: Map) -> Map:
     return tuple(second[state] for state in first)
 
 
 def _commute(maps: Iterable[Map]) -> bool:
-    return all(_then(f, g) == _then(g, f) for f, g in itertools.combinations(maps, 2))
+    return all(then(f, g) == then(g, f) for f, g in itertools.combinations(maps, 2))
 
 
-def _compositions(maps: Sequence[Map]) -> list[Map]:
+def compositions(maps: Sequence[Map]) -> list[Map]:
     """Every composition of the maps: the transition semigroup."""
     found = dict.fromkeys(maps)
     todo = list(found)
     while todo:
         f = todo.pop()
         for g in maps:
-            if (h := _then(f, g)) not in found:
+            if (h := then(f, g)) not in found:
                 found[h] = None
                 todo.append(h)
         if len(found) > MOST_MAPS:
@@ -93,14 +93,18 @@ def _compositions(maps: Sequence[Map]) -> list[Map]:
     return list(found)
 
 
+def numbered(maps: dict[Symbol, Map], monoid: Sequence[Map]) -> tuple[list[Map], dict[Map, int]]:
+    """The compositions in an order, and their numbers; the maps of two symbols, where there are two, get the least and the greatest."""
+    first, *more = list(dict.fromkeys(maps.values()))[:2]
+    order = [first, *(f for f in monoid if f not in (first, *more)), *more]
+    return order, {f: i for i, f in enumerate(order)}
+
+
 def _by_scan(token: hw.Value, maps: dict[Symbol, Map], monoid: Sequence[Map], heads: int) -> hw.Value:
-    """The composition of the maps so far, at the start state. A scan acts on its value's domain: the maps of two symbols get
-    the least and the greatest number, so that the domain is all of them."""
-    first, last = list(dict.fromkeys(maps.values()))[:2]
-    order = [first, *(f for f in monoid if f not in (first, last)), last]
-    number = {f: i for i, f in enumerate(order)}
+    """The composition of the maps so far, at the start state. A scan acts on its value's domain, which is all of them."""
+    order, number = numbered(maps, monoid)
     step = hw.table(lambda symbol: number[maps[symbol]], token)
-    so_far = hw.scan(lambda f, g: number[_then(order[f], order[g])], step, heads=heads)
+    so_far = hw.scan(lambda f, g: number[then(order[f], order[g])], step, heads=heads)
     return hw.table(lambda f: order[f][0], so_far)
 
 
@@ -113,7 +117,7 @@ def _by_counting(token: hw.Value, maps: dict[Symbol, Map]) -> hw.Value:
     state: hw.Value | None = None
     for f in dict.fromkeys(maps.values()):
         powers = [here]
-        while (after := _then(powers[-1], f)) not in powers:
+        while (after := then(powers[-1], f)) not in powers:
             powers.append(after)
         tail = powers.index(after)
         count = hw.match(True, hw.table(lambda symbol, f=f: maps[symbol] == f, token)).count()
@@ -149,7 +153,7 @@ def sample(rng: random.Random, length: int, dfa: Rows = CORRIDOR, accept: Sequen
 
 def layers(length: int, dfa: Rows = CORRIDOR, accept: Sequence[Symbol] = ("window",), heads: int = 1) -> int:
     """Attention layers: one count, or the levels of a scan."""
-    return 1 if _commute(_read(dfa, accept)[1].values()) else scan_layers(length, heads)
+    return 1 if _commute(read_rows(dfa, accept)[1].values()) else scan_layers(length, heads)
 
 
 def scan_layers(length: int, heads: int) -> int:

@@ -23,6 +23,8 @@ from ..compiler.errors import CheckpointError
 from ..compiler.graph import Graph
 from ..compiler.plan.heads import log_form, output_forms
 from ..compiler.plan.stage import Origin
+from .looped import Looped
+from .looped_files import loop_config, loop_program, rebuild_looped
 from .model import TORCH, HeadRecord, Model, Probe, Style, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
 from .place import appearing, digest, snapshot, write
@@ -47,7 +49,7 @@ def save(model: Model, directory: Path) -> Path:
     brought to another dtype.
     """
     require_own_dtype(model)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.module.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
     config, program = config_json(model), json_bytes(program_json(model))
     files = {PROGRAM: program, TENSORS: tensor_bytes(tensors, metadata={"format": "pt"})}
     files = {CONFIG: json_bytes({**config, DIGEST: sealed(config, files)}), **files}
@@ -55,6 +57,11 @@ def save(model: Model, directory: Path) -> Path:
         for name, content in files.items():
             write(work / name, content)
     return directory.absolute()
+
+
+def _stored(model: Model) -> Mapping[str, torch.Tensor]:
+    """The tensors of a model, those of a loop's block once."""
+    return model.whole()[1] if isinstance(model, Looped) else model.module.state_dict()
 
 
 def sealed(config: dict[str, Json], files: Mapping[str, bytes]) -> str:
@@ -85,7 +92,7 @@ def _is_checkpoint(directory: Path) -> bool:
 
 def config_json(model: Model) -> dict[str, Json]:
     """A model's sizes, as config.json holds them."""
-    shape = model.module.shape
+    shape = model.whole()[0].shape if isinstance(model, Looped) else model.module.shape
     blocks: list[Json] = []
     for block in shape.blocks:
         if isinstance(block, AttentionShape):
@@ -103,25 +110,31 @@ def config_json(model: Model) -> dict[str, Json]:
         "d_model": shape.d_model,
         "classes": list(shape.classes),
         "blocks": blocks,
+        **({"loop": loop_config(model)} if isinstance(model, Looped) else {}),
         **({"style": model.style, "sharpness": model.sharpness} if model.style != "compact" else {}),
     }
 
 
 def program_json(model: Model) -> Json:
     """What a model's numbers mean, as program.json holds it."""
+    if isinstance(model, Looped):
+        return loop_program(model, _probe_json, _record_json, alphabet_json(model.alphabet))
     return {
         "alphabet": alphabet_json(model.alphabet),
         "graph": graph_json(model.graph),
         "optimised": graph_json(model.optimised),
         "output_forms": [form_json(form) for form in model.output_forms],
-        "probes": [
-            {"name": p.name, "value": p.value, "form": form_json(p.form), "dims": list(p.dims), "block": p.block} for p in model.probes
-        ],
-        "heads": [
-            {"block": r.block, "name": r.name, "does": r.does, "code": r.code, "inequality": r.inequality, "steps": r.steps}
-            for r in model.records
-        ],
+        "probes": [_probe_json(p) for p in model.probes],
+        "heads": [_record_json(r) for r in model.records],
     }
+
+
+def _probe_json(p: Probe) -> Json:
+    return {"name": p.name, "value": p.value, "form": form_json(p.form), "dims": list(p.dims), "block": p.block}
+
+
+def _record_json(r: HeadRecord) -> Json:
+    return {"block": r.block, "name": r.name, "does": r.does, "code": r.code, "inequality": r.inequality, "steps": r.steps}
 
 
 @public
@@ -159,6 +172,17 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
     """A model from its two descriptions and from the tensors for a shape and dtype. Raises CheckpointError as `load` does."""
     shape, dtype = _read_config(config)
     found = tensors(shape, dtype)  # first, so that no size is believed that the tensors do not have
+    if "loop" in config.data:
+        return rebuild_looped(
+            config,
+            reader,
+            shape,
+            dtype,
+            found,
+            lambda graph, lowered: _output_forms(reader, shape, graph, lowered),
+            lambda r, blocks, nodes: _probe(r, shape, nodes, blocks),
+            lambda r, blocks: _record(r, blocks),
+        )
     reader.only("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
     alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
     sizes = Sizes(shape.length, alphabet, config.bool("causal"), DTYPES[dtype].mantissa)
@@ -175,8 +199,8 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
         module=assemble(shape, found),
         dtype=dtype,
         output_forms=forms,
-        probes=tuple(_probe(r, shape, len(optimised.nodes)) for r in reader.objects("probes")),
-        records=tuple(_record(r, shape) for r in reader.objects("heads")),
+        probes=tuple(_probe(r, shape, len(optimised.nodes), len(shape.blocks)) for r in reader.objects("probes")),
+        records=tuple(_record(r, len(shape.blocks)) for r in reader.objects("heads")),
     )
 
 
@@ -257,7 +281,7 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
         "classes",
         "blocks",
         DIGEST,
-        *_STYLE.intersection(config.data),
+        *({"loop"} | _STYLE).intersection(config.data),
     )
     blocks: list[AttentionShape | MlpShape] = []
     for block in config.objects("blocks"):
@@ -299,7 +323,7 @@ def _tensors(path: Path, content: bytes, shape: Shape, dtype: torch.dtype) -> di
     return {name: tensors[name] for name in wanted}
 
 
-def _probe(reader: Reader, shape: Shape, nodes: int) -> Probe:
+def _probe(reader: Reader, shape: Shape, nodes: int, blocks: int) -> Probe:
     reader.only("name", "value", "form", "dims", "block")
     form, dims = read_form(reader.object("form")), reader.ints("dims")
     if len(dims) != form.width or any(not 0 <= d < shape.d_model for d in dims):
@@ -307,10 +331,10 @@ def _probe(reader: Reader, shape: Shape, nodes: int) -> Probe:
     value = reader.value("value")
     if not (value in get_args(Origin) or (is_int(value) and 0 <= cast(int, value) < nodes)):
         raise reader.error("value", f"is {value!r}, not a node of the graph")
-    return Probe(reader.str("name"), cast("int | Origin", value), form, dims, reader.int("block", 0, len(shape.blocks)))
+    return Probe(reader.str("name"), cast("int | Origin", value), form, dims, reader.int("block", 0, blocks))
 
 
-def _record(reader: Reader, shape: Shape) -> HeadRecord:
+def _record(reader: Reader, blocks: int) -> HeadRecord:
     reader.only("block", "name", "does", "code", "inequality", "steps")
     texts = [reader.str(field) for field in ("name", "does", "code", "inequality")]
-    return HeadRecord(reader.int("block", 1, len(shape.blocks)), *texts, steps=reader.int("steps", 0))
+    return HeadRecord(reader.int("block", 1, blocks), *texts, steps=reader.int("steps", 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, overload
@@ -23,9 +23,11 @@ from ..compiler.language.program import require_program
 from ..compiler.natural.lower import STAGES as NATURAL_STAGES, lower as lower_naturally
 from ..compiler.ops import Lookup, Total
 from ..compiler.pipeline import STAGES, Compiled, lower
+from ..compiler.place.layout import Layout
 from ..compiler.place.schedule import Attention
 from ..compiler.plan.stage import Origin, Tally
 from ..compiler.shown import Tabled
+from ..compiler.tied.parts import parts_of
 from .above import Above
 from .classes import classes
 from .cost import Cost, cost_of
@@ -286,6 +288,13 @@ def compile(
     if sharpness is not None and style == "compact":
         raise InputError("sharpness is of the natural style", hint="the compact style's winners lead by what exp takes to zero")
     graph = program.build(length, alphabet, dtype)
+    if graph.loops:
+        if style == "natural":
+            hint = "compile hw.unrolled(program): each round then has weights of its own"
+            raise InputError(f"{program.name} has a loop, and the natural style ties no weights", hint=hint)
+        from .looped import compile_looped
+
+        return compile_looped(parts_of(program, length, alphabet, dtype), dtype, code, heads)
     try:
         return natural_of(graph, dtype, code, heads, sharpness) if style == "natural" else model_of(lower(graph, dtype, code, heads))
     except (MemoryError, RuntimeError) as error:  # of NumPy, of torch
@@ -335,8 +344,8 @@ def model_of(compiled: Compiled) -> Model:
         module=to_module(compiled.weights, TORCH[dtype]),
         dtype=dtype,
         output_forms=tuple(output.form for output in compiled.plan.outputs),
-        probes=_probes(compiled),
-        records=_records(compiled),
+        probes=tuple(probe for _, probe in probes_in(compiled.layout)),
+        records=records_in(compiled.layout),
         compiled=compiled,
     )
 
@@ -383,22 +392,22 @@ def assemble(shape: Shape, tensors: dict[str, torch.Tensor]) -> Transformer:
     return module
 
 
-def _probes(compiled: Compiled) -> tuple[Probe, ...]:
-    blocks = compiled.layout.blocks()
-    found: list[Probe] = []
-    for place in compiled.layout.places:
-        feature = compiled.plan.features[place.feature]
+def probes_in(layout: Layout) -> Iterator[tuple[int | None, Probe]]:
+    """Where a layout's values are, and which feature each is; None for what fills a total's cell."""
+    blocks, features = layout.blocks(), layout.schedule.plan.features
+    for place in layout.places:
+        feature = features[place.feature]
         if isinstance(feature.recipe, Tally):
             filling = Form("fill", 0, feature.recipe.fill)
-            found.append(Probe(f"filling of {feature.name}", "one", filling, place.dims, blocks[place.born - 1]))
-        found.append(Probe(feature.name, feature.value, feature.form, place.dims, blocks[place.born]))
-    return tuple(found)
+            yield None, Probe(f"filling of {feature.name}", "one", filling, place.dims, blocks[place.born - 1])
+        yield place.feature, Probe(feature.name, feature.value, feature.form, place.dims, blocks[place.born])
 
 
-def _records(compiled: Compiled) -> tuple[HeadRecord, ...]:
-    plan, blocks = compiled.plan, compiled.layout.blocks()
+def records_in(layout: Layout) -> tuple[HeadRecord, ...]:
+    """What the heads of a layout do."""
+    plan, blocks = layout.schedule.plan, layout.blocks()
     records: list[HeadRecord] = []
-    for s, sublayer in enumerate(compiled.schedule.sublayers, 1):
+    for s, sublayer in enumerate(layout.schedule.sublayers, 1):
         for use in heads_in_order(sublayer, plan) if isinstance(sublayer, Attention) else ():
             head = plan.heads[use.head]
             node = plan.graph.nodes[head.node]

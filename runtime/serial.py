@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias, cast
 
 from ..compiler.codes.forms import LOG_BITS, Form
-from ..compiler.domain import Alphabet, Sizes, Symbol
+from ..compiler.domain import Alphabet, Domain, Sizes, Symbol
 from ..compiler.errors import CheckpointError, HeadworkError, InputError, Location
 from ..compiler.graph import Delivery, Graph, Guard, Node
-from ..compiler.ops import OPS, Fetch, Lookup, Op
+from ..compiler.ops import OPS, Fetch, Given, Lookup, Op
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -204,8 +204,8 @@ def _line_json(line: Location | None) -> Json:
     return [str(line).rsplit(":", 1)[0], line.line] if line else None
 
 
-def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
-    """A graph back from JSON. Raises CheckpointError where it is not a program's graph."""
+def read_graph(reader: Reader, name: str, sizes: Sizes, state: Sequence[Domain] = ()) -> Graph:
+    """A graph back from JSON, of a part of a loop if it has a state. Raises CheckpointError where it is not a program's graph."""
     given = reader.data if isinstance(reader.data, dict) else {}
     reader.only("outputs", "single", "guard", "nodes", *({"fractions", "labels"} & set(given)))
     if "labels" in given:
@@ -226,6 +226,8 @@ def read_graph(reader: Reader, name: str, sizes: Sizes) -> Graph:
         if problem:
             raise row.error("args", f"does not suit {op.name}: {problem}")
         domain = op.domain([nodes[a].domain for a in args], sizes)
+        if isinstance(op, Given) and not (0 <= op.state < len(state) and state[op.state] == domain):
+            raise row.error("fields", "names no value of a loop's state")
         nodes.append(Node(op, args, domain, row.str("name"), _read_line(row)))
     outputs, single = _values(reader, "outputs", nodes), reader.bool("single")
     fractions = reader.ints("fractions") if "fractions" in given else ()

@@ -3,6 +3,7 @@
 from .aggregate import Mean
 from .functions import maximum, minimum, table, where
 from .lookups import Hit, previous
+from .loop import loop, unrolled
 from .program import Program, program
 from .scan import scan
 from .select import match, select, visible
@@ -15,6 +16,7 @@ __all__ = [
     "Program",
     "Selector",
     "Value",
+    "loop",
     "match",
     "maximum",
     "minimum",
@@ -23,6 +25,7 @@ __all__ = [
     "scan",
     "select",
     "table",
+    "unrolled",
     "visible",
     "where",
 ]

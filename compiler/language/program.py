@@ -55,10 +55,19 @@ class Program(Tabled):
 
         Raises ProgramError or DomainError with the user's line; InputError for impossible sizes.
         """
+        builder = self.begun(length, alphabet, dtype)
+        outputs, single, fractions = self.built_in(builder)
+        return builder.finish(outputs, single, fractions=fractions)
+
+    def begun(self, length: int, alphabet: int | Sequence[Symbol] | None = None, dtype: str = "float32") -> Builder:
+        """An empty builder of these sizes. Raises InputError for impossible ones."""
         spec = self.alphabet if alphabet is None else alphabet
         if spec is None:
             raise InputError(f"program {self.name} was given no alphabet", hint="pass alphabet=, a size or a list of symbols")
-        builder = Builder(self.name, Sizes(context_length(length), Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
+        return Builder(self.name, Sizes(context_length(length), Alphabet.of(spec), self.causal, dtype_named(dtype).mantissa))
+
+    def built_in(self, builder: Builder) -> tuple[list[int], bool, list[int]]:
+        """The program's nodes in a builder: its outputs, whether they are one value, and the places of numerators. Raises as `build`."""
         given = {"token": Token(), "position": Position()}
         arguments = {name: Value(builder, builder.add(given[name], [], name)) for name in self.inputs}
         found, single = returned(f"program {self.name}", self.function, self.function(**arguments), builder)
@@ -72,7 +81,7 @@ class Program(Tabled):
             if classes > MOST:
                 fact = f"program {self.name} returns {value.domain}: a class for each is {classes:,}, more than {MOST:,}"
                 raise DomainError(fact, place(self.function), "return smaller numbers, or comparisons with them")
-        return builder.finish([value.index for value in outputs], single, fractions=fractions)
+        return [value.index for value in outputs], single, fractions
 
     def __call__(self, *args: object, **kwargs: object) -> Value | Mean | tuple[Value | Mean, ...]:
         """The program inside another: its values for these inputs, as if its lines stood there. `position` is this position if not given.

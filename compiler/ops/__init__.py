@@ -6,6 +6,7 @@ from .base import Gadgets, Local, Op, Operand, Source
 from .choice import OrElse, Where
 from .compare import AtLeast, Equal
 from .divide import Divide
+from .given import Given
 from .sources import Const, Position, Token
 from .table import Table
 from .total import Total
@@ -13,7 +14,7 @@ from .total import Total
 OPS: dict[str, type[Op]] = {
     op.name: op
     for op in (
-        *(Token, Position, Const, Lookup, Fetch, Total),
+        *(Token, Position, Const, Given, Lookup, Fetch, Total),
         *(Affine, Extreme, Exists, Clip, Divide, AtLeast, Equal, Where, OrElse, Table),
     )
 }
@@ -30,6 +31,7 @@ __all__ = [
     "Extreme",
     "Fetch",
     "Gadgets",
+    "Given",
     "Local",
     "Lookup",
     "Mask",

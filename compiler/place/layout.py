@@ -9,7 +9,8 @@ A total's cell is filled one sublayer before its head adds to it: by the embeddi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..plan.stage import Tally
 from .schedule import Attention, Schedule
@@ -63,13 +64,27 @@ class Layout:
         return "\n".join(lines)
 
 
-def layout(schedule: Schedule, reuse: bool = True) -> Layout:
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """Features of a part of a program whose places are settled, in the first `width` dimensions.
+
+    With `wipe` the last sublayer clears `stale`, the places it writes again, and every other dimension that holds anything.
+    """
+
+    dims: Mapping[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
+    width: int = 0
+    stale: tuple[int, ...] = ()
+    wipe: bool = False
+
+
+def layout(schedule: Schedule, reuse: bool = True, pinned: Pinned = Pinned()) -> Layout:
     """Place every feature; cells are cleared only when the width would grow otherwise.
 
-    Without `reuse` every cell stays what it is, for targets that scale and round it in one way.
+    Without `reuse` every cell stays what it is, for targets that scale and round it in one way. What is `pinned` has its place already.
     """
     features = schedule.plan.features
-    born, last = schedule.born(), schedule.last_read()
+    since, until = schedule.born(), schedule.last_read()
+    born, last = ({f: s for f, s in some.items() if f not in pinned.dims} for some in (since, until))
     width = {f: features[f].form.width for f in born}
     slots = len(schedule.sublayers)
     totals = {f: recipe.fill for f in born if isinstance(recipe := features[f].recipe, Tally)}
@@ -81,8 +96,8 @@ def layout(schedule: Schedule, reuse: bool = True) -> Layout:
         # While attention runs, what it reads must stay; an MLP may overwrite what it reads for the last time.
         return taken[f] == s or (taken[f] < s and (last[f] >= s if is_attention[s] else last[f] > s))
 
-    d_model = max(sum(width[f] for f in born if alive(f, s)) for s in range(slots + 1))
-    clean: list[int] = list(range(d_model))
+    d_model = pinned.width + max(sum(width[f] for f in born if alive(f, s)) for s in range(slots + 1))
+    clean: list[int] = list(range(pinned.width, d_model))
     dims: dict[int, tuple[int, ...]] = {}
     dirty: list[tuple[int, int, bool]] = []  # (last read, dimension, signed) of cells holding a value
     clears: list[tuple[tuple[int, bool], ...]] = []
@@ -94,10 +109,11 @@ def layout(schedule: Schedule, reuse: bool = True) -> Layout:
             if s < slots and is_attention[s + 1]:
                 wanted += sum(width[f] for f in born if taken[f] == s + 1)
             dead = sorted(cell for cell in dirty if cell[0] <= s)
-            freed = dead[: max(0, wanted - len(clean))]
+            freed = dead if pinned.wipe and s == slots else dead[: max(0, wanted - len(clean))]
             dirty = [cell for cell in dirty if cell not in freed]
             clean = sorted([*clean, *(d for _, d, _ in freed)])
-            clears.append(tuple(sorted((d, signed) for _, d, signed in freed)))
+            again = pinned.stale if s == slots else ()
+            clears.append(tuple(sorted([*((d, signed) for _, d, signed in freed), *((d, False) for d in again)])))
             fresh = {d for _, d, _ in freed} & {d for f in totals for d in dims.get(f, ())}
         elif s:
             clears.append(())
@@ -111,6 +127,7 @@ def layout(schedule: Schedule, reuse: bool = True) -> Layout:
             dims[f] = tuple(usable[: width[f]])
             clean = [d for d in clean if d not in dims[f]]
             dirty += [(last[f], d, features[f].form.signed) for d in dims[f]]
-    places = tuple(Place(f, dims[f], born[f], last[f]) for f in sorted(born))
+    dims |= pinned.dims
+    places = tuple(Place(f, dims[f], since[f], until[f]) for f in sorted(since))
     fills = tuple(tuple((dims[f][0], number) for f, number in totals.items() if taken[f] == s) for s in range(slots + 1))
     return Layout(schedule, d_model, places, tuple(clears), fills)

@@ -9,7 +9,7 @@ import networkx as nx
 
 from ..codes.linear import ONE_FEATURE
 from ..errors import InputError
-from ..plan.stage import Compute, Embed, Plan, heads_of
+from ..plan.stage import PLACED, Compute, Plan, heads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Schedule:
 
     def born(self) -> dict[int, int]:
         """The sublayer after which each feature is in the stream: 0 is the embedding, s the s-th sublayer."""
-        born = {f: 0 for f, feature in enumerate(self.plan.features) if isinstance(feature.recipe, Embed)}
+        born = {f: 0 for f, feature in enumerate(self.plan.features) if isinstance(feature.recipe, PLACED)}
         for s, sublayer in enumerate(self.sublayers, 1):
             born.update((f, s) for f in sublayer.writes)
         return born
@@ -88,7 +88,7 @@ def schedule(plan: Plan, heads: int | None = None) -> Schedule:
         raise InputError(f"the head budget is {heads!r}", hint="give an integer of at least 1, or none for no limit")
     needs = [plan.inputs(f) for f in range(len(plan.features))]
     rank = _ranks(plan, needs)
-    done = {f for f, feature in enumerate(plan.features) if isinstance(feature.recipe, Embed)}
+    done = {f for f, feature in enumerate(plan.features) if isinstance(feature.recipe, PLACED)}
     waiting = set(range(len(plan.features))) - done
     sublayers: list[Attention | Mlp] = []
 

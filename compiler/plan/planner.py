@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeAlias
@@ -15,25 +16,32 @@ from ..codes.numerics import Dtype, Exactness
 from ..domain import Domain
 from ..errors import ExactnessError
 from ..graph import Graph, Node
-from ..ops import Affine, Const, Fetch, Gadgets, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
+from ..ops import Affine, Const, Fetch, Gadgets, Given, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
 from .heads import Candidate, apart, candidates
 from .outputs import logarithm, output
-from .stage import Compute, Copy, Embed, Feature, Head, Origin, Plan, Recipe, Tally, label, piecewise, prune
+from .stage import Carried, Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, label, piecewise, prune
 from .stairs import floor, signs
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
 
 
-def plan(graph: Graph, dtype: Dtype, code: str = "auto", limited: bool = False, logs: int | None = None) -> Plan:
+def plan(
+    graph: Graph,
+    dtype: Dtype,
+    code: str = "auto",
+    limited: bool = False,
+    logs: int | None = None,
+    states: Sequence[Form] | None = None,
+) -> Plan:
     """Choose codes and build the plan of a graph.
 
     `code` pins the lookups' code: "auto" (the narrowest that is exact), "scalar", "digits:r", "binary" or "onehot".
     `limited` says that layers may have too few heads for several to add to one cell. `logs` asks for the logarithms of the
-    outputs, with that many bits behind the point.
+    outputs, with that many bits behind the point. With `states` the outputs are a loop's state, left in these forms.
     Raises ExactnessError, naming the head or value, the inequality and the dtype that would do.
     """
-    return _Planner(graph, dtype, code, limited, logs).finish()
+    return _Planner(graph, dtype, code, limited, logs).finish(states)
 
 
 LINKS = 64  # each is a few calls deep, of the 1,000 that Python allows
@@ -65,10 +73,13 @@ class _Planner:
         self._spans.append(form.intervals())
         return tuple(Lin.cell(len(self.features) - 1, d) for d in range(form.width))
 
-    def finish(self) -> Plan:
+    def finish(self, states: Sequence[Form] | None = None) -> Plan:
         """The finished plan, every embedding column in it checked."""
         self._read_ahead()
-        outputs = tuple(output(self, root) if self.logs is None else logarithm(self, root, self.logs) for root in self.graph.roots)
+        if states is not None:
+            outputs = tuple(Output(form, self.read(root, form)) for root, form in zip(self.graph.roots, states, strict=True))
+        else:
+            outputs = tuple(output(self, root) if self.logs is None else logarithm(self, root, self.logs) for root in self.graph.roots)
         made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
@@ -130,6 +141,8 @@ class _Planner:
                 return self._origin("position", form, index)
             case Const(value=value):
                 return tuple(ONE * c for c in form.code(value))
+            case Given(state=state) if form == scalar(node.domain):
+                return self.add(index, form, Carried(state), node.name)
             case Fetch():
                 source = self.read(node.args[1], form)
                 head = self._head(node.args[0], self.graph.nodes[node.args[0]].args)

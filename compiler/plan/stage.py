@@ -31,6 +31,13 @@ class Embed:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What a loop's state holds: value number `state`, in the stream before the first block of this part."""
+
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """One hidden ReLU layer: the feature is the sum of its units."""
 
@@ -54,7 +61,8 @@ class Tally:
     exact: Exactness
 
 
-Recipe: TypeAlias = Embed | Compute | Copy | Tally
+Recipe: TypeAlias = Embed | Carried | Compute | Copy | Tally
+PLACED = (Embed, Carried)  # what is in the stream from the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ class Plan:
         """The features that must be in the residual stream before this one can be written."""
         recipe = self.features[index].recipe
         match recipe:
-            case Embed():
+            case Embed() | Carried():
                 return set()
             case Compute(units=units):
                 return {f for unit in units for f in unit.pre.features()}
@@ -125,6 +133,8 @@ class Plan:
             match feature.recipe:
                 case Embed(source=source):
                     how = f"embedding of the {source}"
+                case Carried(state=state):
+                    how = f"the state's value {state}"
                 case Compute(units=units):
                     how = f"{len(units)} units"
                 case Copy(head=h, source=source):
@@ -196,7 +206,7 @@ def _all(lins: tuple[Lin, ...], index: Mapping[int, int]) -> tuple[Lin, ...]:
 
 def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int, int]) -> Feature:
     match feature.recipe:
-        case Embed():
+        case Embed() | Carried():
             return feature
         case Compute(units=units):
             return replace(feature, recipe=Compute(tuple(replace(u, pre=_lin(u.pre, features)) for u in units)))
@@ -218,6 +228,8 @@ def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
 
 
 __all__ = [
+    "PLACED",
+    "Carried",
     "Compute",
     "Copy",
     "Embed",

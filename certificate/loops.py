@@ -1,0 +1,180 @@
+"""The certificate of a looped model: one proof for every number of rounds. `induction.py` says what is shown, and checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..compiler.domain import Domain
+from ..compiler.shown import Tabled
+from ..kernel.blocks import Proved
+from ..kernel.numbers import ARITHMETICS, Rejected
+from ..kernel.stream import Form, Stream
+from ..kernel.terms import NOTHING, TOKEN, Range, Terms
+from ..kernel.totals import EXP_BITS
+from ..kernel.verify import FAULTS, Checkpoint, embedding
+from ..prover.loops import Universe, prove_part
+from ..prover.prove import Unproved
+from ..prover.rewrites import row
+from ..runtime.looped import Loop, Looped
+from .certify import HeadProof, own_dtype
+from .induction import LoopCheckpoint, Part, any_state, assumed, verify_loop
+from .refused import refusal
+
+if TYPE_CHECKING:
+    from ..compiler.graph import Graph
+
+PARTS = ("entry", "round", "exit")
+
+
+@dataclass(frozen=True, repr=False)
+class LoopCertificate(Tabled):
+    """What was proved of a looped model: for every number of rounds, every sequence of 1..length tokens, every value.
+
+    `state` says what each value of the state may be between rounds, by name. `heads` are those of one round, `parts` how many of them are
+    before the loop, in its block, and after it.
+    """
+
+    program: str
+    dtype: str
+    length: int
+    alphabet: int
+    state: tuple[tuple[str, str], ...]
+    heads: tuple[HeadProof, ...]
+    parts: tuple[int, int, int]
+    smallest_gap: float
+    mlp_cases: int
+    mantissa_bits: int
+    logit_margin: float
+    statement: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The certificate as JSON-ready values."""
+        return {"certified": True, **asdict(self)}
+
+    def table(self) -> tuple[str, Sequence[tuple[str, str]]]:
+        """The theorem, the state, and what the proof found of each part."""
+        rows = [("theorem", self.statement)]
+        rows += [(f"state, {name}", domain) for name, domain in self.state]
+        before, inside, after = self.parts
+        gap = f"; winners lead by {self.smallest_gap:g} nats" if self.heads else ""
+        rows.append(("heads", f"{before} before the loop, {inside} in the block, {after} after it{gap}"))
+        rows.append(("MLPs", f"enumerated over {self.mlp_cases:,} cases; {self.mantissa_bits} mantissa bits are used"))
+        rows.append(("logits", f"the right class leads by at least {self.logit_margin:g}"))
+        return f"certified for every number of rounds: {self.program} in {self.dtype}", rows
+
+    def __str__(self) -> str:
+        title, rows = self.table()
+        return "\n".join([title, *(f"  {said}" if name == "theorem" else f"  {name}: {said}" for name, said in rows)])
+
+    def __repr__(self) -> str:
+        return f"<LoopCertificate of {self.program} in {self.dtype}: 1..{self.length:,} tokens over {self.alphabet:,} symbols>"
+
+
+def certify_looped(model: Looped, dtype: str | None = None, witness: bool = True) -> LoopCertificate:
+    """Prove a looped model right for every number of rounds. Raises Refused as `certify` does."""
+    own_dtype(model.repeat(1), dtype)
+    certificate, _ = proof_of_loop(model if dtype is None else replace(model, dtype=dtype), witness and dtype is None)
+    return certificate
+
+
+def proof_of_loop(model: Looped, witness: bool = True) -> tuple[LoopCertificate, Mapping[str, Any]]:
+    """The certificate, and the script that was accepted. Raises Refused."""
+    names: list[dict[int, str]] = []  # what terms are called, by part; an error is of the last
+    try:
+        checkpoint = checkpoint_of_loop(model)
+        script = _scripts(model, checkpoint, names)
+        proved = verify_loop(checkpoint, script)
+    except FAULTS as fault:
+        rejected = fault if isinstance(fault, Rejected) else Rejected(f"the model is malformed: {type(fault).__name__}: {fault}")
+        raise refusal(model, Unproved(rejected, names[-1] if names else {}), witness) from fault
+    return _certificate(model, proved, names), script
+
+
+def checkpoint_of_loop(model: Looped) -> LoopCheckpoint:
+    """A looped model as its proof sees it: one round's checkpoint, the parts, and the state."""
+    loop, tied = model.whole()
+    tensors = {name: tensor.detach().cpu().double().numpy() for name, tensor in tied.items()}
+    sizes, graphs = loop.parts.sizes, loop.parts.graphs()
+    masks = tuple(getattr(b, "masks", ()) for b in loop.shape.blocks)
+    forms = tuple(Form(f.kind, f.off, f.top, f.parts, f.radix) for f in model.output_forms)
+    whole = Checkpoint(sizes.length, len(sizes.alphabet), model.dtype, (), graphs[2].outputs, forms, masks, tensors)
+    spans = tuple(_span(d, sizes.length) for d in loop.parts.domains)
+    own = tuple(Form(f.kind, f.off, f.top, f.parts, f.radix) for f in loop.forms)
+    first, second, third = (Part(_rows(graph), graph.outputs) for graph in graphs)
+    return LoopCheckpoint(whole, (first, second, third), spans, own, loop.state, loop.parts.changing, loop.counts)
+
+
+def _rows(graph: Graph) -> tuple[Any, ...]:
+    return tuple(("given", (n.op.state,), ()) if n.op.name == "given" else row(n.op, n.args) for n in graph.nodes)  # pyright: ignore
+
+
+def _span(domain: Domain, length: int) -> Range:
+    """A domain as the kernel has ranges: at most N + lag, and nothing at all where it is empty."""
+    hi = domain.hi if domain.lag is None else min(domain.hi, length + domain.lag)
+    return Range(domain.lo, hi, domain.none, domain.lag) if domain.lo <= hi else NOTHING
+
+
+def _scripts(model: Looped, checkpoint: LoopCheckpoint, names: list[dict[int, str]]) -> dict[str, Any]:
+    """The scripts of entry, round and exit."""
+    loop, _ = model.whole()
+    whole = checkpoint.whole
+    terms = Terms(whole.length, whole.symbols)
+    first = Universe(terms, (), TOKEN, lambda rows, terms=terms: embedding(whole, terms, rows))
+    names.append({})
+    entry, _ = prove_part(loop, whole, 0, first, names[-1])
+    scripts = {"entry": entry}
+    for part in (1, 2):
+        terms, values, token = any_state(checkpoint)
+
+        def start(rows: Sequence[Any], terms: Terms = terms, values: Sequence[int] = values, token: int = token) -> Stream:
+            return assumed(checkpoint, terms, values, token, [row[3] for row in rows], rows, "a part")
+
+        names.append({})
+        scripts[PARTS[part]], _ = prove_part(loop, whole, part, Universe(terms, values, token, start), names[-1])
+    return scripts
+
+
+def _certificate(model: Looped, proved: list[Proved], names: list[dict[int, str]]) -> LoopCertificate:
+    loop, _ = model.whole()
+    heads = tuple(
+        HeadProof(h.block, h.head, called.get(h.term, "?"), h.gap, h.steps, h.error, h.cell, h.depth)
+        for part, called in zip(proved, names, strict=True)
+        for h in part.heads
+    )
+    steps = max([0, *(p.steps for p in proved), *(max(h.steps, h.cell) for h in heads)])
+    return LoopCertificate(
+        model.name,
+        model.dtype,
+        model.length,
+        len(model.alphabet),
+        tuple(zip(loop.parts.names, map(_said, loop.parts.domains), strict=True)),
+        heads,
+        (len(proved[0].heads), len(proved[1].heads), len(proved[2].heads)),
+        min((h.gap for h in heads), default=float("inf")),
+        sum(p.cases for p in proved),
+        max(0, steps - 1).bit_length(),
+        proved[2].margin,
+        statement(model, loop, any(h.error for h in heads)),
+    )
+
+
+def _said(domain: Domain) -> str:
+    lag = "" if domain.lag is None else ", never ahead" if domain.lag == 0 else f", at most its place {domain.lag:+}"
+    return f"{domain}{lag}"
+
+
+def statement(model: Looped, loop: Loop, totals: bool) -> str:
+    """What is proved, in words."""
+    rule = ARITHMETICS[model.dtype]
+    exp = f" and off by a relative 2^{EXP_BITS - rule.sums} at most" if totals else ""
+    outputs = "the output" if len(model.graph.outputs) == 1 else f"the {len(model.graph.outputs)} outputs"
+    values = len(model.repeat(1).probes)
+    return (
+        f"For every number of rounds T >= 0 and every sequence of 1..{model.length:,} tokens over {len(model.alphabet):,} symbols, "
+        f"{outputs} of {model.name} after T rounds of its one block, and all values that the blocks write ({values:,} with T = 1), "
+        f"equal the interpreter's, in {model.dtype}, for any order of summation and any exp with exp(0) = 1 that is zero below "
+        f"-{rule.underflow:g}{exp}; "
+        f"by induction: from any state the block leaves the next one."
+    )
