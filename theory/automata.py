@@ -55,7 +55,7 @@ ROWS = (
         source="arXiv 2503.03961",
         kind="asymptotic",
         checked=PAPER,
-        families=("scan", "connectivity"),
+        families=("scan", "connectivity", "reachability"),
         bounds="L = O(log2(N))",
     ),
     Statement(

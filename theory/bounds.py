@@ -15,8 +15,9 @@ from ..compiler.language.program import require_program
 from ..compiler.pipeline import lower
 from ..mpc import Protocol
 from ..runtime.cost import Cost
-from ..runtime.model import Model
-from .family import Member, of_protocol, recognised, stated
+from ..runtime.looped import Looped
+from ..runtime.model import Model, compile
+from .family import Member, of_protocol, recognised, recognised_loop, stated
 from .measure import Measured, of_cost, of_model, of_weights
 from .report import Bounds
 from .statement import Statement
@@ -85,6 +86,8 @@ def member_of(
     if family not in (None, "mpc") and graph and len(graph.outputs) > 1:
         fact = f"{graph.name} returns {len(graph.outputs)} values, and what is stated of the family {family!r} is about one"
         raise InputError(fact, hint="hold a program of that one value, or state no family")
+    if family is None and isinstance(subject, Looped):
+        return recognised_loop(subject)
     return stated(family, form, given, own) if family else recognised(graph) if graph else Member(None, {})
 
 
@@ -157,7 +160,11 @@ def _measured(
             raise InputError("no alphabet is given", hint="pass alphabet=, its size or its symbols")
         symbols = alphabet if isinstance(alphabet, int) else len(alphabet)
         return of_cost(subject, length=length, symbols=symbols, dtype=dtype or "float32"), None
-    compiled = lower(subject.build(length, alphabet, dtype or "float32"), dtype or "float32", code or "auto", heads)
+    graph = subject.build(length, alphabet, dtype or "float32")
+    if graph.loops:  # its rounds share one block's weights, which the graph written out does not show
+        model = compile(subject, length=length, alphabet=alphabet, dtype=dtype or "float32", code=code or "auto", heads=heads)
+        return of_model(model), graph
+    compiled = lower(graph, dtype or "float32", code or "auto", heads)
     return of_weights(compiled.weights), compiled.graph
 
 

@@ -11,8 +11,10 @@ from ..compiler.codes.numerics import DTYPES
 from ..compiler.errors import HeadworkError, InputError
 from ..compiler.graph import Graph
 from ..compiler.rewrite import optimise
+from ..compiler.tied.parts import parts_of
 from ..mpc import Protocol
 from ..programs import Entry, entry, names
+from ..runtime.looped import Looped
 from .measure import READINGS, Measured
 from .registry import FAMILIES, REGISTRY
 from .statement import Facts, Statement
@@ -20,7 +22,12 @@ from .tasks import task
 
 FORMS = ("previous", "position")
 IMPLIED: Mapping[str, Mapping[str, int]] = {"induction": {"k": 1}, "composition": {"functions": 2}}
-WIDER: Mapping[str, frozenset[str]] = {"induction": frozenset({"khop"}), "cycle": frozenset({"connectivity"})}
+WIDER: Mapping[str, frozenset[str]] = {
+    "induction": frozenset({"khop"}),
+    "cycle": frozenset({"connectivity"}),
+    "looped-khop": frozenset({"khop"}),
+    "looped-automaton": frozenset({"scan"}),
+}
 POSITIVE = ("n", "s")  # parameters that are at least 1
 MOST_HOPS = 64  # hops that a program's graph is compared with
 _NAME = re.compile(r"(\w+)(?:\((.*)\))?")
@@ -109,6 +116,25 @@ def recognised(graph: Graph) -> Member:
     optimised, any of the library's that computes the same by the same operations; else a program without a family.
     """
     return _named(graph) or _alike(graph) or Member(None, {})
+
+
+def recognised_loop(model: Looped) -> Member:
+    """What a looped model is: the library's program of that name, where each of its parts is the model's, node for node."""
+    loop, _ = model.whole()
+    named = _NAME.fullmatch(model.name)
+    if named is None or named[1] not in names():
+        return Member(None, {})
+    settings: dict[str, object] = {name: int(value) for name, value in _PARAMETER.findall(named[2] or "")}
+    found = entry(named[1])
+    try:
+        parts = parts_of(found.program(**settings), model.length, model.alphabet.symbols, model.dtype)
+    except HeadworkError:
+        return Member(None, {})
+    same = all(
+        [(n.op, n.args) for n in a.nodes] == [(n.op, n.args) for n in b.nodes] and a.outputs == b.outputs
+        for a, b in zip(parts.graphs(), loop.parts.graphs(), strict=True)
+    )
+    return of_entry(found, settings) if same and parts.times == model.times else Member(None, {})
 
 
 def of_protocol(subject: Protocol) -> str:

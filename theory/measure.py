@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..compiler.codes.numerics import dtype_named
 from ..compiler.emit import AttentionWeights, Weights
@@ -16,7 +16,8 @@ from ..runtime.module import Attention
 class Measured:
     """The sizes that bounds speak of. `heads` is the most in a layer, `kept` the width of all keys and values a position.
 
-    `masks` are the attention masks in use, None where they are not known; `mantissa` is p, the bits of precision.
+    `distinct` are the layers with weights of their own, where rounds of a loop share theirs; None where all have. `masks` are the
+    attention masks in use, None where they are not known; `mantissa` is p, the bits of precision.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Measured:
     kept: int
     mantissa: int
     parameters: int = 0
+    distinct: int | None = None
     masks: frozenset[str] | None = None
 
 
@@ -43,6 +45,10 @@ class Reading:
 
 READINGS: dict[str, Reading] = {
     "L": Reading("attention layers (the embedding is no layer, an MLP never counts)", lambda x: x.layers),
+    "B": Reading(
+        "attention layers with weights of their own: the rounds of a loop count once",
+        lambda x: x.layers if x.distinct is None else x.distinct,
+    ),
     "H": Reading("heads in the layer that has most", lambda x: x.heads),
     "m": Reading("d_model, the width of the residual stream", lambda x: x.d_model),
     "d_qk": Reading("d_head, the width of the widest query, key or value", lambda x: x.d_head),
@@ -68,6 +74,7 @@ READINGS: dict[str, Reading] = {
     "steps": Reading("steps of gradient descent, or of thought"),
     "gates": Reading("gates of a circuit"),
     "S": Reading("places of a gridworld"),
+    "V": Reading("vertices of a graph"),
     "patterns": Reading("patterns that a memory holds"),
     "neurons": Reading("entries ±1 of a pattern"),
     "lead": Reading("β times the least difference of the right pattern's overlap with the cue and another's, rounded down"),
@@ -84,7 +91,9 @@ def of_model(model: Model) -> Measured:
     layers = [b for b in model.module.blocks if isinstance(b, Attention)]
     kept = sum(2 * b.W_K.shape[0] * b.W_K.shape[2] for b in layers)
     masks = frozenset(str(m) for b in layers for m in b.masks)
-    return _measured(model.name, model.dtype, model.length, len(model.alphabet), model.cost, kept, masks)
+    measured = _measured(model.name, model.dtype, model.length, len(model.alphabet), model.cost, kept, masks)
+    distinct = len({id(b.W_Q) for b in layers})
+    return measured if distinct == len(layers) else replace(measured, distinct=distinct)
 
 
 def of_cost(cost: Cost, *, length: int, symbols: int, dtype: str = "float32", name: str = "") -> Measured:

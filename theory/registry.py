@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import automata, explicit, hops, others, parallel, shallow, steps
+from . import automata, explicit, hops, loops, others, parallel, shallow, steps
 from .statement import Statement
 
 GROUPS: dict[str, tuple[Statement, ...]] = {
@@ -11,6 +11,7 @@ GROUPS: dict[str, tuple[Statement, ...]] = {
     "Massively parallel computation": parallel.ROWS,
     "Constructions": explicit.ROWS,
     "Automata, languages, circuits": automata.ROWS,
+    "Weight-tied loops": loops.ROWS,
     "Chain of thought": steps.ROWS,
     "Other models": others.ROWS,
 }

@@ -43,6 +43,8 @@ PLAIN: dict[str, str] = {
     "counter": "counter-by-steps",
     "automaton_by_steps": "automaton-by-steps",
     "turing": "turing-by-steps",
+    "list_ranking": "list-ranking",
+    "looped_automaton": "looped-automaton",
     "equal": "equal",
     "disjoint": "disjoint",
 }
@@ -52,6 +54,8 @@ SPECIAL: dict[str, Callable[[Entry, Settings], Task]] = {
     "compose": lambda e, s: ("composition", {"n": len(PEOPLE), "functions": 2}, None),
     "ngram": lambda e, s: (_markov(s), {}, None),
     "ngram_counts": lambda e, s: (_markov(s), {}, None),
+    "looped_khop": lambda e, s: ("looped-khop", {"k": _whole(s, "k")}, "position"),
+    "reachability": lambda e, s: ("reachability", {"V": _whole(s, "vertices")}, None),
     "automaton": lambda e, s: ("scan" if e.layers(4, **s) > 1 else "counted-automaton", {}, None),
     "addition": lambda e, s: ("addition", {"fan": _whole(s, "heads")}, None),
     "hop_by_steps": lambda e, s: ("hop-by-steps", {"k": _whole(s, "k"), "steps": _whole(s, "k") + 1}, None),

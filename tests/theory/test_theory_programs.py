@@ -154,3 +154,20 @@ def test_random_circuits() -> None:
             x, y = wires[a - 1], wires[b - 1]  # pyright: ignore[reportOperatorIssue, reportArgumentType, reportCallIssue]
             wires.append({"and": x and y, "or": x or y, "xor": x ^ y, "nand": not (x and y)}[str(kind)])
         assert hw.generate(model, list(bits), 40) == [str(int(w)) for w in wires[4:]]
+
+
+@pytest.mark.one_in(16)
+@pytest.mark.parametrize("k", range(1, 65))
+def test_a_looped_khop_has_the_depth_of_the_theorem_with_two_layers_of_weights(k: int) -> None:
+    found = {row.id: row.verdict for row in hw.bounds(hw.programs.get("looped_khop", k=k), length=70).rows}
+    assert {found[row] for row in ("HOP-UB", "HOP-UB.H", "HOP-LOOKUP", "LOOP-KHOP", "LOOP-KHOP.B", "LOOP-KHOP.H")} == {"meets"}
+
+
+def test_loops_reach_their_rows_with_one_block() -> None:
+    for n in (2, 3, 9, 33):
+        for name, row in (("list_ranking", "LOOP-RANK"), ("looped_automaton", "LOOP-SCAN"), ("reachability", "LOOP-REACH")):
+            model = hw.compile(hw.programs.get(name), length=n)
+            found = {r.id: r.verdict for r in hw.bounds(model).rows}
+            assert {found[row], found[f"{row}.B"], found[f"{row}.H"]} == {"meets"}, (name, n)
+    again = hw.compile(hw.programs.get("looped_khop", k=8), length=16)
+    assert isinstance(again, hw.Looped) and "family not stated" in str(hw.bounds(again.repeat(2)))  # fewer rounds are another program
