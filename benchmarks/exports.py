@@ -19,7 +19,8 @@ import torch
 import headwork as hw
 from headwork import programs
 from headwork.export.check import Checked
-from headwork.export.write import TARGETS, expected
+from headwork.export.files import TARGETS
+from headwork.export.read import expected
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "exports.md"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"

@@ -12,6 +12,7 @@ as they are, and so is which hidden units are on: then everything is linear, and
 
 Only what carries a value is followed, as `hw.circuit` has it. The format is that of the attribution graphs of Anthropic, circuit-tracer
 and Neuronpedia: metadata, qParams, nodes, links. A link that goes by several paths has their sum as its weight, and `paths` apart.
+Pinned is the way that the values took: the nodes behind all links but those of queries and keys.
 """
 
 from __future__ import annotations
@@ -180,7 +181,13 @@ class _Drawing:
             {"source": source, "target": target, "weight": sum(paths.values()), "paths": paths} for (source, target), paths in links.items()
         ]
         first = str(ends[0][0]["node_id"])
-        params = {"pinnedIds": [first], "supernodes": [], "linkType": "both", "clickedId": first, "sg_pos": ""}
+        params = {
+            "pinnedIds": _way([str(n["node_id"]) for n, _ in ends], links),
+            "supernodes": [],
+            "linkType": "both",
+            "clickedId": first,
+            "sg_pos": "",
+        }
         content = {"metadata": metadata, "qParams": params, "nodes": [*map(self._node, order), *(n for n, _ in ends)], "links": said}
         return AttributionGraph(self.model.name, self.trace.tokens, self.at, content)
 
@@ -336,7 +343,20 @@ class _Drawing:
             to = np.flatnonzero(pattern > 1e-3)
             head = f"{node.label} [to {', '.join(self.trace.labels[t] + f' at {t}' for t in to[:4])}{', …' * (len(to) > 4)}]"
         values = [f"{v} = {_text(self.trace.values[v][i - 1])}" for v in node.values if v in self.trace.values and i]
-        return "; ".join(filter(None, (c.name, head, *values)))
+        return "; ".join(filter(None, (*values, head, c.name)))
+
+
+def _way(ends: Sequence[str], links: dict[tuple[str, str], dict[Path, float]]) -> list[str]:
+    """The nodes by which values came to the ends: back through all links but those of queries and keys."""
+    found = dict.fromkeys(ends)
+    waiting = list(ends)
+    while waiting:
+        target = waiting.pop()
+        for (source, end), paths in links.items():
+            if end == target and paths.keys() - {"q", "k"} and source not in found:
+                found[source] = None
+                waiting.append(source)
+    return list(found)
 
 
 def _text(value: Symbol | None) -> str:

@@ -98,6 +98,8 @@ def test_the_graph_of_induction_is_the_known_one() -> None:
     by_path = {(s, p): w for link in graph.links for p, w in link["paths"].items() for s in [link["source"]] if link["target"] == "1_4_4"}  # pyright: ignore[reportAttributeAccessIssue]
     assert by_path["E_2_2", "v"] == pytest.approx(1)  # the token b at 2
     assert ("0_2_2", "k") in by_path and ("E_1_4", "q") in by_path
+    params: Any = graph.content["qParams"]
+    assert [n for n in params["pinnedIds"] if n.startswith(("1", "0"))] == ["1_4_4"] and "E_2_2" in params["pinnedIds"]
     assert "fetch = a" in said["0_2_2"] and "to b at 2" in said["1_4_4"]
 
 
