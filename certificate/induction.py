@@ -77,8 +77,11 @@ def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[Proved]:
         or len(loop.forms) != len(loop.spans)
     ):
         raise Rejected("the parts of the loop do not belong together")
-    if len(loop.parts[0].outputs) != len(loop.spans) or len(loop.parts[1].outputs) != len(set(loop.changing)):
+    changed = set(loop.changing)
+    if len(loop.parts[0].outputs) != len(loop.spans) or not len(loop.parts[1].outputs) == len(loop.changing) == len(changed):
         raise Rejected("the parts of the loop return another number of values than the state has")
+    if not changed <= set(range(len(loop.spans))):
+        raise Rejected("the body returns what is no value of the state")
     proved = [Proved(), Proved(), Proved()]
     # ENTRY
     terms = Terms(whole.length, whole.symbols)
@@ -116,6 +119,8 @@ def equalities(terms: Terms, part: Part, state: Sequence[int], token: int, scrip
         if any(not 0 <= a < len(program) for a in args):
             raise Rejected(f"node {len(program)} of the program refers to one that is not before it")
         if op == "given":
+            if not 0 <= fields[0] < len(state):
+                raise Rejected(f"node {len(program)} of the program is no value of the state")
             program.append(state[fields[0]])
         elif op == "token":
             program.append(token)

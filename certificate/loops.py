@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.domain import Domain
 from ..compiler.shown import Tabled
+from ..compiler.tied.parts import unrolled
 from ..kernel.blocks import Proved
 from ..kernel.numbers import ARITHMETICS, Rejected
 from ..kernel.stream import Form, Stream
@@ -95,6 +96,11 @@ def proof_of_loop(model: Looped, witness: bool = True) -> tuple[LoopCertificate,
 def checkpoint_of_loop(model: Looped) -> LoopCheckpoint:
     """A looped model as its proof sees it: one round's checkpoint, the parts, and the state."""
     loop, tied = model.whole()
+    graph, _ = unrolled(loop.parts.graphs(), loop.parts.changing, model.times)
+    if (_meant(graph), loop.output_forms) != (_meant(model.graph), model.output_forms):
+        raise Rejected("the model's graph is not that of its loop's parts, or its outputs are read in other forms")
+    if model.module.shape.classes != tuple(form.classes for form in model.output_forms):
+        raise Rejected(f"the logits are split into {model.module.shape.classes} classes, which are not those of the outputs' forms")
     tensors = {name: tensor.detach().cpu().double().numpy() for name, tensor in tied.items()}
     sizes, graphs = loop.parts.sizes, loop.parts.graphs()
     masks = tuple(getattr(b, "masks", ()) for b in loop.shape.blocks)
@@ -104,6 +110,10 @@ def checkpoint_of_loop(model: Looped) -> LoopCheckpoint:
     own = tuple(Form(f.kind, f.off, f.top, f.parts, f.radix) for f in loop.forms)
     first, second, third = (Part(_rows(graph), graph.outputs) for graph in graphs)
     return LoopCheckpoint(whole, (first, second, third), spans, own, loop.state, loop.parts.changing, loop.counts)
+
+
+def _meant(graph: Graph) -> object:
+    return [(n.op, n.args) for n in graph.nodes], graph.outputs, graph.single, graph.fractions, graph.guard, graph.sizes
 
 
 def _rows(graph: Graph) -> tuple[Any, ...]:

@@ -83,6 +83,7 @@ def robustness(model: Model, *, samples: int = 20, seed: int = 0, texts: Sequenc
     from ..runtime.model import require_model
 
     require_model("robustness()", model)
+    model = model.unrolled()
     if isinstance(samples, bool) or samples < 1:
         raise InputError(f"{samples!r} samples are too few", hint="give at least one")
     rows = [list(row) for row in texts] if texts is not None else _texts(model, seed)

@@ -146,6 +146,7 @@ def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, prove: 
     """
     require_model("disguise()", model)
     require_own_dtype(model)
+    model = model.unrolled()  # each round in a basis of its own
     if model.style != "compact":
         raise InputError(f"{model.name} is in the {model.style} style, whose sums round", hint="disguise the compact model")
     if min(heads, units) < 0:

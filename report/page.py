@@ -17,6 +17,7 @@ from typing import cast
 from safetensors.torch import save as tensor_bytes
 
 from ..certificate.certify import Certificate, certify as certify_model
+from ..certificate.loops import LoopCertificate
 from ..certificate.margins import HeadMargin, MarginCertificate
 from ..certificate.refused import Refused
 from ..compiler.codes.numerics import dtype_named
@@ -67,6 +68,7 @@ def report(model: Model, tokens: Sequence[Symbol] = (), *, certify: bool = True)
     """
     require_model("report()", model)
     require_own_dtype(model)
+    model = model.unrolled()
     content = described(model, encode(model.graph.sizes, in_order(tokens)))
     content["limit"] = dtype_named(model.dtype).limit
     content["cost"] = _table(*model.cost.table())
@@ -133,7 +135,7 @@ def _certified(model: Model, content: dict[str, Json]) -> dict[str, Json]:
     return {"ok": True, **_table(*found.table())}
 
 
-def _tell(found: Certificate | MarginCertificate, heads: list[dict[str, Json]]) -> None:
+def _tell(found: Certificate | MarginCertificate | LoopCertificate, heads: list[dict[str, Json]]) -> None:
     said: dict[tuple[int, int], str] = {}
     for h in found.heads:
         if isinstance(h, HeadMargin):

@@ -84,7 +84,14 @@ class Looped(Model):
         """The loop and its parameters. Raises InputError where the module has others, so that its rounds are not one block."""
         assert self.loop is not None and self.tied is not None
         own = dict(self.module.named_parameters(remove_duplicate=False))
+        if len(self.module.blocks) != len(self.loop.stored(self.times)) or any(own[n] is not self.tied[n] for n in ("W_E", "W_pos", "W_U")):
+            raise InputError(f"the module of {self.name} is not the loop's, {self.times} times", hint="use it with the rounds that it has")
         for block, stored in enumerate(self.loop.stored(self.times)):
+            shape = self.loop.shape.blocks[stored]
+            if getattr(self.module.blocks[block], "masks", ()) != getattr(shape, "masks", ()):
+                raise InputError(
+                    f"the module of {self.name} has other masks in block {block} than the loop's", hint="leave them as they are"
+                )
             for name in self.loop.shape.blocks[stored].tensors:
                 if own.get(f"blocks.{block}.{name}") is not self.tied[f"blocks.{stored}.{name}"]:
                     fact = f"the module of {self.name} has other weights in block {block} than the loop's"
@@ -98,9 +105,10 @@ class Looped(Model):
         return self if times == self.times else viewed(loop, tied, self.dtype, times, self.tied_stages)
 
     def unrolled(self) -> Model:
-        """The rounds as an ordinary model with the same parameters, for what knows nothing of loops."""
-        fields = {name: getattr(self, name) for name in ("graph", "optimised", "module", "dtype", "output_forms", "probes", "records")}
-        return Model(**fields)
+        """The rounds as an ordinary model, each with its own copy of the block's weights, for what knows nothing of loops."""
+        fields = {name: getattr(self, name) for name in ("graph", "optimised", "dtype", "output_forms", "probes", "records")}
+        own = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
+        return Model(module=assemble(self.module.shape, own), **fields)
 
     def run(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,

@@ -239,6 +239,10 @@ class Model(Above, Tabled):
 
         return save(self, Path(directory))
 
+    def unrolled(self) -> Model:
+        """The model with the rounds of a loop written out, each with weights of its own; itself where it has no loop."""
+        return self
+
     def explain(self) -> str:
         """The model as a table: every head with what it matches and why it is exact, every MLP, every value's place."""
         from .explain import explain

@@ -159,6 +159,20 @@ def test_a_domain_that_the_body_leaves_is_refused(place: int, domain: dict[str, 
         hw.certify(narrow, witness=False)
 
 
+def test_a_model_that_says_another_program_is_refused() -> None:
+    """What a model's graph means, how its logits are read and which masks its heads have is what is proved, or nothing is."""
+    model = looped()
+    other = hw.compile(hw.unrolled(walk, 3), length=5)
+    for change in ({"graph": other.graph}, {"output_forms": (replace(model.output_forms[0], off=1),)}):
+        with pytest.raises(hw.Refused):
+            hw.certify(replace(model, **change), witness=False)
+    with pytest.raises(hw.InputError, match="is not the loop's"):
+        hw.certify(replace(model, module=other.module), witness=False)
+    model.module.blocks[0].masks = ("full",)
+    with pytest.raises(hw.InputError, match="other masks"):
+        hw.certify(model, witness=False)
+
+
 def test_what_the_embedding_writes_for_good_is_compared_with_its_tables() -> None:
     """The body reads the position from its own dimension: a position table that is off by one there is no position."""
     checkpoint, script = proof(looped())

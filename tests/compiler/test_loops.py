@@ -105,6 +105,15 @@ def test_what_looks_into_a_model_looks_into_every_round() -> None:
     assert len(model.module.hook_points()) == len(set(id(p) for p in model.module.hook_points().values()))
 
 
+def test_what_changes_weights_changes_the_rounds_written_out(tmp_path: Path) -> None:
+    model = hw.compile(chain, length=6)
+    hidden = hw.disguise(model, 3).model
+    assert not isinstance(hidden, hw.Looped) and hidden.run(list("aaaa")) == model.run(list("aaaa"))
+    assert "chain" in model.report(list("aaaa"), certify=False).html
+    assert hw.load(model.unrolled().save(tmp_path / "plain")).run(list("aaaa")) == model.run(list("aaaa"))
+    assert hw.certify(model.unrolled()) and model.unrolled().unrolled().cost.parameters > model.cost.parameters
+
+
 def test_the_state_has_the_least_domain_that_is_kept() -> None:
     parts = parts_of(mixed, 12, None, "float32")
     domains = dict(zip(parts.names, parts.domains, strict=True))
