@@ -110,6 +110,7 @@ def disguise(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write the disguised checkpoint.")],
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Where to write the key that undoes it, a new file.")],
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which disguise.")] = 0,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Mix dimensions too, four at a time, where nothing is lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a model in another basis, with the same logits bit for bit, and the key to it; certified through the key."""
@@ -121,7 +122,7 @@ def disguise(
     source = find(program, build.settings or ())
     model = _sized(build, source, ROOM).model(source)
     with status(f"disguising {model.name}"):
-        made = disguise_of(model, seed)
+        made = disguise_of(model, seed, rotate=rotate)
     saved, kept = made.model.save(out), made.key.save(key)
     if as_json:
         say_json({"name": model.name, "saved": str(saved), "key": str(kept), "certified": made.certificate is not None})

@@ -2,14 +2,17 @@
 
 Every step is exact in floating point, bit for bit up to signs and powers of two, which commute with rounding:
 
+- four dimensions of the stream at a time are rotated by a Hadamard matrix over 2, where sums are shown to stay exact (`rotation.py`);
 - dimensions of the stream are permuted, their signs flipped, and they are scaled by powers of two (writers by 2^k, readers by 2^-k);
 - heads and hidden units are permuted; a hidden unit is scaled by a power of two before ReLU and back after it;
 - W_Q becomes W_Q·A and W_K becomes W_K·A^-T, W_V·B and B^-1·W_O, with A and B signed permutations times powers of two;
 - heads and hidden units are added that read what is there and write into dimensions of their own, which nothing else reads.
 
-So every number of the disguised model that reaches the logits is one of the original's, times ±2^k: sums are those of the original in
-another order, and the certificate holds for any order. `restore` undoes the key, checks that what was added cannot reach the
-logits, and gives a model that is certified as the original was.
+Without a rotation every number of the disguised model that reaches the logits is one of the original's, times ±2^k: sums are those of
+the original in another order, and the certificate holds for any order. With one, what the rotated stream holds is another number,
+and every query, key, value, hidden unit and logit that is read off it is the original's, as the sums are exact.
+
+`restore` undoes the key, checks that what was added cannot reach the logits, and gives a model that is certified as the original was.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ from ..runtime.files import json_bytes
 from ..runtime.model import TORCH, HeadRecord, Model, Probe, assemble, require_model, require_own_dtype
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.place import write
-from ..runtime.serial import Json, Reader, form_json, read_form
+from ..runtime.serial import Json, Reader, form_json, is_int, read_form
 from .intervene import Array
+from .rotation import GROUP, exact_groups, rotated
 
 FORMAT = "headwork-key"
 MOST_SHIFT = 3  # powers of two from 2^-3 to 2^3
@@ -69,6 +73,7 @@ class Key:
     vo: dict[int, tuple[Gauge, ...]]
     probes: tuple[Probe, ...]
     records: tuple[HeadRecord, ...]
+    rotations: tuple[tuple[int, ...], ...] = ()
 
     def text(self) -> bytes:
         """The key as a JSON file."""
@@ -86,6 +91,7 @@ class Key:
                 {"block": r.block, "name": r.name, "does": r.does, "code": r.code, "inequality": r.inequality, "steps": r.steps}
                 for r in self.records
             ],
+            **({"rotations": [list[Json](group) for group in self.rotations]} if self.rotations else {}),
         }
         return json_bytes(content)
 
@@ -106,7 +112,7 @@ class Key:
             raise CheckpointError(f"{path} cannot be read: {error}", hint="give the file that Key.save wrote") from error
         reader = Reader(content, Path(path).name)
         reader.str("format", (FORMAT,))
-        reader.only("format", "stream", "heads", "units", "qk", "vo", "probes", "records")
+        reader.only("format", "stream", "heads", "units", "qk", "vo", "probes", "records", *({"rotations"} & reader.data.keys()))
         places = [
             Probe(r.str("name"), r.value("value"), read_form(r.object("form")), r.ints("dims"), r.int("block", 0))  # pyright: ignore[reportArgumentType]
             for r in reader.objects("probes")
@@ -124,7 +130,9 @@ class Key:
             inner = reader.object(field)
             return {int(b): tuple(_gauge(g) for g in inner.objects(b)) for b in inner.data}
 
-        return cls(_gauge(reader.object("stream")), one("heads"), one("units"), many("qk"), many("vo"), tuple(places), tuple(records))
+        stream = _gauge(reader.object("stream"))
+        rotations = _rotations(reader, sum(old >= 0 for old in stream.of)) if "rotations" in reader.data else ()
+        return cls(stream, one("heads"), one("units"), many("qk"), many("vo"), tuple(places), tuple(records), rotations)
 
 
 @dataclass(frozen=True)
@@ -137,12 +145,13 @@ class Disguised:
 
 
 @public
-def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, prove: bool = True) -> Disguised:
+def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, rotate: bool = False, prove: bool = True) -> Disguised:
     """The same function in another basis, chosen by `seed`, with `heads` and `units` that change nothing added to each block.
 
-    The disguised model runs, saves and gives the same logits bit for bit, and `hw.circuit` finds no values in it. With `prove` it is
-    restored by its key and certified again. Raises InputError for numbers below 0 and for the natural style, whose sums round,
-    Refused where the certificate is not found.
+    The disguised model runs, saves and gives the same logits bit for bit, and `hw.circuit` finds no values in it. With `rotate`, groups
+    of four dimensions are mixed as well, as many as are shown to lose nothing: `key.rotations` says which. With `prove` it is
+    restored by its key and certified again. Raises InputError for numbers below 0, for the natural style, whose sums round, and where
+    nothing can be rotated; Refused where the certificate is not found, which a rotation needs too.
     """
     require_model("disguise()", model)
     require_own_dtype(model)
@@ -157,7 +166,13 @@ def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, prove: 
     attention = sum(isinstance(b, AttentionShape) for b in shape.blocks)
     junk = heads * attention + units * (len(shape.blocks) - attention)
     key = _drawn_key(model, rng, junk, heads, units, shift)
-    found = _applied(shape, tensors, key, rng)
+    if rotate:
+        certify(model)  # that the stream holds what its values' codes say is what the bounds are made of
+        key = replace(key, rotations=exact_groups(model, tensors, rng))
+        if not key.rotations:
+            fact = f"no four dimensions of {model.name} are shown to be rotated exactly"
+            raise InputError(fact, hint="leave rotate out")
+    found = _applied(shape, rotated(tensors, key.rotations), key, rng)
     blocks = tuple(
         AttentionShape(b.d_head, tuple(b.masks[old] if old >= 0 else b.masks[0] for old in key.heads[i].of))
         if isinstance(b, AttentionShape)
@@ -187,6 +202,7 @@ def restore(model: Model, key: Key) -> Model:
     if not fits:
         raise CheckpointError("the key does not fit the model", hint="give the key that was made with it")
     tensors, old, d_model = _undone(shape, _numbers(model.module.state_dict()), key)
+    tensors = rotated(tensors, key.rotations)
     narrow = replace(shape, d_model=d_model, blocks=old)
     real = {name: torch.tensor(array, dtype=TORCH[model.dtype]) for name, array in tensors.items()}
     return replace(model, module=assemble(narrow, real), probes=key.probes, records=key.records)
@@ -311,6 +327,16 @@ def _undone(shape: Shape, tensors: dict[str, Array], key: Key) -> tuple[dict[str
         found[name + "W_out"] = written(tensors[name + "W_out"][new]) * order.factor[new][:, None]
         blocks.append(MlpShape(len(new)))
     return found, tuple(blocks), len(back)
+
+
+def _rotations(reader: Reader, d_model: int) -> tuple[tuple[int, ...], ...]:
+    """Groups of four dimensions, none of them in two."""
+    groups = [tuple(group) if isinstance(group, list) else () for group in reader.list("rotations")]
+    dims = [d for group in groups for d in group]
+    fits = all(len(group) == GROUP for group in groups) and all(is_int(d) and 0 <= cast(int, d) < d_model for d in dims)
+    if not fits or len(set(dims)) < len(dims):
+        raise reader.error("rotations", f"is no list of groups of {GROUP} dimensions")
+    return cast("tuple[tuple[int, ...], ...]", tuple(groups))
 
 
 def _gauge_json(gauge: Gauge) -> Json:

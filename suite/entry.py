@@ -33,7 +33,7 @@ from .truth import truth
 MODEL, CIRCUIT, SAMPLES, TEXT, GPT2 = "model.json", "circuit.json", "samples.json", "program.py", "gpt2"
 MOST_BYTES = 1_000_000  # of a model's directory
 MOST_CLASSES = 64  # that an output may have
-MOST_HEADS = 12  # of a model; it has at least one
+MOST_HEADS = 8  # of a model; it has at least one
 ATTEMPTS = 200  # programs that are drawn for each model
 EVERY = 3  # of so many models one is of the library
 VARIANTS = 3  # of a parameter that is a number: its default, and what comes next

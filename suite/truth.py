@@ -16,14 +16,16 @@ from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
 
-INPUTS, PAIRS = 128, 1 << 13  # sequences, and pairs of them, that are run where an edge is decided
+INPUTS, PAIRS = 128, 1 << 13  # sequences, and pairs of them, that are all run where there are no more
+SEARCHED = 1 << 11  # pairs that are run where there are more: what they do not decide, more of them seldom do
 Named: TypeAlias = dict[str, Verdict]
 Ends: TypeAlias = Literal["input", "logits"]
 
 
 def truth(model: Model, ablation: Ablation, key: Key | None = None) -> dict[str, Json]:
     """The circuit of a model and the verdict on every edge, under its names; with a key those of the model that it disguises."""
-    edges = tool_edges(model, ablation, inputs=INPUTS, pairs=PAIRS)
+    every = len(model.alphabet) ** model.length <= INPUTS
+    edges = tool_edges(model, ablation, inputs=INPUTS, pairs=PAIRS if every else SEARCHED)
     shown = edges if key is None else disguised(model, edges, key)
     return {
         "ablation": ablation,
