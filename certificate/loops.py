@@ -10,23 +10,21 @@ from ..compiler.domain import Domain
 from ..compiler.shown import Tabled
 from ..compiler.tied.parts import unrolled
 from ..kernel.blocks import Proved
-from ..kernel.numbers import ARITHMETICS, Rejected
+from ..kernel.numbers import Rejected
 from ..kernel.stream import Form, Stream
-from ..kernel.terms import NOTHING, TOKEN, Range, Terms
-from ..kernel.totals import EXP_BITS
+from ..kernel.terms import TOKEN, Terms
 from ..kernel.verify import FAULTS, Checkpoint, embedding
 from ..prover.loops import Universe, prove_part
 from ..prover.prove import Unproved
 from ..prover.rewrites import row
-from ..runtime.looped import Loop, Looped
+from ..runtime.looped import Looped
 from .certify import HeadProof, own_dtype
 from .induction import LoopCheckpoint, Part, any_state, assumed, verify_loop
+from .loop_files import PARTS, span_of, statement
 from .refused import refusal
 
 if TYPE_CHECKING:
     from ..compiler.graph import Graph
-
-PARTS = ("entry", "round", "exit")
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,7 +88,7 @@ def proof_of_loop(model: Looped, witness: bool = True) -> tuple[LoopCertificate,
     except FAULTS as fault:
         rejected = fault if isinstance(fault, Rejected) else Rejected(f"the model is malformed: {type(fault).__name__}: {fault}")
         raise refusal(model, Unproved(rejected, names[-1] if names else {}), witness) from fault
-    return _certificate(model, proved, names), script
+    return _certificate(model, checkpoint, script, proved, names), script
 
 
 def checkpoint_of_loop(model: Looped) -> LoopCheckpoint:
@@ -106,7 +104,7 @@ def checkpoint_of_loop(model: Looped) -> LoopCheckpoint:
     masks = tuple(getattr(b, "masks", ()) for b in loop.shape.blocks)
     forms = tuple(Form(f.kind, f.off, f.top, f.parts, f.radix) for f in model.output_forms)
     whole = Checkpoint(sizes.length, len(sizes.alphabet), model.dtype, (), graphs[2].outputs, forms, masks, tensors)
-    spans = tuple(_span(d, sizes.length) for d in loop.parts.domains)
+    spans = tuple(span_of(d.lo, d.hi, d.none, d.lag, length=sizes.length) for d in loop.parts.domains)
     own = tuple(Form(f.kind, f.off, f.top, f.parts, f.radix) for f in loop.forms)
     first, second, third = (Part(_rows(graph), graph.outputs) for graph in graphs)
     return LoopCheckpoint(whole, (first, second, third), spans, own, loop.state, loop.parts.changing, loop.counts)
@@ -118,12 +116,6 @@ def _meant(graph: Graph) -> object:
 
 def _rows(graph: Graph) -> tuple[Any, ...]:
     return tuple(("given", (n.op.state,), ()) if n.op.name == "given" else row(n.op, n.args) for n in graph.nodes)  # pyright: ignore
-
-
-def _span(domain: Domain, length: int) -> Range:
-    """A domain as the kernel has ranges: at most N + lag, and nothing at all where it is empty."""
-    hi = domain.hi if domain.lag is None else min(domain.hi, length + domain.lag)
-    return Range(domain.lo, hi, domain.none, domain.lag) if domain.lo <= hi else NOTHING
 
 
 def _scripts(model: Looped, checkpoint: LoopCheckpoint, names: list[dict[int, str]]) -> dict[str, Any]:
@@ -146,7 +138,9 @@ def _scripts(model: Looped, checkpoint: LoopCheckpoint, names: list[dict[int, st
     return scripts
 
 
-def _certificate(model: Looped, proved: list[Proved], names: list[dict[int, str]]) -> LoopCertificate:
+def _certificate(
+    model: Looped, checkpoint: LoopCheckpoint, script: Mapping[str, Any], proved: list[Proved], names: list[dict[int, str]]
+) -> LoopCertificate:
     loop, _ = model.whole()
     heads = tuple(
         HeadProof(h.block, h.head, called.get(h.term, "?"), h.gap, h.steps, h.error, h.cell, h.depth)
@@ -166,25 +160,10 @@ def _certificate(model: Looped, proved: list[Proved], names: list[dict[int, str]
         sum(p.cases for p in proved),
         max(0, steps - 1).bit_length(),
         proved[2].margin,
-        statement(model, loop, any(h.error for h in heads)),
+        statement(model.name, checkpoint, script, any(h.error for h in heads)),
     )
 
 
 def _said(domain: Domain) -> str:
     lag = "" if domain.lag is None else ", never ahead" if domain.lag == 0 else f", at most its place {domain.lag:+}"
     return f"{domain}{lag}"
-
-
-def statement(model: Looped, loop: Loop, totals: bool) -> str:
-    """What is proved, in words."""
-    rule = ARITHMETICS[model.dtype]
-    exp = f" and off by a relative 2^{EXP_BITS - rule.sums} at most" if totals else ""
-    outputs = "the output" if len(model.graph.outputs) == 1 else f"the {len(model.graph.outputs)} outputs"
-    values = len(model.repeat(1).probes)
-    return (
-        f"For every number of rounds T >= 0 and every sequence of 1..{model.length:,} tokens over {len(model.alphabet):,} symbols, "
-        f"{outputs} of {model.name} after T rounds of its one block, and all values that the blocks write ({values:,} with T = 1), "
-        f"equal the interpreter's, in {model.dtype}, for any order of summation and any exp with exp(0) = 1 that is zero below "
-        f"-{rule.underflow:g}{exp}; "
-        f"by induction: from any state the block leaves the next one."
-    )

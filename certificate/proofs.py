@@ -11,24 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.calls import public
 from ..compiler.errors import InputError
-from .certify import Certificate, proof
+from .certify import Certificate, own_dtype, proof
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
+    from .loops import LoopCertificate
 
 
 @public
-def write_proof(model: Model, path: str | Path) -> Certificate:
+def write_proof(model: Model, path: str | Path) -> Certificate | LoopCertificate:
     """Prove a model and write the proof script, which `verify` checks beside the model's checkpoint.
 
     Raises Refused as `certify` does, InputError where the file cannot be written.
     """
     from ..runtime.looped import Looped
+    from .loops import proof_of_loop
 
     if isinstance(model, Looped):
-        hint = "hw.certify proves it for every number of rounds; write the proof of model.repeat(T).unrolled()"
-        raise InputError(f"{model.name} has a loop, and its proof by induction is not written to a file", hint=hint)
-    certificate, script = proof(model)
+        own_dtype(model.repeat(1), None)
+        certificate, script = proof_of_loop(model)
+    else:
+        certificate, script = proof(model)
     _write(script, Path(path))
     return certificate
 

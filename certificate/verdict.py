@@ -13,6 +13,7 @@ from ..compiler.shown import Tabled
 from ..kernel.files import PROOF, verify_files
 from ..kernel.numbers import Rejected
 from ..kernel.verify import Checkpoint, statement
+from .loop_files import PARTS, has_loop, statement as statement_of_loop, verify_loop_files
 from .refused import Refused
 
 
@@ -59,6 +60,8 @@ def verify(directory: str | Path, script: str | Path | None = None) -> Verdict:
     file = place / PROOF if script is None else Path(script)
     if not file.is_file():
         raise InputError(f"there is no proof script {file}", hint=f"headwork certify {place} --proof {file} writes one")
+    if has_loop(place):
+        return _of_loop(place, file)
     try:
         name, checkpoint, shown, proved = verify_files(place, file)
     except Rejected as rejected:
@@ -67,6 +70,18 @@ def verify(directory: str | Path, script: str | Path | None = None) -> Verdict:
     totals = any(head.error for head in proved.heads)
     text = statement(name, checkpoint, outputs, _values(checkpoint, shown), totals)
     return Verdict(name, checkpoint.dtype, checkpoint.length, text, len(proved.heads), len(shown["steps"]), proved.cases)
+
+
+def _of_loop(place: Path, file: Path) -> Verdict:
+    """The verdict on a looped checkpoint: entry, one round from any state, and exit, composed by induction."""
+    try:
+        name, loop, shown, proved = verify_loop_files(place, file)
+    except Rejected as rejected:
+        raise Refused(f"not verified: {rejected}") from rejected
+    text = statement_of_loop(name, loop, shown, any(head.error for part in proved for head in part.heads))
+    steps = sum(len(shown[part]["steps"]) for part in PARTS)
+    heads, cases = sum(len(part.heads) for part in proved), sum(part.cases for part in proved)
+    return Verdict(name, loop.whole.dtype, loop.whole.length, text, heads, steps, cases)
 
 
 def _values(checkpoint: Checkpoint, script: Mapping[str, Any]) -> int:

@@ -7,7 +7,10 @@ import copy
 import itertools
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +55,29 @@ def test_it_is_for_every_number_of_rounds() -> None:
 def test_a_script_is_data() -> None:
     checkpoint, script = proof(looped())
     assert len(verify_loop(checkpoint, script)) == 3
+
+
+def test_a_script_in_a_file_is_checked_by_the_kernel_alone(tmp_path: Path) -> None:
+    model = looped()
+    model.repeat(4).save(tmp_path / "walk")
+    proof = tmp_path / "walk" / "proof.json"
+    certificate = hw.write_proof(hw.load(tmp_path / "walk"), proof)
+    verdict = hw.verify(tmp_path / "walk")
+    assert verdict.statement == certificate.statement == hw.certify(model).statement and verdict.heads == 2
+    code = f"import sys, headwork as hw; hw.verify({str(tmp_path / 'walk')!r}); assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    with torch.no_grad():
+        model.whole()[1]["W_U"][0, 1] += 1000
+    model.save(tmp_path / "wrong")
+    with pytest.raises(hw.Refused, match="not verified"):
+        hw.verify(tmp_path / "wrong", proof)
+    program = json.loads((tmp_path / "walk" / "program.json").read_text())
+    for change in ({"hi": 4}, {"lo": "1"}, {"none": True}, {"lag": 0.5}):
+        narrow = copy.deepcopy(program)
+        narrow["state"][1] |= change
+        (tmp_path / "walk" / "program.json").write_text(json.dumps(narrow))
+        with pytest.raises(hw.Refused, match="not verified"):
+            hw.verify(tmp_path / "walk", proof)
 
 
 def truth(model: hw.Looped) -> bool:
