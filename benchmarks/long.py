@@ -1,14 +1,16 @@
 """Long texts: what sparse execution costs, in time and memory, beside the dense engine, plain Python and other decoders.
 
-    python benchmarks/long.py [--only SECTION …] [--repeats R] [--plot FILE] [--json] [--firebrand PYTHON]
+    python benchmarks/long.py [--only SECTION …] [--repeats R] [--plot FILE] [--json FILE]
+        [--firebrand PYTHON] [--transformer-vm PYTHON]
 
 Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference), `slopes` (six programs from 2^13 tokens to the longest
 length of a power of two that is certified here, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
 and the length from which the sparse one is faster), `decode` (sessions of khop-8 and turing at a context of 10^3 and of 10^6, and the same
-by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, and a busy beaver of 5 states on 40 cells, each in one session,
-compared with a direct simulation). Times are CPU seconds of one thread, medians of R runs with the least and the greatest; certificates
-are found before and timed alone.
-`--firebrand` is a Python with firebrand installed, whose RV32IM machine then counts in the same run.
+by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, the busy beaver of 4 states until it halts, and that of 5 as far
+as its cells go, each in one session, compared with a direct simulation). Times are CPU seconds of one thread, medians of R runs with the
+least and the greatest; certificates are found before and timed alone.
+`--firebrand` is a Python with firebrand installed, whose RV32IM machine then counts in the same run; `--transformer-vm` one with
+mlx-transformer-vm, which then decodes khop-8 with its caches.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -45,6 +48,7 @@ SLOPES = (  # program, dtype, and the longest length that is tried
     ("nearest", "float64", 1 << 17),
     ("compose", "float32", 1 << 18),
 )
+BEAVER4 = [r.split() for r in "A 0 1 > B|A 1 1 < B|B 0 1 < A|B 1 0 < C|C 0 1 > H|C 1 1 < D|D 0 1 > D|D 1 0 > A".split("|")]
 BEAVER5 = [
     r.split() for r in "A 0 1 > B|A 1 1 < C|B 0 1 > C|B 1 1 > B|C 0 1 > D|C 1 0 < E|D 0 1 < A|D 1 1 < D|E 0 1 > H|E 1 0 < A".split("|")
 ]
@@ -172,8 +176,8 @@ def _faster(model: Model, ids: list[int]) -> bool:
     return median(times[0]) < median(times[1])
 
 
-def decode(found: Found, firebrand: str) -> None:
-    """Sessions, one thread; dense KV caches; firebrand."""
+def decode(found: Found, peers: Mapping[str, str]) -> None:
+    """Sessions, one thread; dense KV caches; other decoders."""
     khop, note = made("khop", 1 << 20, "float64", 64, k=8)
     turing, other = made("turing", 1 << 20, "float64", rules=COUNTER, cells=48)
     for what, model, said in (("khop-8", khop, note), ("turing (binary counter)", turing, other)):
@@ -188,17 +192,19 @@ def decode(found: Found, firebrand: str) -> None:
             prompt, rest = ids[:context], model.encode(ids[context : context + more])
             session = model.session("sparse")
             session.feed(prompt)
-            forks = [session.fork() for _ in range(found.repeats)]
-            found.add("decode", f"{what}, sparse, after {context:,} tokens", more, lambda f=forks, r=rest: f.pop()._read(r), said)
+            forks = [session.fork() for _ in range(found.repeats)]  # they stay: to give one back takes longer than to read on
+            turns = iter(forks)
+            found.add("decode", f"{what}, sparse, after {context:,} tokens", more, lambda t=turns, r=rest: next(t)._read(r), said)
             said = memory()
         cache = model.session("dense")
         cache.feed(ids[:1000])
         rest = model.encode(ids[1000:1050])
         found.add("decode", f"{what}, dense KV cache in torch, after 1,000 tokens", 50, lambda c=cache, r=rest: c.fork()._read(r))
-    if firebrand:
-        script = Path(firebrand)
-        done = subprocess.run([*script.read_text().split()], check=True, capture_output=True, text=True)
-        print("firebrand:", done.stdout.strip())
+    for name, python in peers.items():
+        if python:
+            worker = Path(__file__).parent / "peers" / f"decode_{name}.py"
+            done = subprocess.run([python, worker], check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+            print(f"{name}:", done.stdout.strip(), flush=True)
 
 
 def simulated(rules: Sequence[Sequence[str]], cells: int, steps: int) -> list[str]:
@@ -220,13 +226,14 @@ def machines(found: Found) -> None:
     """A million steps in one session."""
     for what, rules, cells in (
         ("binary counter, 48 cells", COUNTER, 48),
-        ("busy beaver of 5 states, as far as 40 cells go", BEAVER5, 40),
+        ("busy beaver of 4 states, until it halts", BEAVER4, 24),
+        ("busy beaver of 5 states, as far as 200 cells go", BEAVER5, 200),
     ):
         model, note = made("turing", 1 << 20, "float64", rules=rules, cells=cells)
         wanted = simulated(rules, cells, STEPS)
         warm = model.session("sparse")
         warm.feed(["start"])
-        warm.generate(10)
+        warm.generate(10)  # loops are compiled
         session = model.session("sparse")
         session.feed(["start"])
         said: list[Symbol] = []
@@ -267,7 +274,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path, help="keep the rows in this file, beside those of other sections")
-    parser.add_argument("--firebrand", default="", help="a file with the command that runs firebrand's machine")
+    parser.add_argument("--firebrand", default="", help="a Python with firebrand installed")
+    parser.add_argument("--transformer-vm", default="", help="a Python with mlx-transformer-vm installed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = Found(options.repeats)
@@ -276,8 +284,9 @@ def main() -> None:
         found.rows += [row for row in kept if row.section not in options.only]
     print(f"{sys.version.split()[0]}, torch {torch.__version__}, one thread")
     print("| section | what | tokens | median (least to greatest) | tokens/s | note |\n| --- | --- | --- | --- | --- | --- |")
+    peers = {"firebrand": options.firebrand, "transformer_vm": options.transformer_vm}
     for section in options.only:
-        decode(found, options.firebrand) if section == "decode" else globals()[section](found)
+        decode(found, peers) if section == "decode" else globals()[section](found)
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in found.rows], indent=1) + "\n")
     if options.plot:

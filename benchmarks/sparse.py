@@ -1,12 +1,13 @@
-"""Does the sparse engine ever say something else than the dense one? Random programs, and weights that were changed.
+"""Does the sparse engine ever say something else than the dense one? Random programs, the library, long texts, and changed weights.
 
-    python benchmarks/sparse.py [--programs P] [--mutants M] [--seed S] [--seconds T]
+    python benchmarks/sparse.py [--only SECTION …] [--programs P] [--mutants M] [--seed S] [--seconds T] [--write]
 
 Random programs of `suite/draw.py` (as the compiler's own campaigns use them), causal and bidirectional, at lengths from 1 to 300: the
 stream after every block and the classes are compared, bit for bit, and of causal ones a session that reads the text in two pieces. Then
 programs of the library with one weight changed, anywhere: with the certificate looked for again, as a user's call does, which refuses or
 agrees; and with the unchanged model's certificate used all the same, where only what the index recomputes stands between a wrong weight and
-a wrong answer.
+a wrong answer. `library` runs every program and protocol of the library on texts of every length up to 300; `long` runs programs on 10^6
+tokens, and scores sampled queries of each head in full, by softmax in the model's own arithmetic (`audit`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import torch
+from record import record
 
 import headwork as hw
-from headwork import programs
+from headwork import programs, protocols
 from headwork.execution import grounds
 from headwork.execution.engine import engine
 from headwork.runtime.model import Model
@@ -108,23 +111,96 @@ def mutants(count: int, seed: int, until: float) -> Counter[str]:
     return seen
 
 
+def library(count: int, seed: int, until: float) -> Counter[str]:
+    """Every program on texts of its own kind and of any symbols, of each length up to `count`; every protocol on its own cases."""
+    seen: Counter[str] = Counter()
+    for name in programs.names():
+        entry, rng = programs.entry(name), random.Random(f"{seed}/{name}")
+        length = next(n for n in (count, 128, 64, 40, 20) if _fits(entry, n))
+        model = hw.compile(entry.program(), length=length, alphabet=entry.alphabet)
+        shown = grounds.require(model)
+        seen["programs"] += 1
+        for block in model.module.blocks:
+            for mask in getattr(block, "masks", ()):
+                seen[f"{mask} heads"] += 1
+        for n in range(1, length + 1):
+            own = model.encode(entry.sample(rng, n))
+            for ids in (own, rng.choices(range(len(model.alphabet)), k=n)):
+                seen["texts"] += 1
+                seen["differ"] += differs(model, ids, shown, audit=1)
+    for name in protocols.names():
+        entry, rng = protocols.entry(name), random.Random(f"{seed}/{name}")
+        model = hw.compile(entry.protocol(), length=16)
+        shown = grounds.require(model)
+        seen["protocols"] += 1
+        for case in entry.cases(rng, 16):
+            seen["texts"] += 1
+            seen["differ"] += differs(model, model.encode(list(case.machines)), shown, audit=1)
+        if time.monotonic() > until:
+            break
+    return seen
+
+
+def _fits(entry: programs.Entry, n: int) -> bool:
+    """Whether a program compiles at a length, and is certified there."""
+    try:
+        return not grounds.grounds(hw.compile(entry.program(), length=n, alphabet=entry.alphabet)).reason
+    except hw.HeadworkError:
+        return False
+
+
+LONG = ("previous", "induction", "khop", "skip_trigram", "recall_pairs", "equal", "disjoint", "turing", "automaton", "compose", "ioi")
+
+
+def long(count: int, seed: int, until: float) -> Counter[str]:
+    """Programs at a million tokens: queries of each head that were scored in full, and answers beside the program's own reference."""
+    seen: Counter[str] = Counter()
+    for name in LONG:
+        entry, rng = programs.entry(name), random.Random(f"{seed}/{name}")
+        model = hw.compile(entry.program(), length=1 << 20, alphabet=entry.alphabet, dtype="float64")
+        shown = grounds.grounds(model)
+        if shown.reason or time.monotonic() > until:
+            seen["not certified at this length, or no time left"] += 1
+            continue
+        ids: list[int] = []
+        while len(ids) < 1_000_000:
+            ids += model.encode(entry.sample(rng, 512))
+        found = engine(model, shown, audit=count)
+        found.classes([ids[:1_000_000]])  # raises where a query that is scored in full reads something else
+        heads = sum(head.kind != "idle" for head in shown.heads.values())
+        seen["programs"] += 1
+        seen["heads"] += heads
+        seen["queries scored in full, all equal"] += heads * count
+        seen["heads without an index"] += len(found.dense)
+    return seen
+
+
+SECTIONS = {"random programs": random_programs, "library": library, "long": long, "mutants": mutants}
+
+
 def main() -> None:
     """Run and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
     parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--lengths", type=int, default=300, help="longest text of the library's programs")
+    parser.add_argument("--audit", type=int, default=20, help="queries of each head that are scored in full in long texts")
     parser.add_argument("--mutants", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=3600, help="for each of the two")
+    parser.add_argument("--seconds", type=float, default=3600, help="for each section")
+    parser.add_argument("--write", action="store_true", help="record the counts in docs/campaigns.md")
     options = parser.parse_args()
     warnings.simplefilter("ignore", hw.ProgramWarning)
     torch.set_num_threads(1)
-    for what, run, count in (("random programs", random_programs, options.programs), ("mutants", mutants, options.mutants)):
+    counts = {"random programs": options.programs, "library": options.lengths, "long": options.audit, "mutants": options.mutants}
+    for section in options.only:
         start = time.monotonic()
-        seen = run(count, options.seed, start + options.seconds)
-        print(
-            f"{what}, seed {options.seed}, {time.monotonic() - start:.0f} s: " + ", ".join(f"{n:,} {k}" for k, n in seen.items()),
-            flush=True,
-        )
+        seen = SECTIONS[section](counts[section], options.seed, start + options.seconds)
+        said = ", ".join(f"{n:,} {k}" for k, n in seen.items())
+        line = f"Seed {options.seed}, {date.today()}, {time.monotonic() - start:.0f} s: {said}."
+        print(f"{section}: {line}", flush=True)
+        if options.write:
+            record(f"sparse {section}", line)
 
 
 if __name__ == "__main__":

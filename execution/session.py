@@ -91,11 +91,7 @@ class Session:
 
     def feed(self, tokens: Sequence[Symbol], strict: bool = True) -> list[Symbol | None]:
         """Read tokens; what the model answers at each of them. Raises InputError and CapacityError as `Model.run` does."""
-        ids = encode(self.model.graph.sizes, in_order(tokens))
-        start = self._n
-        if start + len(ids) > self.model.length:
-            fact = f"the text would have {start + len(ids):,} tokens, more than the length {self.model.length:,}"
-            raise InputError(fact, hint="compile for a greater length")
+        ids, start = self._encoded(tokens), self._n
         self._read(ids)
         return self._answers(start, strict)
 
@@ -134,12 +130,15 @@ class Session:
         The text is not read: all answers are found in one pass. Raises InputError as `generate` does.
         """
         self._require_symbol()
-        ids = encode(self.model.graph.sizes, in_order(text))
-        other = self.fork()
-        before = other._last()
+        ids = self._encoded(text)
+        if not ids:
+            return None
+        other, before = self.fork(), self._last()
         other._read(ids[:-1])
-        found = [before, *(other._said(i) for i in range(self._n + 1, self._n + len(ids)))]
-        return next((place for place, (said, token) in enumerate(zip(found, ids, strict=False)) if said != token), None)
+        answers = other._classes(self._n)[:, 0]  # at every token but the last
+        said = np.concatenate([[-1 if before is None else before], np.where(answers > 0, answers + self._off, -1)])
+        wrong = np.flatnonzero(said != np.array(ids))
+        return int(wrong[0]) if len(wrong) else None
 
     def save(self, path: str | Path) -> Path:
         """Write the session to one .npz file, whole or not at all. A dense session is saved as its text."""
@@ -174,6 +173,14 @@ class Session:
         return self
 
     # --- below -----------------------------------------------------------------------------------------------
+
+    def _encoded(self, tokens: Sequence[Symbol]) -> list[int]:
+        """Token ids of what comes next. Raises InputError where the text would be longer than the model."""
+        ids = encode(self.model.graph.sizes, in_order(tokens))
+        if self._n + len(ids) > self.model.length:
+            fact = f"the text would have {self._n + len(ids):,} tokens, more than the length {self.model.length:,}"
+            raise InputError(fact, hint="compile for a greater length")
+        return ids
 
     def _ids(self) -> list[int]:
         return self._state.text[1 : self._n + 1].tolist() if self._machine is not None else list(self._cache.ids)

@@ -194,7 +194,11 @@ def test_sessions_say_what_the_model_says() -> None:
         session = one.session(engine)
         session.feed(["start"])
         assert session.verify(by_hand) is None
-        assert session.verify([*by_hand[:5], "start", *by_hand[6:]]) == 5
+        assert session.verify([*by_hand[:5], "start", *by_hand[6:]]) == 5 and session.verify(["start"]) == 0 and session.verify([]) is None
+        assert session.verify([*by_hand, "start"]) == len(by_hand)  # the machine has halted
+        assert one.session(engine).verify(by_hand) == 0  # nothing was read, so nothing is said
+        with pytest.raises(hw.InputError, match="the text would have 41 tokens"):
+            session.verify(["start"] * 40)
         assert list(session.fork().stream(30)) == by_hand
         assert generate_all([session.fork(), session], 4) == [by_hand[:4]] * 2
         assert session.generate(40) == by_hand[4:]
