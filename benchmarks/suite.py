@@ -1,7 +1,7 @@
 """The suite at full size, and three discovery methods on twenty of its models in both styles.
 
-Run: python benchmarks/suite.py [--models 1000] [--seed 0] [--workers 2] [--write]           what is in it, and how long it takes
-     python benchmarks/suite.py --discovery [--models 20] [--seed 0] [--write]               precision, recall, AUROC of three methods
+What is in it, and how long it takes: python benchmarks/suite.py [--models 250] [--style compact] [--seed 0] [--workers 1] [--write]
+Precision, recall and AUROC of three methods: python benchmarks/suite.py --discovery [--models 20] [--seed 0] [--write]
 """
 
 from __future__ import annotations
@@ -25,19 +25,14 @@ METHODS = ("patch", "eap", "eap-ig")
 STYLES = ("compact", "natural")
 
 
-def full(models: int, seed: int, workers: int) -> str:
-    """Build a suite in each style: its counts, sizes and time."""
-    lines = [f"{models:,} models in each style, seed {seed}, {workers} processes, {date.today()}.", ""]
-    columns: list[dict[str, str]] = []
-    for style in STYLES:
-        with tempfile.TemporaryDirectory() as folder:
-            start, used = time.perf_counter(), _cpu()
-            hw.build_suite(Path(folder) / "suite", models, seed=seed, style=style, workers=workers)
-            columns.append(_counts(Path(folder) / "suite", time.perf_counter() - start, _cpu() - used))
-            print(style, columns[-1], flush=True)
-    lines += ["| | compact | natural |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {' | '.join(column[name] for column in columns)} |" for name in columns[0]]
-    return "\n".join(lines)
+def full(models: int, style: str, seed: int, workers: int) -> str:
+    """Build a suite: its counts, sizes and time."""
+    with tempfile.TemporaryDirectory() as folder:
+        start, used = time.perf_counter(), _cpu()
+        hw.build_suite(Path(folder) / "suite", models, seed=seed, style=style, workers=workers)
+        counts = _counts(Path(folder) / "suite", time.perf_counter() - start, _cpu() - used)
+    lines = [f"{models:,} models, {style}, seed {seed}, {workers} process{'es' * (workers > 1)}, {date.today()}.", ""]
+    return "\n".join([*lines, "| what | |", "| --- | ---: |", *(f"| {name} | {said} |" for name, said in counts.items())])
 
 
 def _cpu() -> float:
@@ -115,18 +110,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--discovery", action="store_true")
     parser.add_argument("--models", type=int)
+    parser.add_argument("--style", choices=STYLES, default="compact")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="put it into docs/campaigns.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.discovery:
         text = discovery(options.models or 20, options.seed)
     else:
-        text = full(options.models or 1000, options.seed, options.workers)
+        text = full(options.models or 250, options.style, options.seed, options.workers)
     print(text)
     if options.write:
-        record("suite-discovery" if options.discovery else "suite", text)
+        record("suite-discovery" if options.discovery else f"suite-{options.style}", text)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ def attention_figure(rows: Sequence[Sequence[Panel | None]], words: Sequence[str
     across = max(len(row) for row in rows)
     side = min(5.0, max(1.7, 0.2 * len(words) + 0.6))
     figure.set_size_inches(side * across, (side + 0.25) * len(rows))
-    axes = figure.subplots(len(rows), across, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.22})
+    words_below = 0.1 + 0.09 * max(map(len, ("BOS", *words)))  # inches that the words under a panel take, and the title below them
+    axes = figure.subplots(len(rows), across, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.22 + words_below / side})
     for r, row in enumerate(rows):
         for c in range(across):
             panel = row[c] if c < len(row) else None

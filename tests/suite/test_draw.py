@@ -19,9 +19,9 @@ def text_of(program: hw.Program) -> str:
 
 
 def test_equal_arguments_give_equal_programs_and_others_give_others() -> None:
-    texts = [text_of(hw.random_program(seed, length=5, alphabet=3)) for seed in range(40)]
-    assert texts == [text_of(hw.random_program(seed, length=5, alphabet=3)) for seed in range(40)]
-    assert len({text.partition("def ")[2] for text in texts}) > 35
+    texts = [text_of(hw.random_program(seed, length=5, alphabet=3)) for seed in range(20)]
+    assert texts == [text_of(hw.random_program(seed, length=5, alphabet=3)) for seed in range(20)]
+    assert len({text.partition("def ")[2] for text in texts}) >= 18
 
 
 def test_the_text_is_the_program() -> None:
@@ -32,6 +32,7 @@ def test_the_text_is_the_program() -> None:
         assert again.causal == (seed % 2 == 0)
 
 
+@pytest.mark.slow
 def test_a_text_in_a_file_compiles_to_the_same_weights(tmp_path: Path) -> None:
     program = hw.random_program(2, length=5, alphabet=2)
     file = tmp_path / "program.py"

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import headwork as hw
 from headwork.cli.app import app
-from headwork.lab.disguise import Key
+from headwork.lab.disguise import Key, restore
+from headwork.runtime.files import load_module
 from headwork.suite import entry
 from headwork.suite.build import build_suite
 from headwork.suite.draw import from_text
+from headwork.suite.loader import classes, load
+from headwork.suite.samples import samples
 from headwork.suite.score import score_suite
 
-MODELS = 9
+MODELS = 7
 SIZES = {"length": (4, 4), "alphabet": (2, 2), "steps": (3, 6)}
 
 
@@ -53,13 +58,13 @@ def predicted(models: dict[str, object], **more: object) -> dict[str, object]:
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not(suite: Path, tmp_path: Path) -> None:
-    build_suite(tmp_path / "again", 5, seed=3, **SIZES)
+    build_suite(tmp_path / "again", 3, seed=3, **SIZES)
     ours, again = digests(suite), digests(tmp_path / "again")
     models = {name for name in again if name.startswith("models/")}
-    assert len(models) > 25 and all(again[name] == ours[name] for name in models)
-    build_suite(tmp_path / "other", 3, seed=4, **SIZES)
+    assert len(models) > 18 and all(again[name] == ours[name] for name in models)
+    build_suite(tmp_path / "other", 2, seed=4, **SIZES)
     other = digests(tmp_path / "other")
-    assert {other[f"models/000{i}/samples.json"] for i in range(3)}.isdisjoint({ours[f"models/000{i}/samples.json"] for i in range(3)})
+    assert {other[f"models/000{i}/samples.json"] for i in range(2)}.isdisjoint({ours[f"models/000{i}/samples.json"] for i in range(2)})
 
 
 @pytest.mark.slow
@@ -182,7 +187,18 @@ def test_samples_are_what_they_are_called(suite: Path, index: list[dict]) -> Non
                 assert test([bool(at[0]) if truth else at[0] is not None for at in rows[i]["answers"]])
                 seen.add(name)
         assert all(rows[a]["classes"][-1] != rows[b]["classes"][-1] for a, b in sets["pairs"]) and sets["pairs"]
-    assert seen == {"all_true", "all_false", "mixed"}
+    assert {"all_false", "mixed"} <= seen
+
+
+def test_the_sets_of_truths_are_those_of_a_program_of_truths() -> None:
+    model = hw.compile(hw.program(name="ones")(lambda token: token == 1), length=3, alphabet=2)
+    found = samples(model, random.Random(0), None)
+    assert found is not None
+    rows = {name: {tuple(found.rows[i]) for i in found.sets[name]} for name in ("all", "all_true", "all_false", "mixed")}  # type: ignore[union-attr]
+    assert rows["all_true"] == {(1, 1, 1)} and rows["all_false"] == {(0, 0, 0)} and len(rows["all"]) == 8
+    assert rows["mixed"] == rows["all"] - rows["all_true"] - rows["all_false"]
+    constant = hw.compile(hw.program(name="same")(lambda token: token == token), length=3, alphabet=2)
+    assert samples(constant, random.Random(0), None) is None
 
 
 def test_interchanges_are_what_the_meaning_says(suite: Path, index: list[dict]) -> None:
@@ -191,13 +207,13 @@ def test_interchanges_are_what_the_meaning_says(suite: Path, index: list[dict]) 
         place = suite / "models" / m["id"]
         model, content = hw.load(place), read(place / "samples.json")
         for one in content["interchanges"]:
-            for swap in one["swaps"][:3]:
+            for swap in one["swaps"][:1]:
                 base, source = (content["rows"][swap[end]]["tokens"] for end in ("base", "source"))
                 done = hw.intervene(model, base, swap={one["value"]: source})
                 said = [list(x) if isinstance(x, tuple) else [x] for x in done.output]
                 assert done.agrees and said == [[m["classes"][o][c] for o, c in enumerate(at)] for at in swap["classes"]]
                 count += 1
-    assert count > 10
+    assert count >= 5
 
 
 def test_an_interrupted_build_goes_on(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,14 +228,14 @@ def test_an_interrupted_build_goes_on(suite: Path, tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("headwork.suite.build.build_model", breaks)
     with pytest.raises(KeyboardInterrupt):
-        build_suite(tmp_path / "suite", 5, seed=3, **SIZES)
+        build_suite(tmp_path / "suite", 4, seed=3, **SIZES)
     assert not (tmp_path / "suite").exists()
     monkeypatch.setattr("headwork.suite.build.build_model", real)
     with pytest.raises(hw.InputError, match="an interrupted build of other options"):
-        build_suite(tmp_path / "suite", 5, seed=4, **SIZES)
+        build_suite(tmp_path / "suite", 4, seed=4, **SIZES)
     said: list[str] = []
-    built = build_suite(tmp_path / "suite", 5, seed=3, say=said.append, **SIZES)
-    assert built.resumed == 3 and "3 of 5 models are there" in said[0]
+    built = build_suite(tmp_path / "suite", 4, seed=3, say=said.append, **SIZES)
+    assert built.resumed == 3 and "3 of 4 models are there" in said[0]
     assert not (tmp_path / "suite.building").exists()
     ours = digests(suite)
     assert all(ours[name] == d for name, d in digests(tmp_path / "suite").items() if name.startswith("models/"))
@@ -298,7 +314,7 @@ def test_interchanges_where_values_are_score_one_and_elsewhere_less(suite: Path,
         right[m["id"]] = {"values": {n: [{"block": p["block"], "dims": p["dims"]} for p in places if p["value"] == n] for n in names}}
         wrong[m["id"]] = {"values": {n: [{"block": 0, "dims": [0]}] for n in names}}
     good, bad = (score_suite(predicted(models), suite).means for models in (right, wrong))
-    assert len(right) >= 4
+    assert len(right) >= 3
     assert good["interchange: accuracy"] == (1.0, len(right)) and good["interchange: where it changes"][0] == 1.0
     assert bad["interchange: where it changes"][0] < 0.9
 
@@ -360,7 +376,7 @@ def test_wrong_files_are_refused(suite: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def hidden(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("hidden")
-    build_suite(root / "suite", 4, seed=3, key=root / "key.json", **SIZES)
+    build_suite(root / "suite", 3, seed=3, key=root / "key.json", **SIZES)
     return root / "suite", root / "key.json"
 
 
@@ -369,26 +385,32 @@ def test_a_disguised_suite_says_the_same_and_hides_the_circuit(hidden: tuple[Pat
     kept = read(key)["models"]
     for place in sorted((root / "models").iterdir()):
         assert {f.name for f in place.iterdir()} == {"config.json", "model.safetensors", "model.json", "program.py", "samples.json"}
-        words = [sys.executable, str(root / "load.py"), str(place)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and "texts are right" in done.stdout, done
+        model = load(place)
+        assert all(classes(model, row["ids"]).tolist() == row["classes"] for row in read(place / "samples.json")["rows"])
         assert kept[place.name]["circuit"]["gpt2"] is None and len(kept[place.name]["circuit"]["native"]["edges"])
     with pytest.raises(hw.InputError, match="is disguised"):
         score_suite(predicted({"0001": {}}), root)
 
 
+def disguised(root: Path, number: str) -> hw.Model:
+    """A model of a disguised suite: its module, with the program that its text says."""
+    about = read(root / "models" / number / "model.json")
+    plain = hw.compile(from_text((root / "models" / number / "program.py").read_text()), length=about["length"], alphabet=about["symbols"])
+    return replace(plain, module=load_module(root / "models" / number), probes=(), records=())
+
+
 def test_the_key_undoes_a_suite(hidden: tuple[Path, Path], suite: Path, tmp_path: Path) -> None:
     root, key = hidden
     for number, kept in read(key)["models"].items():
-        shutil.copytree(root / "models" / number, tmp_path / number)
         (tmp_path / f"{number}.json").write_text(json.dumps(kept["key"]))
-        undo = Key.load(tmp_path / f"{number}.json")
-        plain = hw.load(suite / "models" / number)
-        assert undo.probes == plain.probes
+        back, plain = restore(disguised(root, number), Key.load(tmp_path / f"{number}.json")), hw.load(suite / "models" / number)
+        assert back.probes == plain.probes
+        theirs = back.module.state_dict()
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in plain.module.state_dict().items())
 
 
 def test_places_and_edges_of_a_disguised_suite_are_right(hidden: tuple[Path, Path]) -> None:
-    """Interchanges score one where the key says that values lie; every edge's verdict is what running the disguised module shows."""
+    """Interchanges score one where the key says that values lie; each edge's verdict is what cutting it in the disguised module shows."""
     root, key = hidden
     models: dict[str, object] = {}
     for number, kept in read(key)["models"].items():
@@ -397,6 +419,8 @@ def test_places_and_edges_of_a_disguised_suite_are_right(hidden: tuple[Path, Pat
             one["value"]: [{"block": p["block"], "dims": p["dims"]} for p in truth["places"] if p["value"] == one["value"]]
             for one in content["interchanges"]
         }
+        seen = disguised(root, number)
+        assert hw.tool_edges(seen).names("eap") == {e["eap"]: e["verdict"] for e in truth["edges"]}
         models[number] = {"edges": [e["eap"] for e in truth["edges"] if e["verdict"] == "necessary"], "values": values}
     found = score_suite(predicted(models), root, key=key)
     assert {mean for mean, _ in found.means.values()} == {1.0} and "interchange: accuracy" in found.means
@@ -415,7 +439,7 @@ def test_the_commands(suite: Path, index: list[dict], tmp_path: Path) -> None:
     assert all(ours[name] == d for name, d in digests(tmp_path / "one").items() if name.startswith("models/"))
     (tmp_path / "said.json").write_text(json.dumps(predicted(oracle(suite, index), threshold=0.5, method="the truth")))
     done = runner.invoke(app, ["suite", "score", str(tmp_path / "said.json"), "--suite", str(suite), "--models"])
-    assert done.exit_code == 0 and "the truth on 9 of 9 models" in done.output and "edges: auroc" in done.output
+    assert done.exit_code == 0 and "the truth on 7 of 7 models" in done.output and "edges: auroc" in done.output
     done = runner.invoke(app, ["suite", "features"])
     assert done.exit_code == 0 and "aggregate" in done.output
     for bad, said in (
