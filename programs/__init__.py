@@ -27,6 +27,7 @@ from .khop import ENTRY as khop
 from .list_ranking import ENTRY as list_ranking
 from .looped_automaton import ENTRY as looped_automaton
 from .looped_khop import ENTRY as looped_khop
+from .match3 import ENTRY as match3
 from .memory import ENTRY as associative_memory
 from .nearest import ENTRY as nearest
 from .ngram import BIGRAM as bigram, NGRAM as ngram, NGRAM_COUNTS as ngram_counts
@@ -49,7 +50,7 @@ _LIBRARY: Library[Entry] = Library(
         *(most_frequent, majority, fraction_of_previous, parity, prefix_sum),
         *(dyck1, dyck_k, shuffle_dyck, bigram, ngram, ngram_counts, automaton, addition),
         *(associative_memory, nearest),
-        *(recall_pairs, equal, disjoint, alternations, gridworld),
+        *(recall_pairs, equal, disjoint, match3, alternations, gridworld),
         *(looped_khop, list_ranking, reachability, looped_automaton),  # one block, applied again and again
         *(counter, hop_by_steps, automaton_by_steps, turing),  # on their own text
         *(kth_one, compose_by_steps, circuit_by_steps),
@@ -104,6 +105,7 @@ __all__ = [
     "looped_automaton",
     "looped_khop",
     "majority",
+    "match3",
     "most_frequent",
     "names",
     "nearest",

@@ -45,6 +45,7 @@ PLAIN: dict[str, str] = {
     "turing": "turing-by-steps",
     "list_ranking": "list-ranking",
     "looped_automaton": "looped-automaton",
+    "match3": "match3",
     "equal": "equal",
     "disjoint": "disjoint",
 }
