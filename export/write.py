@@ -69,7 +69,7 @@ def export(
     whole or not at all, and not at all where the check finds a difference (CheckpointError). Weights that were changed since
     compiling are written as they are where the target can hold them (onnx, hooked), and compared with the module itself; else InputError.
     With `same_circuit` each attention layer must have the model's own heads, doing what they do there; else ExactnessError.
-    A looped model is written with the rounds that it has: as they are to onnx, else each with weights of its own.
+    A looped model is written with the rounds that it has: as they are to onnx and hooked, else each with weights of its own.
     Raises ExactnessError with the inequality where the target cannot be exact, InputError for unknown options and for symbols
     that are no words, or for several outputs.
     """
