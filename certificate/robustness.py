@@ -131,8 +131,8 @@ def _margin(model: Model, noise: Noise) -> str:
 
 def _wrong(model: Model, rows: Sequence[Sequence[int]], wanted: Sequence[Sequence[Sequence[int | None]]]) -> str:
     """What is wrong on some texts, empty if nothing."""
-    for row, columns in zip(rows, wanted, strict=True):
-        if model.values([row])[0] != [list(c) for c in columns]:
+    for row, columns, found in zip(rows, wanted, model.values(rows), strict=True):
+        if found != [list(c) for c in columns]:
             return f"wrong on {' '.join(str(model.alphabet.symbols[i]) for i in row[:12])}{' …' if len(row) > 12 else ''}"
     return ""
 

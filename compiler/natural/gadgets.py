@@ -55,8 +55,9 @@ def gentle(size: float) -> float:
 def rounding(dims: Sequence[int]) -> tuple[Unit, ...]:
     """Units that round the cells of a value near one-hot in place: x becomes gate(x), by adding gate(x) - relu(x) + relu(-x).
 
-    The gate's 1 is the sum of the value's own cells, not the direction that is 1 everywhere: what is off there differs from token to
-    token, and what a value's own cells are off is alike wherever the value is.
+    Its bends are at 1/8 + s/8 and 1/8 + 5/8·s, s being the sum of the value's own cells: at 1/4 and 3/4 where there is a value.
+    What is off in s is alike wherever the value is; what is off in the direction that is 1 everywhere differs from token to
+    token, and counts 1/8·(15/8 - 13/8) = 1/32 here. At ⊥ both bends are at 1/8: cells that are off less stay silent.
     """
     own = dict.fromkeys(dims, 1.0)
     return tuple(
@@ -65,8 +66,25 @@ def rounding(dims: Sequence[int]) -> tuple[Unit, ...]:
         for unit in (
             Unit({dim: 1.0}, ((dim, -1.0),)),
             Unit({dim: -1.0}, ((dim, 1.0),)),
-            Unit(added([({dim: 1.0}, 1.0), (own, -0.25)]), ((dim, RISE),)),
-            Unit(added([({dim: 1.0}, 1.0), (own, -0.75)]), ((dim, ROOF),)),
+            Unit(added([({dim: 1.0, ONE: -0.125}, 1.0), (own, -0.125)]), ((dim, RISE),)),
+            Unit(added([({dim: 1.0, ONE: -0.125}, 1.0), (own, -0.625)]), ((dim, ROOF),)),
+        )
+    )
+
+
+def sum_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
+    """Units that round cells near 0 and 1 in place: x becomes slope·x + (1 - slope)·flat(x).
+
+    flat(x) = 2·relu(x - 1/4) - 2·relu(x - 3/4) is 0 up to 1/4 and 1 from 3/4 on.
+    """
+    return tuple(
+        unit
+        for dim in dims
+        for unit in (
+            Unit({dim: 1.0}, ((dim, slope - 1),)),
+            Unit({dim: -1.0}, ((dim, 1.0),)),
+            Unit({dim: 1.0, ONE: -0.25}, ((dim, 2 * (1 - slope)),)),
+            Unit({dim: 1.0, ONE: -0.75}, ((dim, -2 * (1 - slope)),)),
         )
     )
 

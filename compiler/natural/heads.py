@@ -23,6 +23,16 @@ of a match's weight together. h is ln N rounded up to 1/8, which few bits hold. 
 rounded, for gradients; a key that is off by κ/4 moves the score of a match by A·κ/4 and a count of N by N times that:
 
     N·A·κ/4 <= 1/128          κ = 1/(32·N·A), rounded down to a power of two.
+
+**Sums.** A level of a staircase over a sum of m cells that is worth up to S adds up pre-activations of up to 2·S with weights of 8
+together, each off by (m + 2)·2^-24·2·S in float32 where the order of summation is bad. A key that is off by e moves a match by
+A·e, and two matches against each other by 2·A·e. Where that may take more than an eighth of the lead,
+
+    2·A·8·(m + 2)·2·S·2^-24 > λ/8
+
+the sum is rounded once more by the next MLP. It keeps a slope κ too; another sum over its R values, each off by κ/4, is to be right:
+
+    R²/2·κ/4 <= 1/128         κ = 1/(16·R²), rounded down to a power of two.
 """
 
 from __future__ import annotations
@@ -46,9 +56,14 @@ def resting(length: int) -> float:
     return max(1, math.ceil(8 * math.log(length))) / 8
 
 
-def slope(length: int) -> float:
-    """The slope that the rounding of shares keeps: the greatest power of two with N·A·κ/4 <= 1/128."""
-    return 2.0 ** math.floor(-math.log2(32 * length * apart(length)))
+def slope(length: int, values: int = 0) -> float:
+    """The slope that the rounding of shares and sums keeps: the greatest power of two with N·A·κ/4 <= 1/128, and R²·κ/8 <= 1/128."""
+    return 2.0 ** math.floor(-math.log2(max(32 * length * apart(length), 16 * values * values)))
+
+
+def coarse(cells: int, largest: float, match: float, lead: float) -> bool:
+    """Whether a sum is rounded once more: it has many cells, or is worth much."""
+    return 2 * match * 8 * (cells + 2) * 2 * largest * 2.0**-24 > lead / 8
 
 
 @dataclass(frozen=True, slots=True)

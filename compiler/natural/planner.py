@@ -21,8 +21,8 @@ from ..domain import Domain
 from ..errors import ExactnessError, InputError
 from ..graph import Graph, Node
 from ..ops import Affine, Const, Equal, Extreme, Fetch, Local, Lookup, OrElse, Position, Relation, Token, Total, Where, related, relation_of
-from .gadgets import gate, gentle, levels, rounding, share_rounding
-from .heads import apart, block, near, resting, scale, sharpness, short, slope, split
+from .gadgets import gate, gentle, levels, rounding, share_rounding, sum_rounding
+from .heads import apart, block, coarse, near, resting, scale, sharpness, short, slope, split
 from .stage import BOS, ONE, Compute, Copy, Embed, Feature, Head, Lin, Origin, Output, Plan, Unit, added
 
 MOST = 1 << 13  # directions of one value
@@ -297,9 +297,11 @@ class _Planner:
             gone = [({ONE: 1.0}, 1.0) for missing in none if missing]
             here = [(lin, -1.0) for a, missing in zip(read, none, strict=True) if missing for lin in a.values()]
             silence = added([(added([*gone, *here]), float(max(1, over)))])
-        self.features.append(
-            Feature(node.name, index, _form((lo, hi)), dims, Compute(_merged(levels(x, {ONE: 1.0}, dims, silence, slope_of_sum))))
-        )
+        units = _merged(levels(x, {ONE: 1.0}, dims, silence, slope_of_sum))
+        sizes = sum(max(abs(end[0]), abs(end[1])) for end in ends)
+        match = scale(self.lead, self.length - 1).match
+        cleaner = sum_rounding(dims, slope(self.length, len(dims))) if coarse(len(x), sizes, match, self.lead) else ()
+        self.features.append(Feature(node.name, index, _form((lo, hi)), dims, Compute(units), cleaner))
         return self._identity(feature)
 
     # --- heads ------------------------------------------------------------------------------------------
