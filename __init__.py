@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .runtime.generate import generate
     from .runtime.looped import Looped
     from .runtime.model import Model, compile
+    from .runtime.pad import Architecture
     from .runtime.sample import log_counts, sample
     from .runtime.stages import diagnose
     from .suite.build import build_suite
@@ -117,6 +118,7 @@ _LATE = {
     "trace": "lab.trace",
     "Cost": "runtime.cost",
     "Exported": "export.write",
+    "Architecture": "runtime.pad",
     "Model": "runtime.model",
     "Report": "runtime.check",
     "Session": "execution.session",
@@ -177,6 +179,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Alphabet",
+    "Architecture",
     "AttributionGraph",
     "Bound",
     "CapacityError",

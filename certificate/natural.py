@@ -7,6 +7,7 @@ The program as written is shown to mean what was lowered by the kernel's rules o
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.errors import HeadworkError
@@ -16,6 +17,7 @@ from ..compiler.natural.stage import Copy
 from ..margin.check import Model as Checked
 from ..margin.terms import Node, Unshown
 from ..runtime.module import Attention as AttentionBlock
+from ..runtime.pad import Kind, kinds_of, slots
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
@@ -42,18 +44,27 @@ def subject(model: Model) -> Checked:
 
 
 def script(model: Model) -> list[dict[str, Any]]:
-    """What each block writes: from the model's own plan, or for one from a file from its program lowered again."""
+    """What each block writes: from the model's own plan, or for one from a file from its program lowered again.
+
+    A padded model has more blocks and heads; they write nothing.
+    """
     natural = model.natural or _again(model)
     plan = natural.plan
-    blocks: list[dict[str, Any]] = []
-    for part in natural.schedule.blocks:
+    kinds: list[Kind] = ["attention" if isinstance(part, Attention) else "mlp" for part in natural.schedule.blocks]
+    at = slots(kinds, places := kinds_of(model.module.shape))
+    if at is None:
+        raise Unshown("the module has fewer blocks than its program's plan")
+    blocks: list[dict[str, Any]] = [{"heads": [], "writes": []} for _ in places]
+    for place, part in zip(at, natural.schedule.blocks, strict=True):
         if isinstance(part, Attention):
-            heads: list[dict[str, Any]] = []
             for h, features in sorted(part.heads, key=lambda use: (plan.heads[use[0]].mask, use[0])):
-                heads.append({"node": plan.heads[h].node, "writes": [row for f in features for row in _brought(natural, f)]})
-            blocks.append({"heads": heads})
+                writes = [row for f in features for row in _brought(natural, f)]
+                blocks[place]["heads"].append({"node": plan.heads[h].node, "writes": writes})
         else:
-            blocks.append({"writes": [_written(natural, f) for f in (*part.writes, *part.rounds)]})
+            blocks[place]["writes"] = [_written(natural, f) for f in (*part.writes, *part.rounds)]
+    for block, said in zip(model.module.blocks, blocks, strict=True):
+        if isinstance(block, AttentionBlock):
+            said["heads"] += [{"node": None, "writes": []}] * (len(block.masks) - len(said["heads"]))
     return blocks
 
 
@@ -75,9 +86,9 @@ def _again(model: Model) -> Natural:
     code = next((record.code for record in model.records if record.code == "binary"), "auto")
     try:
         natural = lower(model.graph, code, None, model.sharpness)
-        shape = tuple(len(b.masks) if isinstance(b, AttentionBlock) else 0 for b in model.module.blocks)
-        if tuple(len(getattr(b, "heads", ())) for b in natural.schedule.blocks) != shape:
-            natural = lower(model.graph, code, max(shape), model.sharpness)
+        heads = [len(list(same)) for _, same in itertools.groupby(record.block for record in model.records)]
+        if [len(part.heads) for part in natural.schedule.blocks if isinstance(part, Attention)] != heads:
+            natural = lower(model.graph, code, max(heads, default=1), model.sharpness)
     except HeadworkError as error:
         raise Unshown(f"its program is not lowered again: {error.fact}") from error
     return natural

@@ -48,6 +48,10 @@ StyleOption = Annotated[
 SharpnessOption = Annotated[
     float | None, typer.Option("--sharpness", metavar="NATS", help="Of the natural style: by how much a lookup's winner leads.")
 ]
+PadOption = Annotated[
+    str | None,
+    typer.Option("--pad", metavar="SIZES", help="An architecture to fill: layers=4,heads=2,d_model=64,d_head=16,d_mlp=128."),
+]
 HeadsOption = Annotated[int | None, typer.Option("--heads", metavar="H", min=1, help="At most so many heads a layer.")]
 
 TimesOption = Annotated[
@@ -66,6 +70,7 @@ _OPTIONS: dict[str, object] = {
     "style": StyleOption,
     "sharpness": SharpnessOption,
     "times": TimesOption,
+    "pad": PadOption,
 }
 
 
@@ -82,6 +87,7 @@ class Build:
     style: Style | None = None
     sharpness: float | None = None
     times: int | None = None
+    pad: str | None = None
 
     @property
     def symbols(self) -> int | list[Symbol] | None:
@@ -95,8 +101,11 @@ class Build:
         symbols = self.symbols
         if isinstance(source, Source):
             with status(f"compiling {source.program.name}"):
+                from ..runtime.pad import parse_architecture
+
                 wanted = self.dtype or "float32", self.code or "auto", self.heads, self.style or "compact", self.sharpness
-                return self.repeated(source.compile(self.length or default_length, symbols, *wanted))
+                pad = parse_architecture(self.pad) if self.pad else None
+                return self.repeated(source.compile(self.length or default_length, symbols, *wanted, pad=pad))
         from ..export.read import read_export
         from ..runtime.files import load
 

@@ -22,6 +22,7 @@ from ..compiler.language import Program
 if TYPE_CHECKING:
     from ..programs import Entry
     from ..runtime.model import Model
+    from ..runtime.pad import Architecture
 
 CHECKPOINT_FILES = ("config.json", "headwork.json")  # of checkpoints, and of exports
 
@@ -49,6 +50,7 @@ class Source:
         heads: int | None = None,
         style: str = "compact",
         sharpness: float | None = None,
+        pad: Architecture | None = None,
     ) -> Model:
         """The program compiled; what the user's own file raises is reported at the user's line."""
         from ..runtime.model import compile as compile_program
@@ -58,7 +60,7 @@ class Source:
             raise InputError(fact, hint="give --alphabet: a size, symbols a,b,c or 'a b c', or @file.json")
         with blame(self.file):
             sizes = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
-            return compile_program(self.program, **sizes, style=style, sharpness=sharpness)  # pyright: ignore[reportArgumentType]
+            return compile_program(self.program, **sizes, style=style, sharpness=sharpness, pad=pad)  # pyright: ignore[reportArgumentType]
 
     def text(self) -> str:
         """The program as it is written in Python."""

@@ -69,7 +69,7 @@ def bounds(
     raise typer.Exit(0 if report.ok else 1)
 
 
-@building(without=("length", "dtype", "code", "heads", "style", "sharpness"))
+@building(without=("length", "dtype", "code", "heads", "style", "sharpness", "pad"))
 def minimal(
     program: Wanted,
     build: Build,
@@ -97,7 +97,7 @@ def minimal(
     raise typer.Exit(0 if found.ok else 1)
 
 
-@building(without=("length", "dtype", "code", "style", "sharpness"))
+@building(without=("length", "dtype", "code", "style", "sharpness", "pad"))
 def frontier(
     program: Wanted,
     build: Build,

@@ -35,6 +35,7 @@ from .interpreter import Column
 from .module import AttentionShape, MlpShape, Shape, Transformer
 from .natural import module_of, probes_of, records_of
 from .outputs import read, require_capacity
+from .pad import Architecture, pad_model
 from .tokens import encode, in_order
 
 if TYPE_CHECKING:
@@ -276,6 +277,7 @@ def compile(
     heads: int | None = None,
     style: str = "compact",
     sharpness: float | None = None,
+    pad: Architecture | None = None,
 ) -> Model:
     """Compile a program to a transformer whose weights are constructed, not trained.
 
@@ -283,8 +285,9 @@ def compile(
     `dtype` the arithmetic to be exact in, `code` the lookups' code ("auto", "scalar", "digits:r", "binary", "onehot"),
     `heads` a limit per layer. `style` is "compact", the smallest and bit-exact, or "natural", made to be read: one direction a value,
     soft attention whose weights say what a head does; there `sharpness` is the lead of a winner in nats, and the code is that of
-    addresses, "onehot" (auto) or "binary". Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the
-    inequality where it cannot be exact, InputError for impossible options and for what does not fit in memory.
+    addresses, "onehot" (auto) or "binary". `pad` is an architecture whose shapes the model takes; what is unused is zero. Raises
+    ProgramError and DomainError for mistakes in the program, ExactnessError with the inequality where it cannot be exact, InputError
+    for impossible options, for an architecture that is too small, and for what does not fit in memory.
     """
     program = require_program("compile()", program)
     if style not in STYLES:
@@ -296,11 +299,16 @@ def compile(
         if style == "natural":
             hint = "compile hw.unrolled(program): each round then has weights of its own"
             raise InputError(f"{program.name} has a loop, and the natural style ties no weights", hint=hint)
+        if pad is not None:
+            hint = "compile hw.unrolled(program): each round then has weights of its own"
+            raise InputError(f"{program.name} has a loop, and its block is not padded", hint=hint)
         from .looped import compile_looped
 
         return compile_looped(parts_of(program, length, alphabet, dtype), dtype, code, heads)
     try:
-        return natural_of(graph, dtype, code, heads, sharpness) if style == "natural" else model_of(lower(graph, dtype, code, heads))
+        heads = heads if pad is None or heads is not None else pad.heads
+        made = natural_of(graph, dtype, code, heads, sharpness) if style == "natural" else model_of(lower(graph, dtype, code, heads))
+        return made if pad is None else pad_model(made, pad)
     except (MemoryError, RuntimeError) as error:  # of NumPy, of torch
         said = allocation(str(error))
         if not (said or isinstance(error, MemoryError)):
