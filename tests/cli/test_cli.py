@@ -455,3 +455,16 @@ def test_the_demo(tmp_path: Path) -> None:
     assert "verdict: every answer and every value inside is exact" in done.stdout
     assert done.stderr == ""  # no progress where there is no terminal
     assert max(map(len, done.stdout.splitlines())) <= 100, textwrap.shorten(done.stdout, 200)
+
+
+def test_rounds_of_a_loop_are_chosen_by_an_option(tmp_path: Path) -> None:
+    saved = tmp_path / "ranks"
+    fine("compile", "list_ranking", "--length", "8", "--times", "1", "--out", saved)
+    assert fine("run", saved, "--input", "2 3 4 0") == "2 2 1 0\n"
+    assert fine("run", saved, "--input", "2 3 4 0", "--times", "2") == "3 2 1 0\n"
+    assert fine("run", "list_ranking", "--input", "2 3 4 0") == "3 2 1 0\n"
+    assert "0 wrong" in fine("check", saved, "--times", "3", "--samples", "2", "--exhaustive", "0")
+    assert fine("certify", saved, "--times", "3") == fine("certify", saved, "--proof", saved / "proof.json")
+    assert "verified: list_ranking" in fine("verify", saved)
+    done = call("run", "khop", "--input", "a b", "--times", "2")
+    assert done.exit_code == 2 and "which has no loop" in done.output + done.stderr
