@@ -14,7 +14,7 @@ from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.shown import Tabled
-from ..kernel.blocks import Proved
+from ..kernel.blocks import Fact
 from ..kernel.numbers import ARITHMETICS, Rejected
 from ..kernel.verify import statement, verify
 from ..prover.prove import Unproved, checkpoint_of, prove
@@ -143,28 +143,45 @@ def proof(model: Model, dtype: str | None = None, *, witness: bool = True) -> tu
         proved = verify(checkpoint, script)
     except Rejected as rejected:  # the prover takes each step by the kernel's own rules, so this is a fault of the prover
         raise refusal(model, Unproved(rejected, names), witness and dtype is None) from rejected
-    totals = any(h.error for h in proved.heads)
-    return _certificate(asked, proved, names, statement(model.name, checkpoint, _outputs(model.graph), len(model.probes), totals)), script
+    text = statement(
+        model.name, checkpoint, _outputs(model.graph), len(model.probes), any(f.kind == "sum" and f.margin > 0 for f in proved)
+    )
+    return _certificate(asked, proved, script, names, text), script
 
 
-def _certificate(model: Model, proved: Proved, names: Mapping[int, str], text: str) -> Certificate:
-    heads = tuple(HeadProof(h.block, h.head, names.get(h.term, "?"), h.gap, h.steps, h.error, h.cell, h.depth) for h in proved.heads)
-    steps = max([proved.steps, *(max(h.steps, h.cell) for h in heads)])
+def _certificate(model: Model, proved: Sequence[Fact], script: Mapping[str, Any], names: Mapping[int, str], text: str) -> Certificate:
+    def of(*kinds: str) -> list[Fact]:
+        return [fact for fact in proved if fact.kind in kinds]
+
+    heads = head_proofs(proved, dict(enumerate(script["blocks"], 1)), names)
     return Certificate(
         model.name,
         model.dtype,
         model.length,
         len(model.alphabet),
         heads,
-        proved.cases,
+        sum(fact.cases for fact in proved),
         len(model.probes),
         min((h.gap for h in heads), default=float("inf")),
-        max(0, steps - 1).bit_length(),
-        proved.margin,
+        max(0, max(fact.steps for fact in proved) - 1).bit_length(),
+        min(fact.margin for fact in of("logits")),
         text,
         any(form.kind == "log" for form in model.output_forms),
-        tuple(proved.sums),
+        tuple((fact.block, fact.place, fact.margin) for fact in of("sum")),
     )
+
+
+def head_proofs(proved: Sequence[Fact], blocks: Mapping[int, Mapping[str, Any]], names: Mapping[int, str]) -> tuple[HeadProof, ...]:
+    """What was shown of each head; of one that adds up, with the cells that its block's script says it adds to."""
+    heads = list[HeadProof]()
+    for head in proved:
+        if head.kind in ("lookup", "total"):
+            into = {dim for dim, *_ in blocks[head.block]["heads"][head.place].get("adds", ())}
+            sums = [fact for fact in proved if (fact.kind, fact.block) == ("sum", head.block) and fact.place in into]
+            error, cell = max((s.margin for s in sums), default=0.0), max((s.steps for s in sums), default=0)
+            name = names.get(head.term, "?")
+            heads.append(HeadProof(head.block, head.place, name, head.margin, head.steps, error, cell, head.depth))
+    return tuple(heads)
 
 
 def _outputs(graph: Graph) -> str:

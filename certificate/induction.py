@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..kernel.blocks import Proved, attention, logits, mlp
+from ..kernel.blocks import Fact, attention, mlp
+from ..kernel.logits import logits
 from ..kernel.numbers import Rejected
 from ..kernel.rewrite import step
 from ..kernel.stream import Form, Stream, claims
@@ -57,7 +58,7 @@ class LoopCheckpoint(NamedTuple):
     counts: tuple[int, int, int]
 
 
-def verify_loop(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[Proved]:
+def verify_loop(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]:
     """Replay a proof script of entry, round and exit. Raises Rejected where a step does not hold; no other exception leaves it."""
     try:
         return _replay(loop, script)
@@ -67,7 +68,7 @@ def verify_loop(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[Proved]
         raise Rejected(f"the script is malformed: {type(fault).__name__}: {fault}") from fault
 
 
-def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[Proved]:
+def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]:
     whole, places = loop.whole, dict(zip(loop.dims, range(len(loop.dims)), strict=True))
     require_tensors(whole)
     if (
@@ -82,7 +83,7 @@ def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[Proved]:
         raise Rejected("the parts of the loop return another number of values than the state has")
     if not changed <= set(range(len(loop.spans))):
         raise Rejected("the body returns what is no value of the state")
-    proved = [Proved(), Proved(), Proved()]
+    proved: list[list[Fact]] = [[], [], []]
     # ENTRY
     terms = Terms(whole.length, whole.symbols)
     shown = equalities(terms, loop.parts[0], (), TOKEN, script["entry"])
@@ -211,7 +212,7 @@ def vars_of(form: Form) -> tuple[Any, ...]:
     return form.kind, form.off, form.top, form.parts, form.radix
 
 
-def _blocks(loop: LoopCheckpoint, part: int, stream: Stream, script: Mapping[str, Any], proved: Proved) -> Stream:
+def _blocks(loop: LoopCheckpoint, part: int, stream: Stream, script: Mapping[str, Any], proved: list[Fact]) -> Stream:
     """What the blocks of a part leave, by the kernel's rules."""
     first = sum(loop.counts[:part])
     if len(script["blocks"]) != loop.counts[part]:

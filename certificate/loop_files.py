@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from ..kernel.blocks import Proved
+from ..kernel.blocks import Fact
 from ..kernel.files import LONGEST, NUMBERS
 from ..kernel.numbers import ARITHMETICS, Reals, Rejected
 from ..kernel.stream import Form
@@ -31,7 +31,7 @@ def has_loop(directory: Path) -> bool:
     return isinstance(config, dict) and "loop" in config
 
 
-def verify_loop_files(directory: Path, proof: Path) -> tuple[str, LoopCheckpoint, Mapping[str, Any], list[Proved]]:
+def verify_loop_files(directory: Path, proof: Path) -> tuple[str, LoopCheckpoint, Mapping[str, Any], list[list[Fact]]]:
     """Check the proof script of a looped checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
     texts = {name: _bytes(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
     try:

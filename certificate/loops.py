@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..compiler.domain import Domain
 from ..compiler.shown import Tabled
 from ..compiler.tied.parts import unrolled
-from ..kernel.blocks import Proved
+from ..kernel.blocks import Fact
 from ..kernel.numbers import Rejected
 from ..kernel.stream import Form, Stream
 from ..kernel.terms import TOKEN, Terms
@@ -18,7 +18,7 @@ from ..prover.loops import Universe, prove_part
 from ..prover.prove import Unproved
 from ..prover.rewrites import row
 from ..runtime.looped import Looped
-from .certify import HeadProof, own_dtype
+from .certify import HeadProof, head_proofs, own_dtype
 from .induction import LoopCheckpoint, Part, any_state, assumed, verify_loop
 from .loop_files import PARTS, span_of, statement
 from .refused import refusal
@@ -139,15 +139,13 @@ def _scripts(model: Looped, checkpoint: LoopCheckpoint, names: list[dict[int, st
 
 
 def _certificate(
-    model: Looped, checkpoint: LoopCheckpoint, script: Mapping[str, Any], proved: list[Proved], names: list[dict[int, str]]
+    model: Looped, checkpoint: LoopCheckpoint, script: Mapping[str, Any], proved: list[list[Fact]], names: list[dict[int, str]]
 ) -> LoopCertificate:
     loop, _ = model.whole()
-    heads = tuple(
-        HeadProof(h.block, h.head, called.get(h.term, "?"), h.gap, h.steps, h.error, h.cell, h.depth)
-        for part, called in zip(proved, names, strict=True)
-        for h in part.heads
-    )
-    steps = max([0, *(p.steps for p in proved), *(max(h.steps, h.cell) for h in heads)])
+    blocks = dict(enumerate((said for part in PARTS for said in script[part]["blocks"]), 1))
+    each = [head_proofs(facts, blocks, called) for facts, called in zip(proved, names, strict=True)]
+    heads, facts = tuple(h for part in each for h in part), [fact for part in proved for fact in part]
+    steps = max([0, *(fact.steps for fact in facts)])
     return LoopCertificate(
         model.name,
         model.dtype,
@@ -155,11 +153,11 @@ def _certificate(
         len(model.alphabet),
         tuple(zip(loop.parts.names, map(_said, loop.parts.domains), strict=True)),
         heads,
-        (len(proved[0].heads), len(proved[1].heads), len(proved[2].heads)),
+        (len(each[0]), len(each[1]), len(each[2])),
         min((h.gap for h in heads), default=float("inf")),
-        sum(p.cases for p in proved),
+        sum(fact.cases for fact in facts),
         max(0, steps - 1).bit_length(),
-        proved[2].margin,
+        min(fact.margin for fact in facts if fact.kind == "logits"),
         statement(model.name, checkpoint, script, any(h.error for h in heads)),
     )
 

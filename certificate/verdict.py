@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..compiler.shown import Tabled
+from ..kernel.blocks import Fact
 from ..kernel.files import PROOF, verify_files
 from ..kernel.numbers import Rejected
 from ..kernel.verify import Checkpoint, statement
@@ -67,9 +68,9 @@ def verify(directory: str | Path, script: str | Path | None = None) -> Verdict:
     except Rejected as rejected:
         raise Refused(f"not verified: {rejected}") from rejected
     outputs = "the output" if len(checkpoint.outputs) == 1 else f"the {len(checkpoint.outputs)} outputs"
-    totals = any(head.error for head in proved.heads)
+    heads, cases, totals = _size(proved)
     text = statement(name, checkpoint, outputs, _values(checkpoint, shown), totals)
-    return Verdict(name, checkpoint.dtype, checkpoint.length, text, len(proved.heads), len(shown["steps"]), proved.cases)
+    return Verdict(name, checkpoint.dtype, checkpoint.length, text, heads, len(shown["steps"]), cases)
 
 
 def _of_loop(place: Path, file: Path) -> Verdict:
@@ -78,10 +79,15 @@ def _of_loop(place: Path, file: Path) -> Verdict:
         name, loop, shown, proved = verify_loop_files(place, file)
     except Rejected as rejected:
         raise Refused(f"not verified: {rejected}") from rejected
-    text = statement_of_loop(name, loop, shown, any(head.error for part in proved for head in part.heads))
-    steps = sum(len(shown[part]["steps"]) for part in PARTS)
-    heads, cases = sum(len(part.heads) for part in proved), sum(part.cases for part in proved)
+    heads, cases, totals = _size([fact for part in proved for fact in part])
+    text, steps = statement_of_loop(name, loop, shown, totals), sum(len(shown[part]["steps"]) for part in PARTS)
     return Verdict(name, loop.whole.dtype, loop.whole.length, text, heads, steps, cases)
+
+
+def _size(facts: Sequence[Fact]) -> tuple[int, int, bool]:
+    """How many heads and cases of MLPs there are, and whether a sum is rounded."""
+    heads, sums = [f for f in facts if f.kind in ("lookup", "total")], [f for f in facts if f.kind == "sum" and f.margin > 0]
+    return len(heads), sum(f.cases for f in facts), bool(sums)
 
 
 def _values(checkpoint: Checkpoint, script: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from .blocks import Proved
+from .blocks import Fact
 from .numbers import Reals, Rejected
 from .stream import Form
 from .terms import FIELDS
@@ -21,7 +21,7 @@ PROOF = "proof.json"  # where a checkpoint's script is looked for
 LONGEST = 1 << 32  # bytes of a file that is read
 
 
-def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping[str, Any], Proved]:
+def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping[str, Any], list[Fact]]:
     """Check the proof script of a checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
     texts = {name: _bytes(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
     try:

@@ -6,13 +6,13 @@ groups of components, where queries of one group do not meet keys of another; so
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .numbers import ARITHMETICS, NONE, Ints, Rejected, Scaled, TooMany, exact, product
+from .numbers import ARITHMETICS, NONE, Ints, Rejected, Scaled, exact, few, product
 from .rewrite import pointer
 from .stream import Stream
 from .terms import ALWAYS, POSITION, Cases, Term, meaning, whole
@@ -36,7 +36,7 @@ class Scores(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Group:
     """Components compared together: all cases of their queries and keys, with the vectors there, (cases, d_head), and what each component
-    means there, (cases, components); their relations, and which are graded; the keys' cases; and λ of rule SQUARE."""
+    means there, (cases, components); their relations, and which are graded; the keys' cases; and λ where rule SQUARE shows them."""
 
     query: Ints
     key: Ints
@@ -45,7 +45,7 @@ class Group:
     relations: tuple[tuple[int, ...], ...]
     graded: tuple[bool, ...]
     keys: Cases
-    factors: Ints
+    factors: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,11 @@ class Compared:
     @property
     def base(self) -> int:
         """Twice what the constants alone score."""
-        return 2 * int(product(self.q0[None], self.k0, "a score")[0])
+        return 2 * int(product(self.q0[None], self.k0[:, None], "a score")[0, 0])
 
-    def apart(self, group: Group) -> bool:
-        """Whether a group, of one comparison for equality, has so many pairs of cases that its scores are found by their distance."""
-        return len(group.query) * len(group.key) > MAX_PAIRS and group.relations == ((),) and not any(group.graded)
-
-    def scores(self, group: Group, what: str) -> Scores:
-        """A group's scores, what it shares with the constants included."""
-        return (square if self.apart(group) else pairs)(group, self.q0, self.k0, self.rate, what)
+    def scores(self, what: str) -> list[Scores]:
+        """Each group's scores, what it shares with the constants included."""
+        return [(pairs if g.factors is None else square)(g, self.q0, self.k0, self.rate, what) for g in self.groups]
 
 
 def compare(stream: Stream, term: Term, w_q: Scaled, w_k: Scaled, script: Mapping[str, Any], dtype: str, what: str) -> Compared:
@@ -82,7 +78,7 @@ def compare(stream: Stream, term: Term, w_q: Scaled, w_k: Scaled, script: Mappin
     Shows that queries, keys and scores are sums that fit the mantissa.
     """
     for w in (w_q, w_k):
-        exact(stream.magnitude(w.ints), w.shift, dtype, f"{what}: a query or key")
+        exact(int(stream.sizes(w.ints).max(initial=0)), w.shift, dtype, f"{what}: a query or key")
     wide, both = stream.with_sums(np.concatenate([w_q.ints, w_k.ints], axis=1), script["sums"])
     rest, compared, groups = np.split(both, 2, axis=1), term.compared(), list[Group]()
     if sorted(p for g in script["groups"] for p in g["parts"]) != list(range(len(compared))):
@@ -94,14 +90,13 @@ def compare(stream: Stream, term: Term, w_q: Scaled, w_k: Scaled, script: Mappin
             part[some[name]["dims"]] = rest[side][some[name]["dims"]]
             rest[side] = rest[side] - part
             cases = next(wide.terms.cases(some[name]["over"], what, side == 1 and term["mask"] == "strict"))
-            vectors.append(wide.read(part, cases, what))
+            vectors.append(wide.read(part, cases, what).T.astype(np.int64))
             found = wide.terms.values([compared[p][side] for p in some["parts"]], cases, what)
             values.append(np.stack(found, axis=1) if found else np.zeros((cases.count, 0), np.int64))
         relations, graded = tuple(compared[p][2] for p in some["parts"]), tuple(p >= term["parts"] for p in some["parts"])
-        groups.append(
-            Group(vectors[0], vectors[1], values[0], values[1], relations, graded, cases, np.array(some.get("factors", 1), np.int64))
-        )
-    q0, k0 = (wide.read(w, ALWAYS, what)[0] for w in rest)  # what is in no group must be the same everywhere
+        factors = np.array(some["factors"], np.int64) if "factors" in some else None
+        groups.append(Group(vectors[0], vectors[1], values[0], values[1], relations, graded, cases, factors))
+    q0, k0 = (wide.read(w, ALWAYS, what)[:, 0].astype(np.int64) for w in rest)  # what is in no group must be the same everywhere
     for one in groups:
         if any((one.query.any(axis=0) & other.key.any(axis=0)).any() for other in groups if other is not one):
             raise Rejected(f"{what} multiplies values that the program does not compare")
@@ -129,10 +124,8 @@ def pairs(group: Group, q0: Ints, k0: Ints, rate: int, what: str) -> Scores:
 
 def twice(group: Group, q0: Ints, k0: Ints, what: str) -> Ints:
     """Twice the scores of all pairs of cases, less those of the constants. Shape: (queries, keys)."""
-    count = len(group.query) * len(group.key)
-    if count > MAX_PAIRS:
-        raise TooMany(f"{what} compares {len(group.query):,} with {len(group.key):,} cases one by one", count, 2, MAX_PAIRS)
-    return 2 * (product(group.query + q0, (group.key + k0).T, what) - product(q0[None], k0, what))
+    few(len(group.query) * len(group.key), MAX_PAIRS, 2, f"{what} compares {len(group.query):,} with {len(group.key):,} cases one by one")
+    return 2 * (product(group.query + q0, group.key.T, what) + product(group.query, k0[:, None], what))
 
 
 def matches(group: Group, what: str) -> np.ndarray:
@@ -154,13 +147,16 @@ def agreeing(group: Group) -> Ints:
 
 
 def square(group: Group, q0: Ints, k0: Ints, _: int, what: str) -> Scores:
-    """SQUARE. Let q = λ·b(u) for a code b, λ_d > 0 whole numbers, and k = b(w), each meaning having a code of its own. Then
+    """SQUARE. Of one comparison for equality, let q = λ·b(u) for a code b, λ_d > 0 whole numbers, and k = b(w), each meaning having a code
+    of its own. Then
 
     2·T(u, w) = -Σ λ_d (b_d(u) - b_d(w))² + R(u) + R(w),    R(u) = Σ λ_d b_d(u)² + 2·q(u)·k0,    R(w) likewise.
 
     For equal values the square vanishes; for different ones it is at least min_d λ_d·spacing_d², or 2·λ where λ is one number and all
     codes have squared norms of one parity. ⊥ is compared with every case.
     """
+    if group.factors is None or group.relations != ((),) or any(group.graded):
+        raise Rejected(f"{what} compares more than one pair of values for equality")
     shared = group.query.any(axis=0) & group.key.any(axis=0)
     q, k, q_value, k_value = group.query[:, shared], group.key[:, shared], group.q_values[:, 0], group.k_values[:, 0]
     some_q, some_k = q_value != NONE, k_value != NONE
@@ -183,7 +179,7 @@ def square(group: Group, q0: Ints, k0: Ints, _: int, what: str) -> Scores:
     delta, parity = min(spacings, default=0), (codes * codes).sum(axis=1) % 2
     if (lam == lam[0]).all() and (parity == parity[0]).all():
         delta = max(delta, 2 * int(lam[0]))
-    q1, k1 = product(group.query, k0, what), product(group.key, q0, what)
+    q1, k1 = product(group.query, k0[:, None], what)[:, 0], product(group.key, q0[:, None], what)[:, 0]
     r_q, r_k = (lam * b * b).sum(axis=1) + 2 * q1, (lam * k * k).sum(axis=1) + 2 * k1
     lows, highs = np.full(len(named), -LOW), np.full(len(named), LOW)
     np.minimum.at(lows, which[some_q.sum() :], r_k[some_k])
@@ -193,31 +189,27 @@ def square(group: Group, q0: Ints, k0: Ints, _: int, what: str) -> Scores:
     least, greatest = np.where(known, r_q + lows[spot], -LOW), np.where(known, r_q + highs[spot], LOW)
     rival = np.where(some_q, r_q + r_k[some_k].max(initial=LOW) - delta, LOW)
     for w in np.flatnonzero(~some_k):
-        rival = np.maximum(rival, 2 * (product(q, k[w], what) + q1 + k1[w]))
+        rival = np.maximum(rival, 2 * (product(q, k[w][:, None], what)[:, 0] + q1 + k1[w]))
     for u in np.flatnonzero(~some_q):
-        rival[u] = max(rival[u], int((2 * (product(k, q[u], what) + q1[u] + k1)).max()))
+        rival[u] = max(rival[u], int((2 * (product(k, q[u][:, None], what)[:, 0] + q1[u] + k1)).max()))
     return Scores(least, greatest, rival, np.maximum(greatest, rival))
 
 
 # --- rule LOOKUP: which position a head picks --------------------------------------------------------------------
 
 
-def lookup(
-    stream: Stream, term: Term, mask: str, w_q: Scaled, w_k: Scaled, script: Mapping[str, Any], dtype: str, what: str
-) -> tuple[float, int]:
+def lookup(stream: Stream, term: Term, w_q: Scaled, w_k: Scaled, script: Mapping[str, Any], dtype: str, what: str) -> tuple[float, int]:
     """A head attends to the position its lookup picks, or to BOS where there is none; returns the gap in nats and the score's steps.
 
     Shown, with G the point at which exp rounds to zero: a match scores at least G above BOS, a mismatch at least G below (or, of a
     pointer that always finds its place, below the match), and of two matches the picked one leads by at least G. So the weights
     are exactly 1 and 0 in any order of summation.
     """
-    if term.op != "lookup" or mask != term["mask"]:
-        raise Rejected(f"{what} has the mask {mask}, and is no such lookup")
     seen = compare(stream, term, w_q, w_k, script, dtype, what)
     homes = [i for i, g in enumerate(seen.groups) if POSITION in g.keys.values]
     if len(homes) != 1 or any(seen.groups[homes[0]].graded):
         raise Rejected(f"{what}: its key's position is not in one group, or compared by degrees")
-    found = [seen.scores(g, what) for g in seen.groups]
+    found = seen.scores(what)
     doubled = min(_winner(stream, term, seen, found, what), _order(stream, term, seen, found, homes[0], what))
     gap = doubled / 2 * 2.0**-seen.shift
     if not gap >= ARITHMETICS[dtype].underflow:
@@ -225,13 +217,13 @@ def lookup(
     return gap, seen.steps
 
 
-def worst(seen: Compared, found: Sequence[Scores]) -> int:
+def worst(seen: Compared, found: list[Scores]) -> int:
     """Twice the greatest score of a key that does not match: in some group it does not."""
     most = [int(s.any.max(initial=LOW)) for s in found]
     return seen.base + max(int(s.rival.max(initial=LOW)) + sum(most[:i] + most[i + 1 :]) for i, s in enumerate(found))
 
 
-def _winner(stream: Stream, term: Term, seen: Compared, found: Sequence[Scores], what: str) -> int:
+def _winner(stream: Stream, term: Term, seen: Compared, found: list[Scores], what: str) -> int:
     """Twice the least lead of a match over BOS, and of the rightful winner over any mismatch."""
     match, mismatch = seen.base + sum(int(s.least.min(initial=-LOW)) for s in found), worst(seen, found)
     if mismatch < 0:
@@ -244,30 +236,29 @@ def _winner(stream: Stream, term: Term, seen: Compared, found: Sequence[Scores],
     return min(match, int(lead), -seen.base - int(found[0].rival[absent].max(initial=LOW)))
 
 
-def _order(stream: Stream, term: Term, seen: Compared, found: Sequence[Scores], home: int, what: str) -> int:
+def _order(stream: Stream, term: Term, seen: Compared, found: list[Scores], home: int, what: str) -> int:
     """Twice the least lead of the picked match over any other match: in order of (rank, position), or of (how close, position).
 
     Of the keys that match one query, or that mean the same, neighbours are compared; cases of one rank and position exclude each
     other, so the least and the greatest score of them count. Other groups add to both what differs by no more than their spread.
     """
     g, pick, spreads = seen.groups[home], term["pick"], [int((s.greatest - s.least)[s.least != -LOW].max(initial=0)) for s in found]
-    rank = np.zeros(g.keys.count, np.int64)
+    t, rank = g.keys.flat(g.keys.values[POSITION]) * (-1 if pick == "earliest" else 1), np.zeros(g.keys.count, np.int64)
     if term.ranked:
         rank = stream.terms.values([term.args[-1]], g.keys, what)[0] * (1 if pick == "largest" else -1)
-    t = g.keys.flat(g.keys.values[POSITION]) * (-1 if pick == "earliest" else 1)
     if any(g.relations):
         by = np.lexsort((t, rank))
         queries, at = np.nonzero(found[home].match[:, by])
-        keys, meaning, score = by[at], queries[:, None], found[home].total[queries, by[at]]
+        keys, meant, score = by[at], queries[:, None], found[home].total[queries, by[at]]
     else:  # equal meanings must have equal codes, so that what the key alone adds decides
         keys = np.lexsort((t, rank, *g.k_values.T))
         keys = keys[~(g.k_values[keys] == NONE).any(axis=1)]
-        meaning, codes, score = g.k_values[keys], g.key[:, g.query.any(axis=0)][keys], 2 * product(g.key, seen.q0, what)[keys]
-        if ((codes[1:] != codes[:-1]).any(axis=1) & (meaning[1:] == meaning[:-1]).all(axis=1)).any():
+        meant, codes, score = g.k_values[keys], g.key[:, g.query.any(axis=0)][keys], 2 * product(g.key, seen.q0[:, None], what)[keys, 0]
+        if ((codes[1:] != codes[:-1]).any(axis=1) & (meant[1:] == meant[:-1]).all(axis=1)).any():
             raise Rejected(f"{what}: keys that mean the same have different codes")
     if not len(keys):
         return -LOW
-    other = (meaning[1:] != meaning[:-1]).any(axis=1)
+    other = (meant[1:] != meant[:-1]).any(axis=1)
     first = np.flatnonzero(np.append(True, other | (np.diff(rank[keys]) != 0) | (np.diff(t[keys]) != 0)))
     low, high = np.minimum.reduceat(score, first), np.maximum.reduceat(score, first)
     lead = int((low[1:] - high[:-1])[~other[first[1:] - 1]].min(initial=-LOW))

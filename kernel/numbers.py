@@ -2,7 +2,7 @@
 
 Rule EXACT. A sum of products is exact in every order of summation, with fused or separate multiply-add, if all products are
 multiples of one power of two u and their absolute values add up to at most u·2^t, t the mantissa bits: every partial sum is then
-a representable number (IEEE 754, round to nearest). Everything is bounded before it is computed, so that int64 holds it.
+a representable number (IEEE 754, round to nearest). Everything is bounded before it is computed, so that float64 holds it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ class TooMany(Rejected):
     def __init__(self, fact: str, count: int, variables: int, most: int) -> None:
         super().__init__(fact)
         self.count, self.variables, self.most = count, variables, most
+
+
+def few(count: int, most: int, variables: int, what: str) -> None:
+    """Rejects more cases than are enumerated."""
+    if count > most:
+        raise TooMany(what, count, variables, most)
 
 
 class Arithmetic(NamedTuple):
@@ -119,10 +125,11 @@ def raised(codes: Ints, shift: int, what: str) -> Ints:
     return codes << shift
 
 
-def product(a: Ints, b: Ints, what: str) -> Ints:
-    """a @ b in whole numbers: float64 adds them up exactly while no partial sum reaches 2**53, int64 while none reaches 2**62."""
-    rows = np.abs(b).max(axis=1, initial=0) if b.ndim == 2 else np.abs(b)
-    most = float(np.abs(a).max(axis=0, initial=0).astype(float) @ rows.astype(float))
-    if most >= 2.0**62:
-        raise Rejected(f"{what} computes with numbers beyond 2**62")
-    return a @ b if most >= LARGEST else (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+def product(a: Ints | Reals, b: Ints | Reals, what: str) -> Ints:
+    """a @ b of whole numbers, where no partial sum reaches 2**53: float64 adds them up exactly. Shapes: (m, d), (d, n) -> (m, n)."""
+    used = a.any(axis=0) if len(a) <= b.shape[1] else b.any(axis=1)
+    a, b = a[:, used].astype(np.float64, copy=False), b[used].astype(np.float64, copy=False)
+    left, right = (np.maximum(x.max(axis=i, initial=0), -x.min(axis=i, initial=0)) for i, x in enumerate((a, b)))
+    if left @ right >= LARGEST:
+        raise Rejected(f"{what} computes with numbers beyond 2**53")
+    return (a @ b).astype(np.int64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from .numbers import NONE, Rejected
+from .numbers import NONE, Ints, Rejected
 from .terms import LOCAL, POSITION, STRICT, Term, Terms
 
 
@@ -47,24 +47,21 @@ def linear(terms: Terms, number: int, stop: Collection[int] = ()) -> tuple[dict[
     return found, constant
 
 
-def inside(terms: Terms, a: int, b: int) -> bool:
-    """INSIDE. clip(x) = x where x cannot leave the range."""
-    (x,), (lo, hi) = terms.list[a].args, terms.list[a].fields
-    return terms.ranges[x].lo >= lo and terms.ranges[x].hi <= hi and terms.same(x, b)
-
-
-def present(terms: Terms, a: int, b: int) -> bool:
-    """PRESENT. or_else(x, y) = x and exists(x) = 1 where x is never ⊥."""
-    x = terms.list[a].args[0]
-    return not terms.ranges[x].none and (terms.same(x, b) if terms.list[a].op == "or_else" else _is_const(terms, b, 1))
-
-
-def reflexive(terms: Terms, a: int, b: int) -> bool:
-    """REFLEXIVE. max(x, x) = x; x - x >= k is 0 >= k and x == x is true, where x is never ⊥."""
-    term, (x, y) = terms.list[a], terms.list[a].args
-    if term.op == "extreme":
-        return terms.same(x, y) and terms.same(x, b)
-    return terms.same(x, y) and not terms.ranges[x].none and _is_const(terms, b, int(term.op == "equal" or term["threshold"] <= 0))
+def decided(terms: Terms, a: int, b: int) -> bool:
+    """DECIDED. What ranges decide: clip(x) = x where x cannot leave the range; or_else(x, y) = x and exists(x) = 1 where x is never ⊥;
+    max(x, x) = x; x - x >= k is 0 >= k and x == x is true, where x is never ⊥."""
+    term, (x, *others) = terms.list[a], terms.list[a].args
+    span, twice = terms.ranges[x], all(terms.same(x, y) for y in others)
+    match term.op:
+        case "clip":
+            return term["lo"] <= span.lo and span.hi <= term["hi"] and terms.same(x, b)
+        case "or_else":
+            return not span.none and terms.same(x, b)
+        case "extreme":
+            return twice and terms.same(x, b)
+        case _:
+            value = int(term["threshold"] <= 0) if term.op == "at_least" else 1
+            return not span.none and twice and (terms.list[b].op, terms.list[b].fields) == ("const", (value,))
 
 
 def push(terms: Terms, a: int, b: int) -> bool:
@@ -136,12 +133,12 @@ def shift(terms: Terms, a: int, b: int) -> bool:
 
 
 def later(terms: Terms, u: int, w: int) -> bool:
-    """LATER. w is at s what u is at s + 1, for every s in 1..N-1: c·position + k; previous(w); one that stands for ⊥ or cuts where w
-    needs neither; an operation on what is one place on; what is the same everywhere."""
+    """LATER. w is at s what u is at s + 1, for every s in 1..N-1: what the position alone determines, compared; previous(w); one that
+    stands for ⊥ or cuts where w needs neither; an operation on what is one place on."""
     x, y = terms.list[u], terms.list[w]
-    (sum_u, k), (sum_w, m) = linear(terms, u), linear(terms, w)
-    if sum_u == sum_w and set(sum_u) <= {POSITION}:
-        return m == k + sum(sum_u.values())
+    values = along(terms, [u, w])
+    if values is not None and (values[0][1:] == values[1][:-1]).all():
+        return True
     if x.op == "fetch" and _back(terms, x.args[0]):
         return terms.same(x.args[1], w)
     kept = (x.op == "or_else" and not terms.ranges[w].none) or (
@@ -149,8 +146,7 @@ def later(terms: Terms, u: int, w: int) -> bool:
     )
     if kept and (x.args[0], w) in terms.later:
         return True
-    moved = x.op in LOCAL and _alike(x, y) and terms.later.issuperset(zip(x.args, y.args, strict=True))
-    return moved or (_closed(terms, u) and terms.same(u, w))
+    return x.op in LOCAL and _alike(x, y) and terms.later.issuperset(zip(x.args, y.args, strict=True))
 
 
 def first(terms: Terms, a: int, b: int) -> bool:
@@ -159,9 +155,8 @@ def first(terms: Terms, a: int, b: int) -> bool:
     term = terms.list[a]
     if term.op == "fetch":
         return _back(terms, term.args[0])
-    alone = terms.behind([a], {POSITION}) is not None
-    here = alone and terms.values([a], next(terms.cases([POSITION], "a key")), "a key")[0][0] == NONE
-    return bool(here) or (term.op in STRICT and not terms.first.isdisjoint(term.args))
+    values = along(terms, [a])
+    return (values is not None and values[0][0] == NONE) or (term.op in STRICT and not terms.first.isdisjoint(term.args))
 
 
 def pointer(terms: Terms, term: Term) -> tuple[str, int] | None:
@@ -178,8 +173,11 @@ def _alike(x: Term, y: Term) -> bool:
     return (x.op, x.fields, len(x.args)) == (y.op, y.fields, len(y.args))
 
 
-def _is_const(terms: Terms, number: int, value: int) -> bool:
-    return (terms.list[number].op, terms.list[number].fields) == ("const", (value,))
+def along(terms: Terms, numbers: list[int]) -> list[Ints] | None:
+    """Terms' values at the positions 1..N, if the position alone determines them."""
+    if terms.behind(numbers, {POSITION}) is None:
+        return None
+    return terms.values(numbers, next(terms.cases([POSITION], "a position")), "a position")
 
 
 def _closed(terms: Terms, number: int) -> bool:
@@ -204,9 +202,7 @@ def _back(terms: Terms, lookup: int) -> bool:
 RULES: dict[str, tuple[Callable[[Terms, int, int], bool], tuple[str, ...], tuple[str, ...]]] = {  # and the operations of a and b it is of
     "congruence": (congruence, (), ()),
     "sums": (sums, (), ()),
-    "inside": (inside, ("clip",), ()),
-    "present": (present, ("or_else", "exists"), ()),
-    "reflexive": (reflexive, ("extreme", "at_least", "equal"), ()),
+    "decided": (decided, ("clip", "or_else", "exists", "extreme", "at_least", "equal"), ()),
     "push": (push, tuple(STRICT), ("fetch",)),
     "place": (place, ("fetch",), ("clip",)),
     "identity": (identity, ("fetch",), ()),

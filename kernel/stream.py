@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from .numbers import LARGEST, NONE, Ints, Rejected, exact, product, raised
+from .numbers import LARGEST, NONE, Ints, Reals, Rejected, exact, raised
 from .rewrite import linear
 from .terms import ONE, Cases, Terms
 
@@ -59,9 +60,11 @@ class Form:
 
     def codes(self, values: Ints, dim: int) -> Ints:
         """Dimension `dim` of the codes of values, ⊥ (NONE) as zero. Same shape."""
-        z = np.where(values == NONE, 0, values - self.off)
-        z = np.where((z >= 1) & (z <= self.top), z, 0)
+        values = np.atleast_1d(values)
+        z = np.where((values > self.off) & (values <= self.off + self.top), values - self.off, 0)
         match self.kind:
+            case "digits" if self.whole():
+                return z
             case "digits":
                 return z // self.base**dim % self.base
             case "norm":
@@ -117,33 +120,41 @@ class Stream:
     terms: Terms
     cells: tuple[Cell | None, ...]
 
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Which dimensions may be other than zero. Shape: (d_model,)."""
+        return np.array([c is not None for c in self.cells])
+
     def held(self, rows: Ints) -> list[tuple[int, Cell]]:
         """The dimensions that are read with a nonzero weight, and their cells. Shape: rows (d_model, ...)."""
         used = np.flatnonzero(rows.any(axis=1))
         return [(int(d), some) for d in used if (some := self.cells[d]) is not None]
 
-    def read(self, rows: Ints, cases: Cases, what: str) -> Ints:
-        """Σ stream_d · rows[d], in every case. Shapes: rows (d_model, e) -> (cases, e)."""
-        held, table = self.held(rows), np.zeros((0, cases.count), np.int64)
-        if held:
-            values = self.terms.grids([some.term for _, some in held], cases, what)
-            table = np.stack([cases.flat(some.form.codes(grid, some.dim)) for (_, some), grid in zip(held, values, strict=True)])
-        return product(rows[[d for d, _ in held]].T, table, what).T
+    def read(self, rows: Ints, cases: Cases, what: str) -> Reals:
+        """Σ stream_d · rows[d], in every case: whole numbers below 2**53. Shapes: rows (d_model, e) -> (e, cases)."""
+        held, alike, width = self.held(rows), dict[tuple[int, ...], list[tuple[int, Ints]]](), rows.shape[1]
+        if self.sizes(rows).max(initial=0) >= LARGEST:
+            raise Rejected(f"{what} computes with numbers beyond 2**53")
+        values = self.terms.grids([some.term for _, some in held], cases, what)
+        for (d, some), grid in zip(held, values, strict=True):  # what depends on the same variables is multiplied together, then spread
+            code = some.form.codes(grid, some.dim)
+            alike.setdefault((1,) * (len(cases.shape) - code.ndim) + code.shape, []).append((d, code))
+        found = np.zeros((width, *(1 for _ in cases.shape)))
+        for shape, part in alike.items():
+            table = np.stack([code.reshape(-1) for _, code in part]).astype(float)  # (dims, cases of these variables)
+            found = found + (rows[[d for d, _ in part]].T.astype(float) @ table).reshape(width, *shape)
+        return np.broadcast_to(found, (width, *cases.shape)).reshape(width, cases.count)
 
-    def magnitude(self, rows: Ints) -> int:
-        """A bound over e that no partial sum of Σ_d stream_d · rows[d, e] exceeds. Shape: rows (d_model, e).
+    def sizes(self, rows: Ints) -> Reals:
+        """For each e a bound that no partial sum of Σ_d stream_d · rows[d, e] exceeds. Shapes: rows (d_model, e) -> (e,).
 
         It is the sum of the absolute values; of two numbers, which have no partial sums but the result, the largest of the three.
         """
-        size = pair = low = high = np.zeros(rows.shape[1])
-        count = np.zeros(rows.shape[1], np.int64)
-        for d, some in self.held(rows):
-            row = rows[d].astype(np.float64)
-            most = max(abs(some.least), abs(some.most)) * np.abs(row)
-            size, pair, count = size + most, np.maximum(pair, most), count + (row != 0)
-            low, high = low + np.minimum(some.least * row, some.most * row), high + np.maximum(some.least * row, some.most * row)
-        pair = np.maximum(pair, np.maximum(np.abs(low), np.abs(high)))
-        return int(np.where(count <= 2, pair, size).max(initial=0))
+        held = self.held(rows)
+        part = rows[[d for d, _ in held]].astype(float)  # (held, e)
+        ends = np.array([(some.least, some.most) for _, some in held], float).reshape(-1, 2, 1) * part[:, None]  # (held, 2, e)
+        low, high, most = ends.min(axis=1), ends.max(axis=1), np.abs(ends).max(axis=1, initial=0)
+        pair = np.maximum(most.max(axis=0, initial=0), np.maximum(-low.sum(axis=0), high.sum(axis=0)))
+        return np.where((part != 0).sum(axis=0) <= 2, pair, most.sum(axis=0))
 
     def with_sums(self, rows: Ints, sums: Iterable[tuple[int, Sequence[int]]]) -> tuple[Stream, Ints]:
         """Rule SUM: the stream and the weights on it, (d_model, e), with dimensions more for sums that the program computes.
@@ -154,24 +165,20 @@ class Stream:
         terms, cells, constant = self.terms, [*self.cells, Cell(ONE, Form("digits", 0, 1), 0, 1, 1)], len(self.cells)
         weights = np.concatenate([rows, np.zeros((1, rows.shape[1]), np.int64)])
         for number, dims in sums:
-            parts = {terms.find(c.term): c for d in dims if (c := self.cells[d]) is not None}
-            found, added = linear(terms, number, parts)
-            (low, high, none, _), factors = terms.ranges[number], np.array([found.get(rep, 0) for rep in parts])
-            spans = [terms.ranges[c.term] for c in parts.values()]
-            fits = all(
-                not s.none and c.form.whole() and c.least == s.lo - c.form.off >= 1 for s, c in zip(spans, parts.values(), strict=True)
-            )
-            if none or not fits or len(parts) != len(dims) or not factors.all() or {r for r in found if found[r]} != set(parts):
+            parts = [c for d in dims if (c := self.cells[d]) is not None]
+            reps, spans = [terms.find(c.term) for c in parts], [terms.ranges[c.term] for c in parts]
+            (found, added), (low, high, none, _) = linear(terms, number, reps), terms.ranges[number]
+            factors = [found.pop(rep, 0) for rep in reps]
+            whole = all(not s.none and c.form.whole() and c.least == s.lo - c.form.off >= 1 for s, c in zip(spans, parts, strict=True))
+            if none or not whole or len(parts) != len(dims) or not all(factors) or any(found.values()):
                 raise Rejected(f"term {number} is no sum of what dimensions {dims} hold as whole numbers")
-            at, offsets = list(dims), np.array([c.form.off for c in parts.values()])
+            at, column = list(dims), np.array(factors)[:, None]
             lam = weights[at[0]] // factors[0]
-            lam = np.where((weights[at] == lam * factors[:, None]).all(axis=0), lam, 0)
-            base = (
-                low - 1 - added - sum(int(c) * int(o) for c, o in zip(factors, offsets, strict=True))
-            )  # the new dimension holds s - lo + 1
+            lam = np.where((weights[at] == lam * column).all(axis=0), lam, 0)
+            base = low - 1 - added - sum(f * c.form.off for f, c in zip(factors, parts, strict=True))  # the new dimension holds s - lo + 1
             if (int(np.abs(lam).max(initial=0)) + 1) * (abs(base) + abs(high) + abs(low)) >= 2**55:
                 raise Rejected(f"the weights on term {number} leave 62 bits")
-            weights[at] -= lam * factors[:, None]
+            weights[at] -= lam * column
             weights[constant] += lam * base
             weights = np.concatenate([weights, lam[None, :]])
             cells.append(Cell(number, Form("digits", low - 1, high - low + 1), 0, 1, high - low + 1))
@@ -196,7 +203,7 @@ def shown(
     wide, rows = stream.with_sums(rows, script["sums"])
     for cases in wide.terms.cases(script["over"], what, cut, BLOCK):
         (value,) = wide.terms.values([term], cases, what)
-        wrong = (wide.read(rows, cases, what) != raised(wanted(value), shift, what).reshape(cases.count, rows.shape[1])).any(axis=1)
+        wrong = (wide.read(rows, cases, what) != raised(wanted(value), shift, what).reshape(rows.shape[1], cases.count)).any(axis=0)
         if wrong.any():
             raise Rejected(f"{what}: {no}", example(cases, wrong))
 

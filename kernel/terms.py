@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .numbers import LARGEST, NONE, Ints, Rejected, TooMany
+from .numbers import LARGEST, NONE, Ints, Rejected, few
 
 # Each operation's fields, in order, and how many arguments it takes (None: its fields say).
 FIELDS: dict[str, tuple[tuple[str, ...], int | None]] = {
@@ -262,8 +262,7 @@ class Terms:
     def domain(self, number: int, cut: bool = False) -> Ints:
         """Every value a term can have, ⊥ last; `cut` leaves out the last position, which a strict head never reads."""
         lo, hi, none, _ = self.ranges[number]
-        if hi - lo >= MAX_CASES:
-            raise TooMany(f"term {number} has {hi - lo + 1:,} values", hi - lo + 1, 1, MAX_CASES)
+        few(hi - lo + 1, MAX_CASES, 1, f"term {number} has {hi - lo + 1:,} values")
         inside = np.arange(lo, hi + (not (cut and self.list[number].op == "position")), dtype=np.int64)
         return np.append(inside, NONE) if none or lo > hi else inside
 
@@ -271,8 +270,9 @@ class Terms:
         """All combinations of the values of terms, at most so many at a time. They include all that occur: what holds in all holds."""
         axes = sorted({self.find(v): self.domain(v, cut) for v in over}.items(), key=lambda some: -len(some[1]))
         lengths = [len(axis) for _, axis in axes]
-        if (count := math.prod(lengths)) > MAX_CASES or len(axes) > MAX_AXES:
-            raise TooMany(f"{what} depends on {len(axes)} values with {count:,} combinations", count, len(axes), MAX_CASES)
+        if len(axes) > MAX_AXES:
+            raise Rejected(f"{what} depends on {len(axes)} values")
+        few(count := math.prod(lengths), MAX_CASES, len(axes), f"{what} depends on {len(axes)} values with {count:,} combinations")
         steps = [max(1, min(n, most // max(1, math.prod(lengths[i + 1 :])))) for i, n in enumerate(lengths)]
         for starts in itertools.product(*(range(0, max(1, n), step) for n, step in zip(lengths, steps, strict=True))):
             some = [axis[start : start + step] for (_, axis), start, step in zip(axes, starts, steps, strict=True)]

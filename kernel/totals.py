@@ -28,8 +28,9 @@ import numpy as np
 
 from .heads import LOW, compare, worst
 from .numbers import ARITHMETICS, NONE, Rejected, Scaled
+from .rewrite import along
 from .stream import Cell, Stream
-from .terms import POSITION, Term, Terms
+from .terms import Term, Terms
 
 EXP_BITS = 8
 
@@ -46,19 +47,17 @@ class Added(NamedTuple):
 
 
 def depth(
-    stream: Stream, term: Term, mask: str, w_q: Scaled, w_k: Scaled, script: Mapping[str, Any], dtype: str, what: str
+    stream: Stream, term: Term, w_q: Scaled, w_k: Scaled, script: Mapping[str, Any], dtype: str, what: str
 ) -> tuple[float, int, float, int]:
     """1 to 3: D, M (0 if no key can match), how far below BOS all other keys score, in nats, and the score's steps."""
-    if term.op != "total" or mask != term["mask"]:
-        raise Rejected(f"{what} has the mask {mask}, and is no such total")
     seen, rule = compare(stream, term, w_q, w_k, script, dtype, what), ARITHMETICS[dtype]
-    found, nats = [seen.scores(g, what) for g in seen.groups], 2.0**-seen.shift / 2
+    found, nats = seen.scores(what), 2.0**-seen.shift / 2
     possible, rival = all((s.least != -LOW).any() for s in found), -worst(seen, found) * nats
     low = seen.base + sum(int(s.least.min(initial=-LOW)) for s in found)
     high = seen.base + sum(int(s.greatest.max(initial=LOW)) for s in found)
     if possible and low != high:
         raise Rejected(f"{what}: matches score from {low / 2:g} to {high / 2:g} steps, not alike")
-    d, most = (-low * nats, _most(stream.terms, term, what)) if possible else (0.0, 0)
+    d, most = (-low * nats, _most(stream.terms, term)) if possible else (0.0, 0)
     if rival < rule.underflow:
         raise Rejected(f"{what}: a key that does not match scores {-rival:g} nats, {-rule.underflow:g} are needed")
     if most and not (d > 0 and most * math.exp(-d) * 1.01 < 2.0 ** -(rule.sums + 1)):
@@ -68,13 +67,12 @@ def depth(
     return d, most, rival, seen.steps
 
 
-def _most(terms: Terms, term: Term, what: str) -> int:
+def _most(terms: Terms, term: Term) -> int:
     """The most positions that can match: no more than share a value of a key that depends on the position alone."""
     most = terms.length - (term["mask"] == "strict")
     for _, key, relation in term.compared():
-        if not relation and terms.behind([key], {POSITION}) is not None:
-            (values,) = terms.values([key], next(terms.cases([POSITION], what)), what)
-            most = min(most, int(np.unique(values[values != NONE], return_counts=True)[1].max(initial=0)))
+        if not relation and (values := along(terms, [key])) is not None:
+            most = min(most, int(np.unique(values[0][values[0] != NONE], return_counts=True)[1].max(initial=0)))
     return most
 
 

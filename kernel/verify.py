@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .blocks import Proved, attention, logits, mlp
+from .blocks import Fact, attention, mlp
+from .logits import logits
 from .numbers import ARITHMETICS, Reals, Rejected, require_stored
 from .rewrite import step
 from .stream import BLOCK, Form, Stream, claims
@@ -47,8 +48,8 @@ def statement(name: str, checkpoint: Checkpoint, outputs: str, values: int, tota
     )
 
 
-def verify(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Proved:
-    """Replay a proof script. Raises Rejected where a step does not hold; no other exception leaves it."""
+def verify(checkpoint: Checkpoint, script: Mapping[str, Any]) -> list[Fact]:
+    """Replay a proof script: what was shown of each part. Raises Rejected where a step does not hold; no other exception leaves it."""
     try:
         return _replay(checkpoint, script)
     except FAULTS as fault:
@@ -62,17 +63,17 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
-def _replay(checkpoint: Checkpoint, script: Mapping[str, Any]) -> Proved:
+def _replay(checkpoint: Checkpoint, script: Mapping[str, Any]) -> list[Fact]:
     require_tensors(checkpoint)
-    terms, dtype, proved = equalities(checkpoint, script), checkpoint.dtype, Proved()
+    terms, dtype, facts = equalities(checkpoint, script), checkpoint.dtype, list[Fact]()
     stream = embedding(checkpoint, terms, script["embedding"])
     if len(script["blocks"]) != len(checkpoint.blocks):
         raise Rejected("the script is for another number of blocks")
     for number, (masks, part) in enumerate(zip(checkpoint.blocks, script["blocks"], strict=True), 1):
         w = block(checkpoint, number)
-        stream = attention(stream, w, masks, part, dtype, number, proved) if masks else mlp(stream, w, part, dtype, number, proved)
-    logits(stream, checkpoint.tensors["W_U"], checkpoint.forms, script, dtype, proved)
-    return proved
+        stream = attention(stream, w, masks, part, dtype, number, facts) if masks else mlp(stream, w, part, dtype, number, facts)
+    logits(stream, checkpoint.tensors["W_U"], checkpoint.forms, script, dtype, facts)
+    return facts
 
 
 def block(checkpoint: Checkpoint, number: int) -> dict[str, Reals]:

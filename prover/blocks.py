@@ -10,17 +10,17 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from ..kernel import blocks as rules
+from ..kernel import blocks as rules, logits as last
 from ..kernel.blocks import left
 from ..kernel.heads import MAX_PAIRS, Compared, Group, agreeing, compare, lookup, matches, twice
 from ..kernel.numbers import NONE, Ints, Reals, Rejected, Scaled, scaled
 from ..kernel.stream import Cell, Form, Stream
-from ..kernel.terms import ONE, POSITION, Term
+from ..kernel.terms import ONE, POSITION, TOKEN, Term
 from ..kernel.totals import depth
 from .questions import head_question, mlp_question
 from .ways import Script, Sum, cases, first, needed, origins, size, unify, ways
 
-Asked = set[Hashable]  # questions that the kernel answered with yes
+Asked = dict[Hashable, Any]  # questions that the kernel answered with yes, and what it found
 Claim = tuple[int, tuple[Any, ...], int, int]  # term, form, dimension of the code, dimension of the stream
 
 
@@ -64,20 +64,22 @@ class Head:
     what: str
     asked: Asked
 
-    def attends(self, term: int, rule: Callable[..., Any]) -> Script:
-        """Groups by which a rule, `lookup` or `depth`, shows that the head attends as a term."""
+    def attends(self, term: int, rule: Callable[..., Any]) -> tuple[Script, Any]:
+        """Groups by which a rule, `lookup` or `depth`, shows that the head attends as a term, and what it finds."""
         node, what = self.stream.terms.list[term], f"{self.what} (term {term})"
-        options = groups(self.stream, node, self.w_q, self.w_k)
+        if self.mask != node["mask"]:
+            raise Rejected(f"{what} has the mask {self.mask}, and is no such {node.op}")
+        options, found = groups(self.stream, node, self.w_q, self.w_k), list[Any]()
 
         def accepted(some: Script) -> None:
             if node.closest or any(_many(self.stream, group) for group in some["groups"]):
                 completed(compare(self.stream, node, self.w_q, self.w_k, some, self.dtype, what), some)
             question = (rule.__name__, head_question(self.stream, node, self.w_q, self.w_k, some, self.mask, self.dtype))
             if question not in self.asked:
-                rule(self.stream, node, self.mask, self.w_q, self.w_k, some, self.dtype, what)
-                self.asked.add(question)
+                self.asked[question] = rule(self.stream, node, self.w_q, self.w_k, some, self.dtype, what)
+            found.append(self.asked[question])
 
-        return first(options, accepted)
+        return first(options, accepted), found[-1]
 
 
 def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: Mapping[int, Cell]) -> Script:
@@ -88,7 +90,7 @@ def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: Mapping[int, Cel
     if strange or len(found) != 1:
         raise Rejected(f"{head.what} writes dimension {(strange or dims)[0]}, where no value of it belongs")
     (term,) = found
-    script = head.attends(term, lookup)
+    script, _ = head.attends(term, lookup)
     writes: list[tuple[int, Script]] = []
     for d in dims:
         value, column = stream.terms.list[due[d].term].args[1], effect.ints[:, [d]]
@@ -97,8 +99,15 @@ def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: Mapping[int, Cel
         def accepted(some: Script, d: int = d, value: int = value, column: Ints = column) -> None:
             rules.fetched(stream, column, effect.shift, value, due[d], some, head.mask, f"{head.what}, value term {due[d].term}")
 
-        writes.append((d, first(options + cases(stream, column, [value]), accepted)))
+        writes.append((d, first(options + cases(stream, column, [value]) + _places(head, value), accepted)))
     return {"kind": "lookup", "term": term, **script, "writes": writes}
+
+
+def _places(head: Head, value: int) -> list[tuple[float, Script]]:
+    """What the position alone determines, by positions: a strict head does not read the last, nor what it has there."""
+    terms = head.stream.terms
+    alone = head.mask == "strict" and origins(terms, value, {TOKEN, POSITION}) == {POSITION}
+    return [(float(terms.length), {"over": [POSITION], "sums": []})] if alone else []
 
 
 def _totals(stream: Stream, cell: Cell) -> list[tuple[int, int]]:
@@ -117,9 +126,8 @@ def _total(head: Head, w_o: Reals, entries: Sequence[tuple[int, int]], left: dic
     for candidate in dict.fromkeys(total for _, total in left.get(entries[0][1], [])):
         rest = {d: list(totals) for d, totals in left.items()}
         try:
-            script = head.attends(candidate, depth)
+            script, (d, most, *_) = head.attends(candidate, depth)
             node = head.stream.terms.list[candidate]
-            d, most, *_ = depth(head.stream, node, head.mask, head.w_q, head.w_k, script, head.dtype, head.what)
             adds = [_add(head, at, dim, float(w_o[at, dim]), node, d if most else None, rest) for at, dim in entries]
         except Rejected as rejected:
             reason = rejected
@@ -144,7 +152,7 @@ def _add(head: Head, at: int, dim: int, scale: float, node: Term, d: float | Non
             rules.summed(stream, column.ints, column.shift, value, some, head.mask, what)
 
         try:
-            script = first(cases(stream, column.ints, [other.args[-1]]), accepted)
+            script = first(cases(stream, column.ints, [other.args[-1]]) + _places(head, other.args[-1]), accepted)
         except Rejected as rejected:
             reason = rejected
             continue
@@ -210,7 +218,7 @@ def completed(seen: Compared, script: Script) -> None:
     """Adds to a script of groups the factors of rule SQUARE, and by how much components that agree raise a score."""
     rates = list[int]()
     for group, some in zip(seen.groups, script["groups"], strict=True):
-        if seen.apart(group):
+        if len(group.query) * len(group.key) > MAX_PAIRS and group.relations == ((),) and not any(group.graded):
             some["factors"] = _factors(group)
         elif any(group.graded):
             score, match, agree = twice(group, seen.q0, seen.k0, "a group"), matches(group, "a group"), agreeing(group)
@@ -285,8 +293,7 @@ def _left(
         way |= said | apart(stream, w_in, w_out, due, nodes, way)
         question = mlp_question(stream, w_in, w_out, due, way, dtype)
         if question not in asked:
-            left(stream, w_in, w_out, due, way, dtype, what)
-            asked.add(question)
+            asked[question] = left(stream, w_in, w_out, due, way, dtype, what)
 
     return first(options, accepted)
 
@@ -326,35 +333,41 @@ def apart(stream: Stream, w_in: Scaled, w_out: Scaled, due: Mapping[int, Cell | 
     return {"sums": way["sums"], "over": sorted(raw[v] for v in home), "apart": parts}
 
 
-def logits(stream: Stream, tensor: Reals, outputs: Sequence[int], forms: Sequence[Form], dtype: str) -> list[Script]:
-    """The cases of each output's logits."""
+def logits(stream: Stream, tensor: Reals, outputs: Sequence[int], forms: Sequence[Form]) -> list[Script]:
+    """The cases of each output's logits, and what they read of the stream."""
     w_u = scaled(tensor, "W_U", 0)
     parts = np.split(w_u.ints, np.cumsum([form.logits for form in forms])[:-1], axis=1)
     found: list[Script] = []
     for number, (term, form, rows) in enumerate(zip(outputs, forms, parts, strict=True), 1):
-        what, options = f"output {number}", cases(stream, rows, [term])
-        if form.kind != "log" and (code := _code(stream, rows, form)) is not None:
-            reads = np.array(code["code"])
-            options += [(size_ / 1024, code | some) for size_, some in cases(stream, reads, [term])]
+        logs, options = form.kind == "log", list[tuple[float, Script]]()
+        for code in [{}] if logs else _codes(stream, rows, form):
+            reads = rows if logs else np.array(code["code"])
+            options += [(size_, code | some) for size_, some in cases(stream, reads, [term])]
 
-        def accepted(way: Script, term: int = term, form: Form = form, rows: Ints = rows, what: str = what) -> int:
-            rule = rules.logarithm if form.kind == "log" else rules.nearest if "code" in way else rules.right_class
-            return rule(stream, rows, term, form, w_u.shift, way, what)
+        def accepted(way: Script, term: int = term, form: Form = form, rows: Ints = rows, number: int = number, logs: bool = logs) -> int:
+            return (last.logarithm if logs else last.nearest)(stream, rows, term, form, w_u.shift, way, f"output {number}")
 
         found.append(first(options, accepted))
     return found
 
 
-def _code(stream: Stream, rows: Ints, form: Form) -> Script | None:
-    """Weights that give a multiple of the output's code, where there are so many classes that logits are not compared one by one."""
+def _codes(stream: Stream, rows: Ints, form: Form) -> list[Script]:
+    """Weights by which the stream may give a multiple of the output's code, such that logits are those of the nearest code."""
     ones = [d for d, c in enumerate(stream.cells) if c is not None and c.term == ONE and (c.least, c.most) == (1, 1)]
-    if rows.shape[1] < 2048 or not ones or form.width * rows.shape[1] > 1 << 22:
-        return None
+    if not ones or form.width * rows.shape[1] > last.MAX_CLASSES or form.width > rows.shape[1]:
+        return []
     values = np.append(NONE, np.arange(1, form.top + 1) + form.off)
     codes = np.stack([form.codes(values, dim) for dim in range(form.width)], axis=1).astype(float)
-    some = np.unique(np.append(np.arange(64), np.arange(form.width * 8) * 7919 % len(codes)))
+    some = np.unique(np.append(np.arange(64), np.arange(form.width * 8) * 7919) % len(codes))
+    squares = (codes**2).sum(axis=1)
     weights = np.rint(np.linalg.lstsq(codes[some], rows[:, some].T.astype(float), rcond=None)[0].T).astype(np.int64)
-    bent = np.column_stack([codes, -(codes**2).sum(axis=1) / 2])  # the dimension of ones also has the squares, by the factor
-    *of_ones, factor = np.rint(np.linalg.lstsq(bent[some], rows[ones[0], some].astype(float), rcond=None)[0]).astype(np.int64)
-    weights[ones[0]] = of_ones
-    return {"code": weights.tolist(), "factor": int(factor), "one": ones[0]}
+    weights[[c is None for c in stream.cells]] = 0
+    bent = np.linalg.lstsq(np.column_stack([codes, -squares / 2])[some], rows[ones[0], some].astype(float), rcond=None)[0]
+    of_stream = np.delete(weights, ones, axis=0)
+    found: list[Script] = []
+    for factor in dict.fromkeys((round(float(bent[-1])), 2, int(np.gcd.reduce(of_stream, axis=None, initial=0)))):
+        if factor > 0:
+            of_ones = np.linalg.lstsq(codes[some], (rows[ones[0]] + factor * squares / 2)[some], rcond=None)[0]
+            weights[ones[0]] = np.rint(of_ones).astype(np.int64)
+            found.append({"code": weights.tolist(), "factor": factor, "one": ones[0]})
+    return found

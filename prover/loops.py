@@ -98,7 +98,7 @@ def prove_part(loop: Loop, whole: Checkpoint, part: int, universe: Universe, nam
         "blocks": [],
     }
     stream = universe.stream(script["embedding"])
-    asked: blocks.Asked = set()
+    asked: blocks.Asked = {}
     first = sum(loop.counts[:part])
     for number, said in enumerate(claims[1:], first + 1):
         w, masks = block(whole, number), whole.blocks[number - 1]
@@ -108,7 +108,7 @@ def prove_part(loop: Loop, whole: Checkpoint, part: int, universe: Universe, nam
             stream, found = blocks.mlp(stream, w, said, whole.dtype, number, asked)
         script["blocks"].append(found)
     if part == 2:
-        script["logits"] = blocks.logits(stream, whole.tensors["W_U"], outputs, whole.forms, whole.dtype)
+        script["logits"] = blocks.logits(stream, whole.tensors["W_U"], outputs, whole.forms)
     return script, stream
 
 

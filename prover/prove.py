@@ -76,7 +76,7 @@ def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[
         claims[probe.block] += _claims(probe, numbers)
     script: dict[str, Any] = {"terms": ledger.added, "steps": ledger.steps, "outputs": outputs, "embedding": claims[0], "blocks": []}
     stream = embedding(checkpoint, ledger.terms, claims[0])
-    asked: blocks.Asked = set()
+    asked: blocks.Asked = {}
     for number, masks in enumerate(checkpoint.blocks, 1):
         w = block(checkpoint, number)
         if masks:
@@ -84,7 +84,7 @@ def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[
         else:
             stream, part = blocks.mlp(stream, w, claims[number], checkpoint.dtype, number, asked)
         script["blocks"].append(part)
-    script["logits"] = blocks.logits(stream, checkpoint.tensors["W_U"], outputs, checkpoint.forms, checkpoint.dtype)
+    script["logits"] = blocks.logits(stream, checkpoint.tensors["W_U"], outputs, checkpoint.forms)
     return script
 
 

@@ -152,12 +152,8 @@ class Explained:
             self.composed(node, args, new)
         elif isinstance(node.op, Affine):
             take("sums", plain, made)
-        elif isinstance(node.op, (OrElse, Exists)):
-            take("present", plain, made)
-        elif isinstance(node.op, Clip):
-            take("inside", plain, made)
-        elif isinstance(node.op, (Extreme, AtLeast, Equal)):
-            take("reflexive", plain, made)
+        elif isinstance(node.op, (OrElse, Exists, Clip, Extreme, AtLeast, Equal)):
+            take("decided", plain, made)
         else:
             self.read(plain, new)
 
@@ -186,7 +182,7 @@ class Explained:
                 ledger.take("place", read, cut)
                 known[here] = cut
                 if terms.ranges[query].lo >= 1 and terms.ranges[query].hi <= terms.length:
-                    ledger.take("inside", cut, query)
+                    ledger.take("decided", cut, query)
                     known[here] = query
             elif any(a in known for a in term.args):
                 through = tuple(ledger.add("fetch", (), (lookup, a)) if a in known else a for a in term.args)

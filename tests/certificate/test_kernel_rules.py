@@ -148,10 +148,10 @@ def test_what_stands_in_for_a_missing_rank_counts(other: int) -> None:
 PAIRS: dict[str, tuple[str, Body, Body, bool, bool]] = {  # rule, two programs, whether they mean the same, causal
     "sum of sums": ("sums", lambda token, position: (position + 2) + (position + 3), lambda token, position: position * 2 + 5, True, True),
     "another sum": ("sums", lambda token, position: (position + 2) + (position + 3), lambda token, position: position * 2 + 6, False, True),
-    "a value and itself": ("reflexive", lambda position: hw.maximum(position, position), lambda position: position, True, True),
-    "a value is itself": ("reflexive", lambda position: position == position, lambda position: True, True, True),
-    "a missing value is not itself": ("reflexive", lambda token: maybe(token) == maybe(token), lambda token: True, False, True),
-    "a value is not above itself": ("reflexive", lambda position: position > position, lambda position: True, False, True),
+    "a value and itself": ("decided", lambda position: hw.maximum(position, position), lambda position: position, True, True),
+    "a value is itself": ("decided", lambda position: position == position, lambda position: True, True, True),
+    "a missing value is not itself": ("decided", lambda token: maybe(token) == maybe(token), lambda token: True, False, True),
+    "a value is not above itself": ("decided", lambda position: position > position, lambda position: True, False, True),
     "what cancels may be missing": (
         "sums",
         lambda token, position: maybe(token) - maybe(token) + position,

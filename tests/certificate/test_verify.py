@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import headwork as hw
 from headwork.certificate.certify import proof
-from headwork.kernel.blocks import Proved
+from headwork.kernel.blocks import Fact
 from headwork.kernel.files import PROOF
 from headwork.kernel.numbers import Rejected
 from headwork.kernel.verify import Checkpoint, verify
@@ -152,7 +152,7 @@ def damaged(script: Any, rng: random.Random) -> Any:
     return script
 
 
-def accepts(checkpoint: Checkpoint, script: Any) -> Proved | None:
+def accepts(checkpoint: Checkpoint, script: Any) -> list[Fact] | None:
     try:
         return verify(checkpoint, script)
     except Rejected:
