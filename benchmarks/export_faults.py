@@ -1,6 +1,6 @@
 """Damage files of exports at random, and hold what is still read and proved against the target's own implementation.
 
-    python benchmarks/export_faults.py 30000
+    python benchmarks/export_faults.py [--count 30000] [--seed 0] [--minutes 10] [--progress FILE] [--write]
 
 Each fault changes one file of an export: bits, bytes cut off, repeated or added, or a JSON value for another. The export must be refused
 with one of headwork's own errors in one line; where it is proved all the same, its target's implementation runs the damaged
@@ -9,6 +9,7 @@ files on all short texts and some long ones, and must be right. Counts what came
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import resource
@@ -16,10 +17,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from record import Progress, begun, numbers, options, record
 
 import headwork as hw
 from headwork import programs
@@ -98,32 +100,41 @@ def attack(directory: Path, file: str, damaged: bytes) -> str:
         path.write_bytes(right)
 
 
-def campaign(count: int, seed: int = 0) -> tuple[Counter[str], float, int]:
-    """What came of `count` faults, the longest of them in seconds, and the memory used in bytes."""
-    rng, seen, longest = random.Random(seed), Counter[str](), 0.0
+def campaign(progress: Progress, given: argparse.Namespace) -> None:
+    """What came of faults in the files of exports, and the longest that one took in seconds."""
     work = Path(tempfile.mkdtemp())
     try:
         made: list[Path] = []
         for name, target in EXPORTS:
             made.append(work / f"{name}-{target}")
             hw.compile(programs.get(name), length=LENGTH, alphabet=programs.entry(name).alphabet).export(made[-1], target, check=False)
-        for number in range(count):
+        for number in numbers(progress, given):
+            rng = random.Random(f"{given.seed}:{number}")
             directory = rng.choice(made)
             file = rng.choice(sorted(p.name for p in directory.iterdir() if p.name != "README.md"))
             fault, began = rng.choice(FAULTS), time.monotonic()
             said = attack(directory, file, fault((directory / file).read_bytes(), rng))
-            longest = max(longest, time.monotonic() - began)
+            progress.longest = max(progress.longest, time.monotonic() - began)
+            progress.add(said.split(":")[0])
             if said.startswith(("TRACEBACK", "PROVED")) or "LINES" in said:
-                print(f"fault {number}: {directory.name}/{file}, {fault.__name__}: {said[:300]!r}", flush=True)
-            seen[said.split(":")[0]] += 1
+                progress.fault(f"{given.seed}:{number}: {directory.name}/{file}, {fault.__name__}: {said[:300]!r}")
     finally:
         shutil.rmtree(work)
-    return seen, longest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> int:
+    """Run the campaign and print its counts; exit code 1 if a damaged export was proved and wrong, or something else was raised."""
+    given = options(__doc__).parse_args()
+    progress = begun(given)
+    campaign(progress, given)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines = [f"{progress.said('damaged exports')}; none took more than {progress.longest:.1f} s, and the process {memory:,.0f} MB.", ""]
+    lines += ["| what came of it | exports |", "| --- | ---: |", *(f"| {what} | {n:,} |" for what, n in progress.counts.most_common())]
+    print("\n".join([*lines, *("" if not progress.faults else f"- {f}" for f in progress.faults)]))
+    if given.write:
+        record("export-faults", "\n".join(lines))
+    return int(bool(progress.faults))
 
 
 if __name__ == "__main__":
-    found, slowest, memory = campaign(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    for what, times in found.most_common():
-        print(f"{times:>8,}  {what}")
-    print(f"slowest {slowest:.2f} s, memory {memory / 1e6:,.0f} MB")
-    sys.exit(any(what.startswith(("TRACEBACK", "PROVED")) or "LINES" in what for what in found))
+    sys.exit(main())

@@ -1,21 +1,18 @@
 """Faults in random programs, protocols, or logarithms of counts: certified, then damaged; the verdict against all inputs.
 
 A damaged model that is accepted must be right on every input. Where `mutants.py` damages a few programs often, this damages many.
-Run: python benchmarks/faults.py [--kind programs|protocols|logarithms] [--programs 2000] [--faults 10] [--seed 0] [--write]
+Run: python benchmarks/faults.py [--kind programs|protocols|logarithms] [--count 20000] [--faults 10] [--seed 0]
+     [--minutes 10] [--progress FILE] [--write]
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import time
-from collections import Counter
-from datetime import date
 
 import torch
 from fuzz import CODES
-from record import record
+from record import begun, numbers, options, record
 
 import headwork as hw
 from headwork.compiler.pipeline import lower
@@ -59,37 +56,32 @@ KINDS = {"programs": program, "protocols": protocol, "logarithms": logarithms}
 
 def main() -> int:
     """Run the campaign and print its counts; exit code 1 if a damaged model was accepted and wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--programs", type=int, default=2000)
+    parser = options(__doc__, 20000)
     parser.add_argument("--kind", choices=KINDS, default="programs", help="what is damaged")
     parser.add_argument("--faults", type=int, default=10, help="for each program")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
-    options = parser.parse_args()
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    rng, start = random.Random(options.seed), time.perf_counter()
-    verdicts: dict[str, Counter[str]] = {kind: Counter() for kind in mutate.KINDS}
-    damaged = 0
-    while damaged < options.programs:
-        model = KINDS[options.kind](rng)
-        if model is None:
+    progress = begun(given)
+    for number in numbers(progress, given):
+        rng = random.Random(f"{given.seed}:{number}")
+        if (model := KINDS[given.kind](rng)) is None:
             continue
-        damaged += 1
-        for _ in range(options.faults):
+        for _ in range(given.faults):
             kind = rng.choice(list(mutate.KINDS))
             fault = mutate.KINDS[kind](model, rng)
             verdict = mutate.verdict(model, fault)
-            verdicts[kind][verdict] += 1
+            progress.add(kind, verdict)
             if verdict == "wrong":
-                print(f"wrong: {fault.what}\n{model.stage('graph')}", file=sys.stderr)
-    lines = [f"{damaged:,} certified {options.kind}, {options.faults} faults each, seed {options.seed}, {date.today()}, "]
-    lines[0] += f"{time.perf_counter() - start:.0f} s."
-    lines += ["", "| fault | refused | accepted, equal on every input | accepted, wrong |", "| --- | ---: | ---: | ---: |"]
-    lines += [f"| {kind} | {n['refused']:,} | {n['equal']:,} | {n['wrong']:,} |" for kind, n in verdicts.items()]
+                progress.fault(f"wrong: {fault.what} {given.seed}:{number}\n{model.stage('graph')}")
+    lines = [f"{progress.said(f'faults, {given.faults} in each of the certified {given.kind}')}.", ""]
+    lines += ["| fault | refused | accepted, equal on every input | accepted, wrong |", "| --- | ---: | ---: | ---: |"]
+    for kind in mutate.KINDS:
+        counts = [progress.of(kind, verdict) for verdict in ("refused", "equal", "wrong")]
+        lines.append(f"| {kind} | " + " | ".join(f"{c:,}" for c in counts) + " |")
     print("\n".join(lines))
-    if options.write:
-        record({"protocols": "protocol-faults", "logarithms": "log-faults"}.get(options.kind, "faults"), "\n".join(lines))
-    return int(any(n["wrong"] for n in verdicts.values()))
+    if given.write:
+        record({"protocols": "protocol-faults", "logarithms": "log-faults"}.get(given.kind, "faults"), "\n".join(lines))
+    return int(progress.of("*", "wrong") > 0)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """Mutants: faults in every program, the certificate's verdict against all inputs.
 
 A mutant that is accepted must change no value on any input; the sizes are small enough to run all of them.
-Run: python benchmarks/mutants.py [--count 2000] [--seed 0] [--programs induction,khop] [--write]
+Run: python benchmarks/mutants.py [--count 2000] [--seed 0] [--programs induction,khop]
+     [--minutes 10] [--progress FILE] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
-from collections import Counter
-from datetime import date
 
 import torch
-from record import record
+from record import Progress, begun, numbers, options, record
 
 import headwork as hw
 from headwork.tests import mutate
@@ -38,45 +38,53 @@ SIZES: dict[str, dict[str, object]] = {
 PARAMETERS: dict[str, dict[str, object]] = {"khop": {"k": 3}, "ioi": {"names": ("Mary", "John")}, "associative_memory": {"bits": 2}}
 
 
-def campaign(model: hw.Model, kind: str, count: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """The verdicts on `count` mutants of a kind, and what was done to the accepted ones that are wrong."""
-    rng, verdicts, wrong = random.Random(f"{seed}{kind}"), Counter[str](), list[str]()
-    for _ in range(count):
-        fault = mutate.KINDS[kind](model, rng)
-        verdict = mutate.verdict(model, fault)
-        verdicts[verdict] += 1
-        if verdict == "wrong":
-            wrong.append(fault.what)
-    return verdicts, wrong
+def campaign(progress: Progress, given: argparse.Namespace) -> None:
+    """Mutants of each program and kind in turn: those that are refused, equal, or accepted and wrong."""
+    wanted = [(name, kind) for name in given.programs.split(",") for kind in mutate.KINDS]
+    given.each, given.count = given.count, math.inf
+    for number in numbers(progress, given):
+        if number == len(wanted):
+            break
+        name, kind = wanted[number]
+        model, rng = compiled(name), random.Random(f"{given.seed}{kind}")
+        hw.certify(model, witness=False)
+        for _ in range(given.each if kind == "one weight" else given.each // 5):
+            fault = mutate.KINDS[kind](model, rng)
+            verdict = mutate.verdict(model, fault)
+            progress.add(name, kind, verdict)
+            if verdict == "wrong":
+                progress.fault(f"wrong: {name}, {fault.what}")
+
+
+def compiled(name: str) -> hw.Model:
+    """A program at the size where every input can be run."""
+    return hw.compile(hw.programs.get(name, **PARAMETERS.get(name, {})), **SIZES[name])
 
 
 def main() -> int:
     """Run the campaigns and print a table; exit code 1 if a wrong mutant was accepted."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--count", type=int, default=2000, help="single-weight mutants a program; a fifth of it of each other kind")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--programs", default=",".join(SIZES))
-    parser.add_argument("--write", action="store_true", help="put the table into docs/campaigns.md")
-    parser.add_argument("--section", default="mutants", help="the place for it there")
-    options = parser.parse_args()
+    parser = options(__doc__)
+    parser.add_argument(
+        "--programs", default=",".join(SIZES), help="`--count` mutants of one weight for each, a fifth of it of other kinds"
+    )
+    parser.add_argument("--section", default="mutants", help="the place for the table in docs/campaigns.md")
+    given = parser.parse_args()
     torch.set_num_threads(1)
+    progress = begun(given)
+    campaign(progress, given)
     columns = ["program", "length", "symbols", "fault", "mutants", "refused", "accepted, equal on every input", "accepted, wrong"]
-    lines = [f"Seed {options.seed}, {date.today()}.", "", "| " + " | ".join(columns) + " |", "| --- | ---: | ---: | --- |" + " ---: |" * 4]
-    print("\n".join(lines), flush=True)
-    failed = False
-    for name in options.programs.split(","):
-        model = hw.compile(hw.programs.get(name, **PARAMETERS.get(name, {})), **SIZES[name])
-        hw.certify(model, witness=False)
+    lines = [f"{progress.said('mutants')}.", "", "| " + " | ".join(columns) + " |", "| --- | ---: | ---: | --- |" + " ---: |" * 4]
+    for name in given.programs.split(","):
+        model = compiled(name)
         for kind in mutate.KINDS:
-            count = options.count if kind == "one weight" else options.count // 5
-            found, wrong = campaign(model, kind, count, options.seed)
-            row = (name, model.length, len(model.alphabet), kind, count, found["refused"], found["equal"], found["wrong"])
-            lines += ["| " + " | ".join(f"{x:,}" if isinstance(x, int) else x for x in row) + " |", *(f"wrong: {text}" for text in wrong)]
-            print("\n".join(lines[-1 - len(wrong) :]), flush=True)
-            failed |= bool(wrong)
-    if options.write:
-        record(options.section, "\n".join(lines))
-    return int(failed)
+            counts = [progress.of(name, kind, verdict) for verdict in ("*", "refused", "equal", "wrong")]
+            if counts[0]:
+                row = (name, str(model.length), str(len(model.alphabet)), kind, *(f"{count:,}" for count in counts))
+                lines.append("| " + " | ".join(row) + " |")
+    print("\n".join([*lines, *progress.faults]))
+    if given.write:
+        record(given.section, "\n".join(lines))
+    return int(bool(progress.faults))
 
 
 if __name__ == "__main__":

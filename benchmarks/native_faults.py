@@ -1,7 +1,7 @@
 """Damaged checkpoints: bits, lengths, types and sizes in a checkpoint's files and its proof are changed at random.
 
 `hw.verify` must refuse by name or be right, without a traceback, in little time and memory. What it accepts is run on every input.
-Run: python benchmarks/native_faults.py [--count 2000] [--seed 0] [--minutes 10] [--write]
+Run: python benchmarks/native_faults.py [--count 2000] [--seed 0] [--minutes 10] [--progress FILE] [--write]
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
-from datetime import date
 from pathlib import Path
 
 import torch
-from attacks import subjects
-from record import record
+from attacks import subject
+from record import Progress, begun, numbers, options, record
 
 import headwork as hw
 from headwork.tests import attack_scripts, judge
@@ -84,58 +82,50 @@ def said(place: Path) -> tuple[str, str]:
     return ("right", "") if fault is None else ("wrong", fault)
 
 
-def campaign(count: int, seed: int, seconds: float) -> tuple[Counter[tuple[str, str]], list[str], float]:
+def campaign(progress: Progress, given: argparse.Namespace) -> None:
     """Verdicts by (kind of damage, verdict), the faults, and the longest CPU time of a verdict."""
-    rng, found, faults, longest, start = random.Random(seed), Counter[tuple[str, str]](), list[str](), 0.0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        for number, (model, _) in enumerate(subjects(rng)):
-            own, whole = random.Random(f"{seed}:{number}"), Path(folder) / "whole"
+        for number in numbers(progress, given):
+            if (found := subject(random.Random(f"{given.seed}:{number}"))) is None:
+                continue
+            model, own, whole = found[0], random.Random(f"{given.seed}:{number}:"), Path(folder) / "whole"
             shutil.rmtree(whole, ignore_errors=True)
             model.save(whole)
             hw.write_proof(model, whole / "proof.json")
             hw.verify(whole)
             for use in range(USES):
-                if found.total() >= count or time.perf_counter() - start > seconds:
-                    return found, faults, longest
                 kind, name, place = own.choice(list(KINDS)), own.choice(FILES), Path(folder) / "damaged"
                 shutil.rmtree(place, ignore_errors=True)
                 shutil.copytree(whole, place)
                 (place / name).write_bytes(KINDS[kind]((whole / name).read_bytes(), own))
-                begun = time.process_time()
+                begun_at = time.process_time()
                 verdict, how = said(place)
-                longest = max(longest, time.process_time() - begun)
-                found[kind, verdict] += 1
+                progress.longest = max(progress.longest, time.process_time() - begun_at)
+                progress.add(kind, verdict)
                 if verdict in ("crashed", "wrong"):
-                    faults.append(f"{verdict} {how}; {model.name} {name} ({kind}) {seed}:{number}:{use}")
-                    print(faults[-1], file=sys.stderr, flush=True)
-    raise AssertionError("there are always more subjects")
+                    progress.fault(f"{verdict} {how}; {model.name} {name} ({kind}) {given.seed}:{number}:{use}")
 
 
 def main() -> int:
     """Run the campaign and print its counts; exit code 1 if a damaged checkpoint was accepted and wrong, or something else was raised."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long")
-    parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
-    options = parser.parse_args()
+    given = options(__doc__).parse_args()
     torch.set_num_threads(1)
-    start = time.perf_counter()
-    found, faults, longest = campaign(options.count, options.seed, options.minutes * 60)
+    progress = begun(given)
+    campaign(progress, given)
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    head = f"{found.total():,} damaged checkpoints, seed {options.seed}, {date.today()}, {time.perf_counter() - start:.0f} s; "
-    lines = [f"{head}no verdict took more than {longest:.1f} s of CPU, and the process, torch included, {size:,.0f} MB.", ""]
+    took = f"no verdict took more than {progress.longest:.1f} s of CPU, and the process, torch included, {size:,.0f} MB"
+    lines = [f"{progress.said('damaged checkpoints')}; {took}.", ""]
     lines += [
         "| damage | checkpoints | refused | accepted, right | accepted, wrong | other errors |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for kind in KINDS:
-        counts = [found[kind, verdict] for verdict in ("refused", "right", "wrong", "crashed")]
+        counts = [progress.of(kind, verdict) for verdict in ("refused", "right", "wrong", "crashed")]
         lines.append(f"| {kind} | {sum(counts):,} | " + " | ".join(f"{c:,}" for c in counts) + " |")
-    print("\n".join([*lines, *("" if not faults else f"- {f}" for f in faults)]))
-    if options.write:
+    print("\n".join([*lines, *("" if not progress.faults else f"- {f}" for f in progress.faults)]))
+    if given.write:
         record("native-faults", "\n".join(lines))
-    return int(bool(faults))
+    return int(bool(progress.faults))
 
 
 if __name__ == "__main__":

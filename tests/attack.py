@@ -57,7 +57,9 @@ class Draft:
 
     def finish(self) -> hw.Model:
         """The model of these parts."""
-        module, forms = assemble(self.model.module.shape, self.tensors), tuple(self.output_forms)
+        module, forms = self.model.module, tuple(self.output_forms)
+        if not all(torch.equal(tensor, self.tensors[name]) for name, tensor in module.state_dict().items()):
+            module = assemble(module.shape, self.tensors)
         return replace(self.model, module=module, probes=tuple(self.probes), graph=self.graph, output_forms=forms)
 
     def block(self, rng: random.Random, kind: str) -> str | None:
@@ -303,7 +305,7 @@ def recode(draft: Draft, rng: random.Random) -> str:
     values = names.get(probe.value, list(range(len(draft.model.alphabet))))
     try:
         codes, old = ([f.code(v) for v in values] for f in (form, probe.form))
-    except (ArithmeticError, ValueError, MemoryError):
+    except (ArithmeticError, TypeError, ValueError, MemoryError):  # the form is none
         return "nothing"
     if form.width != len(probe.dims):
         return "nothing"

@@ -8,8 +8,9 @@ NumPy in adverse orders, where weights are normalised before or after the values
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import headwork as hw
 from headwork.runtime.check import expected
 from headwork.runtime.classes import classes
 from headwork.runtime.interpreter import interpret_graph, interpret_roots
+from headwork.runtime.model import Probe
 from headwork.runtime.module import Attention
 
 Certify: TypeAlias = Callable[[hw.Model], object]
@@ -30,7 +32,27 @@ ORDERS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def verdict(model: hw.Model, certify: Certify) -> str:
+T = TypeVar("T")
+Run: TypeAlias = list[tuple[list[npt.NDArray[np.float64]], torch.Tensor]]  # of each length: the streams after blocks, and logits
+
+
+class Memory:
+    """What was found of a model and is so of its kin, which have the same lowered graph: values inside, outputs of one program, the runs
+    of the same tensors."""
+
+    def __init__(self, model: hw.Model) -> None:
+        self.optimised = model.optimised
+        self._known: dict[Hashable, Any] = {}
+        self.rows = [list(itertools.product(range(len(model.alphabet)), repeat=n)) for n in range(1, model.length + 1)]
+
+    def of(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is known under a key, found if need be."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+
+def verdict(model: hw.Model, certify: Certify, memory: Memory | None = None) -> str:
     """`refused`, `crashed`, or of an accepted model `right`, or `wrong` and where."""
     try:
         certify(model)
@@ -38,55 +60,75 @@ def verdict(model: hw.Model, certify: Certify) -> str:
         return "refused"
     except Exception as error:  # a checker must refuse by name; the campaign counts what it does not
         return f"crashed: {type(error).__name__}: {error}"
-    fault = wrong(model)
+    fault = wrong(model, memory)
     return "right" if fault is None else f"wrong: {fault}"
 
 
-def wrong(model: hw.Model) -> str | None:
-    """Under which arithmetic some value of some input is wrong, or None. Every input is run."""
-    truth = _Truth(model)
-    for flush in (False, True):
-        torch.set_flush_denormal(flush)
-        try:
-            if not truth.holds(lambda ids: list(model.module.stream(ids)), lambda x: model.module.unembed(x)):
-                return "torch, small numbers flushed" if flush else "torch"
-        finally:
-            torch.set_flush_denormal(False)
+def wrong(model: hw.Model, memory: Memory | None = None) -> str | None:
+    """Under which arithmetic some value of some input is wrong, or None. Every input is run, or was with the same tensors."""
+    memory = Memory(model) if memory is None or memory.optimised is not model.optimised else memory
+    truth = _Truth(model, memory)
+    stamp = tuple(hash(tensor.numpy().tobytes()) for tensor in model.module.state_dict().values())
+    ways: list[tuple[str, Callable[[], Run]]] = [
+        (f"torch{', small numbers flushed' * flush}", partial(_torch, model, truth.ids, flush)) for flush in (False, True)
+    ]
     for late, (name, order) in itertools.product((False, True), ORDERS.items()):
-        run = _Numpy(model, order, late)
-        if not truth.holds(run.stream, run.unembed):
-            return f"sums {name}, {'one division at the end' if late else 'softmax first'}"
+        said = f"sums {name}, {'one division at the end' if late else 'softmax first'}"
+        ways.append((said, partial(_numpy, model, truth.ids, order, late)))
+    for said, run in ways:
+        if not truth.holds(memory.of(("run", said, stamp), run)):
+            return said
     return None
+
+
+def _torch(model: hw.Model, batches: list[torch.Tensor], flush: bool) -> Run:
+    """As torch runs it, with fused attention."""
+    torch.set_flush_denormal(flush)
+    try:
+        with torch.no_grad():
+            streams = [list(model.module.stream(ids)) for ids in batches]
+            return [([x.double().numpy() for x in blocks], model.module.unembed(blocks[-1][:, 1:])) for blocks in streams]
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _numpy(model: hw.Model, batches: list[torch.Tensor], order: Callable[[Array], Array], late: bool) -> Run:
+    """By sums in an order."""
+    run, found = _Numpy(model, order, late), Run()
+    for ids in batches:
+        blocks = run.stream(ids)
+        found.append(([x.astype(np.float64) for x in blocks], torch.from_numpy(run.unembed(blocks[-1][:, 1:]))))
+    return found
 
 
 class _Truth:
     """What the interpreter says of every input of a model."""
 
-    def __init__(self, model: hw.Model) -> None:
-        self.model = model
-        self.batches: list[tuple[torch.Tensor, list[list[list[int | None]]], list[npt.NDArray[np.int64]]]] = []
-        for n in range(1, model.length + 1):
-            rows = [list(ids) for ids in itertools.product(range(len(model.alphabet)), repeat=n)]
-            roots = [interpret_roots(model.graph, row) for row in rows]
-            inner = [interpret_graph(model.optimised, row) for row in rows]
-            codes = [np.stack([expected(model, p, row, v)[0] for row, v in zip(rows, inner, strict=True)]) for p in model.probes]
-            self.batches.append((torch.tensor(rows), roots, codes))
+    def __init__(self, model: hw.Model, memory: Memory) -> None:
+        self.model, self.ids = model, [torch.tensor(rows) for rows in memory.rows]
+        self.roots: list[list[list[list[int | None]]]] = []
+        self.codes: list[list[npt.NDArray[np.int64]]] = []
+        for n, rows in enumerate(memory.rows, 1):
+            inner = memory.of(("inner", n), lambda rows=rows: [interpret_graph(model.optimised, list(row)) for row in rows])
+            self.roots.append(memory.of(("roots", n, model.graph), lambda rows=rows: [interpret_roots(model.graph, list(r)) for r in rows]))
+            self.codes.append([memory.of(("codes", n, p), partial(self._codes, p, rows, inner)) for p in model.probes])
 
-    def holds(self, stream: Callable[[torch.Tensor], list[torch.Tensor]], unembed: Callable[[torch.Tensor], torch.Tensor]) -> bool:
-        """Whether a way of computing gives all claimed codes and all outputs."""
+    def _codes(self, probe: Probe, rows: list[tuple[int, ...]], inner: list[Any]) -> npt.NDArray[np.int64]:
+        return np.stack([expected(self.model, probe, list(row), values)[0] for row, values in zip(rows, inner, strict=True)])
+
+    def holds(self, run: Run) -> bool:
+        """Whether a run gave all claimed codes and all outputs."""
         model = self.model
-        with torch.no_grad():
-            for ids, roots, codes in self.batches:
-                blocks = stream(ids)
-                if any(bool(x[:, 0].count_nonzero()) for x in blocks):
+        for (blocks, found), roots, codes in zip(run, self.roots, self.codes, strict=True):
+            if any(x[:, 0].any() for x in blocks):
+                return False
+            for probe, code in zip(model.probes, codes, strict=True):
+                if not np.array_equal(blocks[probe.block][:, 1:, list(probe.dims)], code):
                     return False
-                for probe, code in zip(model.probes, codes, strict=True):
-                    if not np.array_equal(blocks[probe.block][:, 1:, list(probe.dims)].double().numpy(), code):
-                        return False
-                for out, (form, logits) in enumerate(zip(model.output_forms, model.module.split(unembed(blocks[-1][:, 1:])), strict=True)):
-                    wanted = [[0 if v is None else v - form.off for v in row[out]] for row in roots]
-                    if not torch.isfinite(logits).all() or classes(form, logits).tolist() != wanted:
-                        return False
+            for out, (form, logits) in enumerate(zip(model.output_forms, model.module.split(found), strict=True)):
+                wanted = [[0 if v is None else v - form.off for v in row[out]] for row in roots]
+                if not torch.isfinite(logits).all() or classes(form, logits).tolist() != wanted:
+                    return False
         return True
 
 
@@ -98,7 +140,7 @@ class _Numpy:
         self.tensors = {name: t.detach().numpy() for name, t in model.module.state_dict().items()}
         self.tiny = np.finfo(self.tensors["W_E"].dtype).tiny
 
-    def stream(self, ids: torch.Tensor) -> list[torch.Tensor]:
+    def stream(self, ids: torch.Tensor) -> list[Array]:
         """The residual stream after the embedding and each block, like the module's own."""
         rows = np.pad(ids.numpy() + 1, ((0, 0), (1, 0)))
         with np.errstate(all="ignore"):
@@ -108,12 +150,12 @@ class _Numpy:
                 w = {name: self.tensors[f"blocks.{number}.{name}"] for name, _ in block.named_parameters()}
                 x = self._flush(x + (self._attention(x, w, block.masks) if isinstance(block, Attention) else self._mlp(x, w)))
                 found.append(x)
-        return [torch.from_numpy(x) for x in found]
+        return found
 
-    def unembed(self, x: torch.Tensor) -> torch.Tensor:
+    def unembed(self, x: Array) -> Array:
         """Logits."""
         with np.errstate(all="ignore"):
-            return torch.from_numpy(self._product(x.numpy(), self.tensors["W_U"]))
+            return self._product(x, self.tensors["W_U"])
 
     def _flush(self, x: Array) -> Array:
         return np.where(np.abs(x) < self.tiny, x.dtype.type(0), x)
