@@ -17,6 +17,7 @@ from ..compiler.ops import Position, Token
 from ..runtime.classes import classes
 from ..runtime.interpreter import Column
 from ..runtime.model import Model, Probe
+from ..runtime.outputs import read
 from ..runtime.tokens import decode_value
 
 NO_VALUE = float("nan")  # what numbers say that are no value's code
@@ -92,11 +93,7 @@ def require_named(known: Mapping[str, Named], name: str, graph: Graph) -> Named:
 def outputs(model: Model, columns: Sequence[Column]) -> list[Symbol | None]:
     """What a model returns, from the values of its outputs (the guard's may follow): tuples where the program returns a tuple."""
     graph = model.graph
-    said = [
-        [shown(model, graph.nodes[root].domain, value) for value in column]
-        for root, column in zip(graph.outputs, columns[: len(graph.outputs)], strict=True)
-    ]
-    return said[0] if graph.single else list(zip(*said, strict=True))
+    return read(graph, columns[: len(graph.outputs)], lambda _, domain, value: shown(model, domain, value))
 
 
 def said(model: Model, logits: npt.NDArray[np.floating]) -> list[Column]:

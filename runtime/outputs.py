@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from ..compiler.domain import Symbol
+from ..compiler.domain import Domain, Sizes, Symbol
 from ..compiler.errors import CapacityError, InputError
 from ..compiler.graph import Graph
 from .interpreter import Column, interpret_graph
 from .tokens import decode_value
 
 
-def read(graph: Graph, columns: Sequence[Column]) -> list[Symbol | None]:
+def read(
+    graph: Graph, columns: Sequence[Column], decode: Callable[[Sizes, Domain, int | None], Symbol | None] = decode_value
+) -> list[Symbol | None]:
     """Results by position from the values of the outputs: each value as it is, or tuples where the program returns a tuple."""
     shown = [
-        [decode_value(graph.sizes, graph.nodes[output].domain, value) for value in column]
+        [decode(graph.sizes, graph.nodes[output].domain, value) for value in column]
         for output, column in zip(graph.outputs, columns, strict=True)
     ]
     for i in reversed(graph.fractions):

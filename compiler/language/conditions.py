@@ -39,6 +39,11 @@ class Condition(ABC):
         return summed((term, 1) for term in self.cover())  # right where the terms exclude each other
 
     @cached_property
+    def depth(self) -> int:
+        """How many conditions stand inside one another."""
+        return 1 + max((getattr(self, part).depth for part in ("a", "b") if hasattr(self, part)), default=0)
+
+    @cached_property
     def _covered(self) -> list[Term]:
         return self._cover()
 

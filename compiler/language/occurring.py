@@ -6,7 +6,7 @@ each value that occurs, and a function is asked about those alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..domain import Domain
 from ..graph import Builder, Node
@@ -24,16 +24,37 @@ def occurring(builder: Builder, index: int) -> frozenset[int] | None:
     """
     known: dict[int, frozenset[int] | None] = {}
     far = builder.nodes[index].domain.size > MANY  # sums of one number are followed only here: elsewhere they need no MLP
+    for i in sorted(_through(builder.nodes, index, far)):  # arguments come first: programs nest deeper than Python does
+        node = builder.nodes[i]
+        known[i] = _own(node, known.__getitem__, far)
+        if known[i] is None and far and i != index and node.domain.size <= MANY:
+            known[i] = frozenset(range(node.domain.lo, node.domain.hi + 1))
+    return known[index]
 
-    def of(i: int) -> frozenset[int] | None:
-        if i not in known:
-            known[i] = _own(builder.nodes[i], of, far)
-            domain = builder.nodes[i].domain
-            if known[i] is None and far and i != index and domain.size <= MANY:
-                known[i] = frozenset(range(domain.lo, domain.hi + 1))
-        return known[i]
 
-    return of(index)
+def _sources(node: Node, far: bool) -> Sequence[int]:
+    """The nodes whose values a node takes, as they are or one for one."""
+    match node.op:
+        case Table(shape=shape):
+            return node.args if len(shape) == 1 else ()
+        case Affine():
+            return node.args[:1] if far and len(set(node.args)) == 1 else ()
+        case Fetch() | Where():
+            return node.args[1:]
+        case OrElse():
+            return node.args
+        case _:
+            return ()
+
+
+def _through(nodes: Sequence[Node], index: int, far: bool) -> set[int]:
+    """A node, and all whose values it takes."""
+    found, todo = {index}, [index]
+    while todo:
+        before = [a for a in _sources(nodes[todo.pop()], far) if a not in found]
+        found.update(before)
+        todo.extend(before)
+    return found
 
 
 def _own(node: Node, of: Callable[[int], frozenset[int] | None], far: bool) -> frozenset[int] | None:
@@ -82,35 +103,45 @@ def numbered_anew(builder: Builder, index: int, shown: Callable[[Domain, int], o
     builder.labels.extend(shown(domain, v) for v in number)  # pyright: ignore[reportArgumentType]
     made: dict[tuple[int, int, int], int] = {}
 
-    def anew(i: int, times: int, plus: int) -> int:
-        """The label of times·v + plus, v the value of node i."""
-        if (i, times, plus) not in made:
-            made[i, times, plus] = copied(i, times, plus)
-        return made[i, times, plus]
+    def read(i: int, times: int, plus: int) -> list[tuple[int, int, int]]:
+        """What is copied before times·v + plus is, v the value of node i."""
+        node = builder.nodes[i]
+        if isinstance(node.op, Table):  # it is relabelled as it is
+            return []
+        if isinstance(node.op, Affine):
+            times, plus = times * sum(node.op.coefficients), times * node.op.constant + plus
+        return [(a, times, plus) for a in _sources(node, far)]
 
     def copied(i: int, times: int, plus: int) -> int:
+        """The label of times·v + plus, v the value of node i."""
         node = builder.nodes[i]
-        args = node.args
+        args, new = node.args, [made[part] for part in read(i, times, plus)]
 
         def label(v: int | None) -> int | None:
             return None if v is None else number.get(times * v + plus)
 
         match node.op:
-            case Affine(coefficients=coefficients, constant=constant) if far and len(set(args)) == 1:
-                return anew(args[0], times * sum(coefficients), times * constant + plus)
+            case Affine() if far and len(set(args)) == 1:
+                return new[0]
             case Table() as op:
                 return builder.add(Table("label", op.starts, op.shape, tuple(map(label, op.entries)), op.title), args, node.name, node.line)
             case Const(value=value):
                 return builder.add(Const("label", label(value)), (), node.name, node.line)
             case Fetch():
-                return builder.add(Fetch(), (args[0], anew(args[1], times, plus)), node.name, node.line)
+                return builder.add(Fetch(), (args[0], *new), node.name, node.line)
             case Where():
-                return builder.add(Where(), (args[0], anew(args[1], times, plus), anew(args[2], times, plus)), node.name, node.line)
+                return builder.add(Where(), (args[0], *new), node.name, node.line)
             case OrElse():
-                return builder.add(OrElse(), [anew(a, times, plus) for a in args], node.name, node.line)
+                return builder.add(OrElse(), new, node.name, node.line)
             case _:
                 lo, size = node.domain.lo, node.domain.size
                 labels = Table("label", (lo,), (size,), tuple(map(label, range(lo, lo + size))), "labels")
                 return builder.add(labels, (i,), node.name, node.line)
 
-    return anew(index, 1, 0)
+    wanted, todo = {(index, 1, 0)}, [(index, 1, 0)]
+    while todo:
+        todo.extend(before := [part for part in read(*todo.pop()) if part not in wanted])
+        wanted.update(before)
+    for part in sorted(wanted):  # arguments have smaller numbers
+        made[part] = copied(*part)
+    return made[index, 1, 0]

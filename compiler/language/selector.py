@@ -21,6 +21,7 @@ from .terms import Compare, Term
 from .value import Value, boolean, lift, number, require_value
 
 MAX_HEADS = 128
+MAX_DEPTH = 200  # conditions inside one another, which are taken apart by recursion
 
 
 @readable
@@ -42,14 +43,20 @@ class Selector(Symbolic):
     # --- combining -------------------------------------------------------------------------------------
 
     def __and__(self, other: Selector) -> Selector:
-        return Selector(self.builder, Both(self.condition, self._other("&", other)))
+        return self._combined(Both(self.condition, self._other("&", other)))
 
     def __or__(self, other: Selector) -> Selector:
-        return Selector(self.builder, Either(self.condition, self._other("|", other)))
+        return self._combined(Either(self.condition, self._other("|", other)))
 
     def __invert__(self) -> Selector:
         """The visible positions that are not selected, those where a value is ⊥ included."""
         return Selector(self.builder, self.condition.complement())
+
+    def _combined(self, condition: Condition) -> Selector:
+        if condition.depth > MAX_DEPTH:
+            hint = "combine fewer selectors, or compute a value and compare that"
+            raise DomainError(f"a selector is combined of more than {MAX_DEPTH} selectors, one by one", caller(), hint)
+        return Selector(self.builder, condition)
 
     def _other(self, what: str, other: object) -> Condition:
         if not isinstance(other, Selector):

@@ -355,3 +355,28 @@ def test_wrong_things_in_the_place_of_models_names_and_engines(call: Callable[[]
     with pytest.raises(hw.InputError) as refusal:
         call()
     assert text in str(refusal.value)
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_choices_nest_deeper_than_python(far: bool) -> None:
+    @hw.program(alphabet="ab")
+    def nested(token):
+        y = hw.where(token == "a", 10**6 if far else 3, 0)
+        for k in range(1100):
+            y = hw.where(token == "a", y, k % 5)
+        return y
+
+    assert hw.interpret(nested, list("ab")) == [10**6 if far else 3, 4]
+    assert nested.build(2).outputs  # what is returned is numbered without recursion
+
+
+def test_a_selector_of_very_many_is_refused() -> None:
+    @hw.program(alphabet="ab")
+    def many(token):
+        selector = hw.match(token, token)
+        for _ in range(1200):
+            selector = selector & hw.match(hw.previous(token), token)
+        return selector.count()
+
+    with pytest.raises(hw.DomainError, match=r"(?s)more than 200 selectors.*compute a value"):
+        hw.interpret(many, list("ab"))

@@ -209,3 +209,17 @@ def test_traces_refuse_what_they_cannot_do(khop: hw.Model) -> None:
     with pytest.raises(hw.InputError, match=r"id 2 is 3, which is not in 0..2"):
         khop.decode([0, 3])
     assert khop.decode(khop.encode(WORDS)) == WORDS
+
+
+def test_a_trace_says_what_run_says_where_a_mean_is_returned() -> None:
+    @hw.program(alphabet="ab")
+    def shares(token):
+        return hw.visible(token).mean(token == "a"), hw.table({"a": 0.5, "b": "rest"}.get, token), token
+
+    model, text = hw.compile(shares, length=4), list("aabb")
+    for style_model in (model, hw.compile(shares, length=4, style="natural")):
+        trace = one(style_model, text)
+        assert trace.output == style_model.run(text) == hw.interpret(shares, text)
+        assert trace.expected == trace.output and not trace.wrong()
+    changed = hw.intervene(model, text, {"token": {1: "b"}})
+    assert changed.output == hw.interpret(shares, list("babb")) == hw.interpret(model, text, set={"token": {1: "b"}})
