@@ -61,12 +61,21 @@ def number(graph: Graph, index: int, position: int, value: Symbol | None) -> int
         if not domain.none:
             raise InputError(f"{where}, and it is never ⊥: it is {domain}", hint="ablate the head instead, or set another value")
         return None
-    found = graph.sizes.alphabet.id(value) if domain.kind == "token" else _integer(domain, value)
+    if domain.kind == "token":
+        found = graph.sizes.alphabet.id(value)
+    else:
+        found = _label(graph.sizes.labels, domain, value) if domain.kind == "label" else _integer(domain, value)
     if found is None or not domain.lo <= found <= domain.hi:
         raise InputError(f"{where}, and it is {domain}", hint="set a value of its domain")
     if domain.lag is not None and found > position + domain.lag:
         raise InputError(f"{where}, and there it is at most {position + domain.lag}", hint="a causal program does not look ahead")
     return found
+
+
+def _label(labels: Sequence[Symbol], domain: Domain, value: Symbol) -> int | None:
+    """The number of the label that a value is, among those of a domain; a truth is no number. None for what is none of them."""
+    truth = isinstance(value, bool)
+    return next((n for n in range(domain.lo, domain.hi + 1) if labels[n] == value and isinstance(labels[n], bool) == truth), None)
 
 
 def _integer(domain: Domain, value: Symbol) -> int | None:

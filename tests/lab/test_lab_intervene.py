@@ -184,3 +184,20 @@ def test_a_check_of_a_changed_model_says_what_the_change_broke(khop: hw.Model, t
     assert set(report.broken) == {"jump@at@at", "out@at", "the output"}
     assert sum(report.broken.values()) == report.mismatches
     assert "broken" in str(report)
+
+
+def test_a_label_is_set_by_what_it_stands_for_not_by_its_number() -> None:
+    @hw.program(alphabet="abc")
+    def labelled(token):
+        said = hw.table({"a": 0.5, "b": "rest", "c": 1}.get, hw.previous(token))
+        return hw.previous(said)
+
+    model, text = hw.compile(labelled, length=4), list("abca")
+    name = "said@at"
+    for value in (0.5, "rest", 1, None):
+        done = hw.intervene(model, text, {name: {4: value}})
+        assert done.agrees and done.after[name][3] == value == done.output[3]
+        assert hw.interpret(model, text, set={name: {4: value}}) == done.output
+    for value in (0, 2, True, "a"):
+        with pytest.raises(hw.InputError, match="set a value of its domain"):
+            hw.intervene(model, text, {name: {4: value}})
