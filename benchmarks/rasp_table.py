@@ -1,15 +1,19 @@
-"""The programs of Tracr's library and tests at several lengths: headwork's models, certified, beside Tracr's own.
+"""The programs of Tracr's library and tests and of the paper, at several lengths and two alphabets: headwork's models, certified, beside
+Tracr's own.
 
-    python benchmarks/rasp_table.py [--theirs PYTHON [--until N]] [length …]
+    python benchmarks/rasp_table.py [--rows FILE] [--wide] [--theirs PYTHON] [--only ours|theirs] [length …]
+    python benchmarks/rasp_table.py --page FILE
 
-`--theirs` is the interpreter of an environment with Tracr, such as `make peers` leaves in benchmarks/peers/.cache/envs/tracr/bin/python:
-there the same file of programs runs with its import changed, up to `--until` (64), each cell in a process of its own, stopped after
-60 CPU seconds. Prints a table in Markdown.
+Each row is written to FILE as a line of JSON; a row that is there is not computed again, and `--page` prints them as a table in Markdown.
+`--wide` takes 16 symbols instead of each program's own. `--theirs` is the interpreter of an environment with Tracr, such as `make peers`
+leaves in benchmarks/peers/.cache/envs/tracr/bin/python: there the same file of programs runs with its import changed, each cell in a
+process of its own, stopped after 60 CPU seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import random
 import resource
@@ -26,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = (5, 16, 64, 256, 1024)
 SEQUENCES, SEED = 6, 0
 CPU_LIMIT = 60
+WIDE = 16
 LIBRARY = ROOT / "tests" / "rasp_library.py"
 SAMPLED = (  # one of each program; the rest differ in their inputs only
     *("frac_prevs_1", "shift_by_one", "shift_by_two", "detect_pattern_a", "detect_pattern_ab", "detect_pattern_abc", "reverse_1"),
@@ -40,6 +45,8 @@ class Row:
 
     name: str
     length: int
+    symbols: int
+    who: str
     layers: int = 0
     heads: int = 0
     d_model: int = 0
@@ -49,15 +56,29 @@ class Row:
     tried: int = 0
     note: str = ""
 
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """What it is about."""
+        return self.name, self.length, self.symbols, self.who
 
-def program(library: Any, name: str, length: int) -> tuple[Any, list[Any], bool]:
+
+def widened(vocabulary: Sequence[Any]) -> list[Any]:
+    """A vocabulary of 16 symbols that has the given ones: more numbers, or more letters."""
+    if all(isinstance(s, int) for s in vocabulary):
+        return list(range(1, WIDE + 1))
+    more = [c for c in "abcdefghijklmnopqrst" if c not in vocabulary]
+    return [*vocabulary, *more[: WIDE - len(vocabulary)]]
+
+
+def program(library: Any, name: str, length: int, wide: bool) -> tuple[Any, list[Any], bool]:
     """A program for a length, its vocabulary, and whether it is causal."""
-    if name == "sort":
-        return library.sort(library.rasp.tokens, library.rasp.tokens, length, 1), [1, 2, 3, 4], False
-    if name == "sort_freq":
-        return library.sort(library.rasp.tokens, -1 * library.histogram(), length, 1), [1, 2, 3, 4], False
-    case = next(c for c in library.CASES if c.name == name)
-    return case.program, list(case.vocabulary), case.causal
+    if name in ("sort", "sort_freq"):
+        keys = library.rasp.tokens if name == "sort" else -1 * library.histogram()
+        sop, vocabulary, causal = library.sort(library.rasp.tokens, keys, length, 1), [1, 2, 3, 4], False
+    else:
+        case = next(c for c in library.CASES if c.name == name)
+        sop, vocabulary, causal = case.program, list(case.vocabulary), case.causal
+    return sop, widened(vocabulary) if wide else vocabulary, causal
 
 
 def inputs(name: str, vocabulary: Sequence[Any], length: int) -> list[list[Any]]:
@@ -67,17 +88,22 @@ def inputs(name: str, vocabulary: Sequence[Any], length: int) -> list[list[Any]]
     return [*rows, [vocabulary[0]] * length, [vocabulary[-1]]]
 
 
-def mine(name: str, length: int) -> Row:
+def mine(name: str, length: int, wide: bool) -> Row:
     """headwork's row; the note says whether it is certified."""
     import headwork as hw
     from headwork import rasp
     from headwork.tests import rasp_library
     from headwork.tests.rasp_meaning import meaning
 
-    sop, vocabulary, causal = program(rasp_library, name, length)
-    start = time.perf_counter()
-    model = hw.compile(rasp.program(sop, causal=causal), length=length, alphabet=vocabulary)
-    row = Row(name, length, seconds=time.perf_counter() - start)
+    sop, vocabulary, causal = program(rasp_library, name, length, wide)
+    row = Row(name, length, len(vocabulary), "headwork")
+    start = time.process_time()
+    try:
+        model = hw.compile(rasp.program(sop, causal=causal), length=length, alphabet=vocabulary)
+    except hw.HeadworkError as error:
+        row.note = str(error).splitlines()[0]
+        return row
+    row.seconds = time.process_time() - start
     cost = model.cost
     row.layers, row.heads, row.d_model, row.parameters = cost.attention_layers, max(cost.heads, default=0), cost.d_model, cost.parameters
     for tokens in inputs(name, vocabulary, length)[: 2 if length > 256 else None]:
@@ -92,7 +118,7 @@ def mine(name: str, length: int) -> Row:
     return row
 
 
-def theirs(name: str, length: int) -> Row:
+def theirs(name: str, length: int, wide: bool) -> Row:
     """Tracr's row, in Tracr's environment."""
     import types
 
@@ -105,16 +131,19 @@ def theirs(name: str, length: int) -> Row:
         compile(text.replace("from headwork.rasp import Comparison", "Comparison = rasp.Comparison"), str(LIBRARY), "exec"),
         library.__dict__,
     )
-    sop, vocabulary, causal = program(library, name, length)
-    start = time.perf_counter()
+    sop, vocabulary, causal = program(library, name, length, wide)
+    start = time.process_time()
     model = compiling.compile_rasp_to_model(sop, set(vocabulary), length, causal=causal, compiler_bos="BOS")
     config = model.model_config
-    row = Row(name, length, config.num_layers, config.num_heads, len(model.residual_labels), seconds=time.perf_counter() - start)
+    row = Row(name, length, len(vocabulary), "Tracr", config.num_layers, config.num_heads, len(model.residual_labels))
+    row.seconds = time.process_time() - start
     row.parameters = sum(array.size for module in model.params.values() for array in module.values())
     print(json.dumps(asdict(row)), flush=True)
-    sys.path.insert(0, str(ROOT))
-    from headwork.tests.rasp_meaning import meaning
-
+    spec = importlib.util.spec_from_file_location("rasp_meaning", ROOT / "tests" / "rasp_meaning.py")
+    assert spec is not None and spec.loader is not None
+    plain = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plain)
+    meaning = plain.meaning
     for tokens in inputs(name, vocabulary, length)[: 2 if length > 256 else None]:
         row.wrong += not alike(model.apply(["BOS", *tokens]).decoded[1:], meaning(sop, tokens, causal))
         row.tried += 1
@@ -133,55 +162,85 @@ def is_number(x: object) -> bool:
     return isinstance(x, (int, float, Fraction))
 
 
-def elsewhere(python: str, name: str, length: int) -> Row:
+def elsewhere(python: str, name: str, length: int, wide: bool) -> Row:
     """Tracr's row, from a process of its own."""
-    done = subprocess.run([python, __file__, "--cell", name, str(length)], capture_output=True, text=True, check=False, cwd=ROOT)
+    from headwork.tests import rasp_library
+
+    symbols = len(program(rasp_library, name, length, wide)[1])
+    command = [python, __file__, "--cell", name, str(length), str(int(wide))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    row = Row(**json.loads(lines[-1])) if lines else Row(name, length)
+    row = Row(**json.loads(lines[-1])) if lines else Row(name, length, symbols, "Tracr")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["?"])[-1]
         row.note = f"stopped at {CPU_LIMIT} CPU seconds" if done.returncode < 0 else last[:100]
     return row
 
 
-def text(rows: Sequence[tuple[Row, Row | None]]) -> str:
-    """The table as Markdown."""
+def read(path: Path) -> list[Row]:
+    """The rows of a file."""
+    return [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def page(rows: Sequence[Row]) -> str:
+    """The table as Markdown: a line for each program, length and alphabet, with Tracr's numbers beside headwork's where there are some."""
+    found = {row.key: row for row in rows}
     out = [
-        "| program | N | | layers | heads | d_model | parameters | compile | wrong | |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| program | N | V | layers | heads | d_model | parameters | compile, s | wrong | | Tracr: layers | heads | d_model "
+        "| parameters | compile, s | wrong |",
+        "| --- " + "| ---: " * 8 + "| --- " + "| ---: " * 6 + "|",
     ]
-    for a, b in rows:
-        for who, r in (("headwork", a), ("Tracr", b)):
-            if r is not None:
-                sizes = f"{r.layers} | {r.heads} | {r.d_model:,} | {r.parameters:,} | {r.seconds:.2f} s" if r.parameters else "| | | |"
-                wrong = f"{r.wrong}/{r.tried}" if r.tried else ""
-                out.append(f"| {f'`{r.name}`' if who == 'headwork' else ''} | {r.length:,} | {who} | {sizes} | {wrong} | {r.note} |")
+    for name, length, symbols, who in sorted(found, key=lambda k: (SAMPLED.index(k[0]), k[2], k[1])):
+        if who == "headwork":
+            a, b = found[name, length, symbols, who], found.get((name, length, symbols, "Tracr"))
+            beside = _cells(b) if b is not None else "| | | | | "
+            out.append(f"| `{name}` | {length:,} | {symbols} | {_cells(a)} | {a.note} | {beside} |")
     return "\n".join(out)
+
+
+def _cells(row: Row) -> str:
+    sizes = f"{row.layers} | {row.heads} | {row.d_model:,} | {row.parameters:,} | {row.seconds:.2f}" if row.parameters else "| | | | "
+    if row.who == "headwork":
+        return f"{sizes} | {row.wrong} of {row.tried}" if row.tried else f"{sizes} | "
+    return f"{sizes} | " + (f"{row.wrong} of {row.tried}" if row.tried and not row.note else row.note)
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=Path, metavar="FILE", default=ROOT / "build" / "rasp_table.jsonl")
+    parser.add_argument("--page", type=Path, metavar="FILE")
     parser.add_argument("--theirs", metavar="PYTHON")
-    parser.add_argument("--until", type=int, default=64, metavar="N")
-    parser.add_argument("--cell", nargs=2, metavar=("NAME", "LENGTH"), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=("ours", "theirs"))
+    parser.add_argument("--wide", action="store_true")
+    parser.add_argument("--cell", nargs=3, metavar=("NAME", "LENGTH", "WIDE"), help=argparse.SUPPRESS)
     parser.add_argument("length", nargs="*", type=int)
     options = parser.parse_args()
     if options.cell:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT + 5))
-        print(json.dumps(asdict(theirs(options.cell[0], int(options.cell[1])))), flush=True)
+        name, length, wide = options.cell
+        print(json.dumps(asdict(theirs(name, int(length), bool(int(wide))))), flush=True)
+        return
+    if options.page:
+        print(page(read(options.page)))
         return
     sys.path.insert(0, str(ROOT))
-    rows: list[tuple[Row, Row | None]] = []
-    for name in SAMPLED:
-        for length in options.length or LENGTHS:
-            try:
-                a = mine(name, length)
-            except Exception as error:
-                a = Row(name, length, note=str(error).splitlines()[0][:120])
-            b = elsewhere(options.theirs, name, length) if options.theirs and length <= options.until else None
-            rows.append((a, b))
-            print(text([(a, b)]).split("\n", 2)[2], flush=True)
+    from headwork.tests import rasp_library
+
+    options.rows.parent.mkdir(parents=True, exist_ok=True)
+    done = {row.key for row in read(options.rows)}
+    for length in options.length or LENGTHS:
+        for name in SAMPLED:
+            symbols = len(program(rasp_library, name, length, options.wide)[1])
+            made = []
+            if options.only != "theirs" and (name, length, symbols, "headwork") not in done:
+                made.append(mine(name, length, options.wide))
+            if options.theirs and options.only != "ours" and (name, length, symbols, "Tracr") not in done:
+                made.append(elsewhere(options.theirs, name, length, options.wide))
+            with options.rows.open("a", encoding="utf-8") as file:
+                for row in made:
+                    print(json.dumps(asdict(row)), file=file, flush=True)
+                    print(row.name, row.length, row.symbols, row.who, row.layers, f"{row.wrong}/{row.tried}", row.note, flush=True)
 
 
 if __name__ == "__main__":

@@ -85,10 +85,11 @@ def _identical(column: Coded) -> bool:
 
 
 def _same_points(a: Coded, b: Coded) -> bool:
-    """Whether both give the same codes to the same points."""
-    ends = [dict(enumerate(c.points, c.value.domain.lo)) for c in (a, b)]
-    known = {key_of(p)[1]: v for v, p in ends[0].items()}
-    return all(known.get(key_of(p)[1], v) == v for v, p in ends[1].items())
+    """Whether equal codes and equal points go together, of one and of the other."""
+    points = {v: key_of(p)[1] for v, p in enumerate(a.points, a.value.domain.lo)}
+    codes = {p: v for v, p in points.items()}
+    others = [(v, key_of(p)[1]) for v, p in enumerate(b.points, b.value.domain.lo)]
+    return all(codes.get(p, v) == v and points.get(v, p) == p for v, p in others)
 
 
 def _as_numbers(keys: Coded, queries: Coded) -> bool:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import NoneType
 from typing import Any, Literal, TypeAlias
 
 from .exact import fraction, is_number, settled
@@ -228,6 +229,8 @@ def traced(f: Callable[..., object], variables: int) -> Traced | None:
             found = None
         finally:
             Path.now = before
+        if not isinstance(found, (_Number, Compared, str, int, float, Fraction, NoneType)):
+            raise Untraceable
         whole = found if isinstance(found, (Linear, Compared, Product, Quotient, Rounded)) else Plain(settled(found))
         for i in range(len(path.asked) - 1, len(answers) - 1, -1):  # the last question first
             whole = Branch(path.asked[i], whole, explored((*answers, *[True] * (i - len(answers)), False)))

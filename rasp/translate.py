@@ -20,14 +20,15 @@ from ..compiler.language.products import product, within
 from ..compiler.language.terms import Compare, Term
 from ..compiler.language.value import lift, value_of
 from ..compiler.ops import Affine, AtLeast, Clip, Const, Divide, Equal, Extreme, Position, Table, Total, Where
-from .arithmetic import may_be_none, whole_numerator
+from .arithmetic import column_of, may_be_none, whole_numerator
 from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, narrowed, plain, shown, tokens_of
 from .distinct import is_distinct
 from .exact import fraction, is_number
 from .expr import RASPExpr
-from .functions import listed, map_of, map_of_two
+from .functions import followed, listed, map_of, map_of_two
+from .fused import flattened, parts_of, passes_tuples
 from .selecting import Chosen, existing, selected
-from .selectors import Aggregate, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
+from .selectors import Aggregate, Comparison, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
 from .sops import Choice, ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, SOp, TokensType
 
 
@@ -88,6 +89,8 @@ class Translation:
                 return line(Positions(self.builder, ALL).count())
             case Full(fill=fill):
                 return constant(self.builder, fill)
+            case Map() | SequenceMap() if (whole := self._as_one(sop)) is not None:
+                return whole
             case Map(f=f, inner=inner):
                 return map_of(f, self.column(inner))
             case SequenceMap(f=f, fst=fst, snd=snd):
@@ -108,6 +111,15 @@ class Translation:
             case _:
                 raise DomainError(f"{type(sop).__name__} is no expression with a meaning")
 
+    def _as_one(self, sop: SOp) -> Column | None:
+        """A map of tuples as arithmetic of what these are made of, where it is that."""
+        if not passes_tuples(sop, self.column):
+            return None
+        function, leaves = flattened(sop)
+        columns = [self.column(leaf) for leaf in leaves]
+        found = followed(function, columns)
+        return None if found is None else column_of(found, columns)
+
     def _given(self, values: Sequence[Any]) -> Coded:
         """A constant sequence: a table of the position; ⊥ beyond its end."""
         n = self.builder.sizes.length
@@ -125,6 +137,12 @@ class Translation:
         match selector:
             case Select(keys=keys, queries=queries, predicate=predicate):
                 distinct = is_distinct(keys, self.column, self.builder.sizes.causal)
+                k, q = (parts_of(side, self.column) for side in (keys, queries)) if predicate is Comparison.EQ else (None, None)
+                if k and q and len(k) == len(q):  # tuples are equal where their parts are
+                    whole = self.chosen(Select(k[0], q[0], Comparison.EQ))
+                    for key, query in zip(k[1:], q[1:], strict=True):
+                        whole &= self.chosen(Select(key, query, Comparison.EQ))
+                    return Chosen(whole.condition, whole.one or distinct)
                 return selected(self.coded(keys), self.coded(queries), predicate, distinct)
             case SelectorAnd(fst=fst, snd=snd):
                 return self.chosen(fst) & self.chosen(snd)

@@ -91,6 +91,21 @@ def test_a_constant_sequence_and_selector() -> None:
         given("ab")
 
 
+def test_words_that_differ_are_not_equal_whatever_their_codes() -> None:
+    for predicate, said in ((Comparison.EQ, 0), (Comparison.NEQ, 2)):
+        number = rasp.SelectorWidth(rasp.Select(rasp.Full("v"), rasp.Full("a"), predicate))
+        assert hw.compile(number, length=2, alphabet="ab").run(list("ab")) == number("ab") == [said, said]
+
+
+def test_pairs_are_compared_by_their_parts_and_tuples_are_calculated_with() -> None:
+    pair = rasp.SequenceMap(lambda t, n: (t, n), rasp.tokens, rasp.SelectorWidth(rasp.Select(rasp.tokens, rasp.tokens, Comparison.EQ)))
+    same = hw.compile(rasp.SelectorWidth(rasp.Select(pair, pair, Comparison.EQ)), length=300, alphabet="abc")
+    assert same.run(list("abca")) == [2, 1, 1, 2] and max(same.cost.heads) == 1 and hw.certify(same)
+    three = rasp.SequenceMap(lambda p, i: (*p, i), rasp.Map(lambda t: (t, 2 * t), rasp.tokens), rasp.indices)
+    total = hw.compile(rasp.Map(lambda row: row[0] + row[1] - row[2], three), length=300, alphabet=(1, 2, 3))
+    assert total.run([1, 2, 3]) == [3, 5, 7] and total.cost.attention_layers == 0 and total.cost.d_model == 3 and hw.certify(total)
+
+
 SIZES = {  # attention layers, heads of the widest layer
     "hist": (histogram(), "abcd", 1, 1),
     "reverse": (reverse(rasp.tokens), "abcd", 2, 1),
