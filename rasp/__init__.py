@@ -1,6 +1,7 @@
 """RASP, in the surface of Tracr's embedding: `from headwork import rasp`. Operations are programs; called on a list, they are evaluated."""
 
 from .bridge import compile_rasp_to_model
+from .closest import Closest
 from .evaluator import CausalEvaluator, DefaultRASPEvaluator, RASPEvaluator, evaluate
 from .expr import (
     DEFAULT_ANNOTATORS,
@@ -19,6 +20,8 @@ from .expr import (
     is_numerical,
     numerical,
 )
+from .greatest import Greatest
+from .learned import learned
 from .parse import Parsed, parse
 from .program import program
 from .selectors import (
@@ -58,12 +61,14 @@ __all__ = [
     "Aggregate",
     "Annotator",
     "CausalEvaluator",
+    "Closest",
     "Comparison",
     "ConstantSOp",
     "ConstantSelector",
     "DefaultRASPEvaluator",
     "Encoding",
     "Full",
+    "Greatest",
     "IndicesType",
     "LengthType",
     "LinearSequenceMap",
@@ -96,6 +101,7 @@ __all__ = [
     "is_categorical",
     "is_numerical",
     "is_operation",
+    "learned",
     "length",
     "numerical",
     "parse",

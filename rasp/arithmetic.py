@@ -16,10 +16,12 @@ from ..compiler.language import Value
 from ..compiler.language.products import product
 from ..compiler.language.value import value_of
 from ..compiler.ops import Affine, AtLeast, Exists, Extreme, Table, Where
-from .column import MOST_POINTS, Coded, Column, Line, Ratio, as_number, chosen, constant, line, mapped, narrowed, plain
-from .exact import settled
+from .column import ABSENT, MOST_POINTS, Coded, Column, Line, Ratio, aligned, as_number, chosen, constant, line, mapped, narrowed, plain
+from .exact import fraction, settled
 from .ratios import compared, scaled
 from .traced import Branch, Compared, Linear, Plain, Product, Quotient, Rounded, Traced
+
+FEW_TERMS = 2
 
 
 def column_of(found: Traced, columns: Sequence[Column]) -> Column | None:
@@ -91,10 +93,29 @@ def _column_of(found: Traced, columns: Sequence[Column]) -> Column | None:
         case Plain(value=value):
             return constant(columns[0].builder, value)
         case Branch(condition=condition, yes=yes, no=no):
+            most = _extreme(condition, yes, no, columns)
+            if most is not None:
+                return most
             truth, a, b = (_column_of(part, columns) for part in (condition, yes, no))
             if not isinstance(truth, Coded) or not truth.distinct or a is None or b is None:
                 return None
             return picked(narrowed(truth).value, a, b)
+
+
+def _extreme(condition: Compared, yes: Traced, no: Traced, columns: Sequence[Column]) -> Column | None:
+    """The greater or the less of two numbers, where a choice is that."""
+    if not (isinstance(yes, Linear) and isinstance(no, Linear)) or condition.sign in ("==", "!="):
+        return None
+    for least in (1, -1):  # asked whether yes - no, or no - yes, is positive
+        apart = (yes - no) * Fraction(least)
+        if isinstance(apart, Linear) and apart.factors == condition.sum.factors and apart.constant == condition.sum.constant:
+            a, b = _linear(yes, columns), _linear(no, columns)
+            if not (isinstance(a, Coded) and isinstance(b, Coded) and isinstance(a.points, Line) and isinstance(b.points, Line)):
+                return None
+            x, y, unit, shift = aligned(plain(a.value), a.points, plain(b.value), b.points)
+            most = ((condition.sign in (">", ">=")) == (least > 0)) == (unit > 0)
+            return line(value_of(x.builder, Extreme(most), [x.index, y.index], None), unit, shift)
+    return None
 
 
 def _holds(sign: str, p: Any) -> bool:
@@ -134,11 +155,15 @@ def _linear(found: Linear, columns: Sequence[Column]) -> Column:
 
 
 def sum_of(terms: Sequence[tuple[Coded, Fraction]], constant_: Fraction) -> Coded:
-    """The sum of columns of numbers times factors, and a constant."""
+    """The sum of columns of numbers times factors, and a constant. Of many, what are functions of one value are added up beforehand."""
+    many = len(terms) > FEW_TERMS
     values: list[Value] = []
     units: list[Fraction] = []
-    for column, factor in terms:
-        value, unit, shift = as_number(column, "a sum")
+    for column, factor in _by_value(terms) if many else terms:
+        if len(column.points) == 1 and not column.none:
+            constant_ += factor * fraction(column.points[0])
+            continue
+        value, unit, shift = as_number(column, "a sum", stepwise=not many)
         constant_ += factor * shift
         if unit * factor or column.none:
             values.append(value)
@@ -146,8 +171,33 @@ def sum_of(terms: Sequence[tuple[Coded, Fraction]], constant_: Fraction) -> Code
     if not values:
         return constant(terms[0][0].builder, settled(constant_))
     unit = greatest_common(units) or Fraction(1)
+    if units == [unit]:
+        return line(values[0], unit, constant_)
     total = value_of(values[0].builder, Affine("int", tuple(int(u / unit) for u in units), 0), [v.index for v in values], None)
     return line(total, unit, constant_)
+
+
+def _by_value(terms: Sequence[tuple[Coded, Fraction]]) -> list[tuple[Coded, Fraction]]:
+    """Terms of a sum, those of one value as one: a table of it, or a multiple of it where it is one throughout."""
+    together: dict[int, list[tuple[Coded, Fraction]]] = {}
+    for column, factor in terms:
+        together.setdefault(column.value.index, []).append((column, factor))
+    found: list[tuple[Coded, Fraction]] = []
+    for some in together.values():
+        if len(some) == 1:
+            found += some
+            continue
+        rows = zip(*(column.points for column, _ in some), strict=True)
+        points = [_added_up(row, [factor for _, factor in some]) for row in rows]
+        found.append((mapped(Coded(some[0][0].value, points), lambda p: p), Fraction(1)))
+    return found
+
+
+def _added_up(points: Sequence[Any], factors: Sequence[Fraction]) -> Any:
+    """A sum of points times factors; ⊥ where one is, ABSENT where one is that."""
+    if any(p is None or p is ABSENT for p in points):
+        return None if None in points else ABSENT
+    return settled(sum((f * fraction(p) for f, p in zip(factors, points, strict=True)), Fraction(0)))
 
 
 def greatest_common(units: Sequence[Fraction]) -> Fraction:
@@ -231,7 +281,10 @@ def times(a: Column, b: Column) -> Column:
             if found is not None:
                 return found
     x, y = (whole_numerator(as_ratio(c)) for c in (a, b))
-    return Ratio(product(x.numerator, y.numerator, None), product(x.denominator, y.denominator, None), x.unit * y.unit)
+    under = x.denominator if _is_one(y.denominator) else y.denominator if _is_one(x.denominator) else None
+    if under is None:
+        under = product(x.denominator, y.denominator, None)
+    return Ratio(product(x.numerator, y.numerator, None), under, x.unit * y.unit)
 
 
 def _undivided(mean: Ratio, number: Coded) -> Column | None:

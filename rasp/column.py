@@ -161,8 +161,11 @@ def _as_line(lo: int, points: Sequence[Any]) -> Line | None:
     return Line(lo, lo + len(points) - 1, unit, first - unit * lo) if unit else None
 
 
-def as_number(column: Coded, what: str) -> tuple[Value, Fraction, Fraction]:
-    """A value v, a unit and a shift such that each point is unit·v + shift. Raises DomainError where a common denominator is too great."""
+def as_number(column: Coded, what: str, stepwise: bool = True) -> tuple[Value, Fraction, Fraction]:
+    """A value v, a unit and a shift such that each point is unit·v + shift. Raises DomainError where a common denominator is too great.
+
+    Few steps are comparisons where `stepwise`, else a table as any other.
+    """
     if isinstance(column.points, Line):
         return plain(column.value), column.points.unit, column.points.shift
     numbers = [fraction(p) for p in column.distinct]
@@ -176,7 +179,7 @@ def as_number(column: Coded, what: str) -> tuple[Value, Fraction, Fraction]:
     steps = _as_line(column.value.domain.lo, entries)
     if steps is not None:
         return plain(column.value), steps.unit * unit, steps.shift * unit
-    return tabled(column.value, entries), unit, Fraction(0)
+    return tabled(column.value, entries, stepwise=stepwise), unit, Fraction(0)
 
 
 def plain(value: Value) -> Value:
@@ -193,14 +196,14 @@ def numbered(truth: Value) -> Value:
     return value_of(builder, Where(), [truth.index, one, zero], None)
 
 
-def tabled(value: Value, entries: Sequence[int | None], kind: str = "int") -> Value:
+def tabled(value: Value, entries: Sequence[int | None], kind: str = "int", stepwise: bool = True) -> Value:
     """A table of one value: what each number of its domain becomes. Few steps are comparisons with thresholds."""
     d = value.domain
     if kind == "bool" and None not in entries:
         found = _truth_by_comparison(value, [bool(e) for e in entries])
         if found is not None:
             return found
-    if kind == "int" and None not in entries and (len(entries) > 8 or d.kind == "int"):
+    if stepwise and kind == "int" and None not in entries and (len(entries) > 8 or d.kind == "int"):
         found = _by_steps(value, [int(e) for e in entries if e is not None])
         if found is not None:
             return found
@@ -309,7 +312,11 @@ def fetched(column: Column, lookup: Callable[[Value], Value]) -> Column:
     """A column read somewhere else: `lookup` reads a value there, ⊥ where there is nothing to read."""
     if isinstance(column, Ratio):
         return replace(column, numerator=lookup(column.numerator), denominator=lookup(column.denominator))
-    value = lookup(column.value)
+    return fetched_as(column, lookup(column.value))
+
+
+def fetched_as(column: Coded, value: Value) -> Coded:
+    """What was read of a column, with the points of the column."""
     d = value.domain
     if isinstance(column.points, Line):
         return Coded(value, Line(d.lo, d.hi, column.points.unit, column.points.shift))
@@ -317,12 +324,27 @@ def fetched(column: Column, lookup: Callable[[Value], Value]) -> Column:
     return Coded(value, [column.points[v - first] if 0 <= v - first < len(column.points) else ABSENT for v in range(d.lo, d.hi + 1)])
 
 
+def aligned(a: Value, one: Line, b: Value, other: Line) -> tuple[Value, Value, Fraction, Fraction]:
+    """Two numbers in one unit and from one zero: the values, the unit and the shift."""
+    unit, shift = one.unit, one.shift
+    if (unit, shift) == (other.unit, other.shift):
+        return a, b, unit, shift
+    parts = [one.unit, other.unit, other.shift - shift]
+    over = math.lcm(*(p.denominator for p in parts))
+    unit = Fraction(math.gcd(*(int(p * over) for p in parts)), over)
+    x, y = (
+        value_of(v.builder, Affine("int", (int(s.unit / unit),), int((s.shift - shift) / unit)), [v.index], None)
+        for v, s in ((a, one), (b, other))
+    )
+    return x, y, unit, shift
+
+
 def chosen(condition: Value, a: Coded, b: Coded) -> Coded:
     """a where the condition is true, b where it is false: over the points of both."""
     a, b = narrowed(a), narrowed(b)
-    if isinstance(a.points, Line) and isinstance(b.points, Line) and (a.points.unit, a.points.shift) == (b.points.unit, b.points.shift):
-        value = value_of(a.builder, Where(), [condition.index, a.value.index, b.value.index], None)
-        return line(value, a.points.unit, a.points.shift)
+    if isinstance(a.points, Line) and isinstance(b.points, Line):
+        x, y, unit, shift = aligned(a.value, a.points, b.value, b.points)
+        return line(value_of(a.builder, Where(), [condition.index, x.index, y.index], None), unit, shift)
     points: dict[tuple[bool, object], Any] = {key_of(p): p for p in (*a.distinct, *b.distinct)}
     number = {key: i for i, key in enumerate(points)}
     sides: list[int] = []

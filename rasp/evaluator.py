@@ -17,8 +17,10 @@ from fractions import Fraction
 from typing import Any
 
 from ..compiler.errors import DomainError
+from .closest import Closest, nearest
 from .exact import fraction, is_number, settled
 from .expr import RASPExpr
+from .greatest import Greatest
 from .selectors import Aggregate, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
 from .sops import Choice, ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, TokensType
 
@@ -74,6 +76,15 @@ def _values(expr: RASPExpr, of: Callable[[RASPExpr], list[Any]], xs: list[Any]) 
             return [n] * n
         case Full(fill=fill):
             return [fill] * n
+        case Closest(keys=keys, queries=queries, predicate=predicate, sop=sop):
+            found, values = of(keys), of(sop)
+            rows = [[t for t, key in enumerate(found) if holds(predicate, key, query)] for query in of(queries)]
+            return [values[nearest(row, i)] for i, row in enumerate(rows)]
+        case Greatest(sums=sums, labels=labels):
+            columns = [list(zip(*map(of, parts), strict=True)) for parts in sums]
+            rows = [[total(parts) for parts in row] for row in zip(*columns, strict=True)]
+            there = [[x for x in row if x is not None] for row in rows]
+            return [labels[some.index(max(some))] if len(some) == len(row) else None for some, row in zip(there, rows, strict=True)]
         case ConstantSOp(value=value):
             if expr.check_length and len(value) != n:
                 raise DomainError(f"a constant of length {len(value)} was evaluated on {n} tokens")
@@ -119,6 +130,11 @@ def called(f: Callable[..., Any], *xs: Any) -> Any:
         return settled(f(*xs))
     except ArithmeticError:
         return None
+
+
+def total(parts: Sequence[Any]) -> Fraction | None:
+    """The sum of numbers; ⊥ where one is."""
+    return None if None in parts else sum(map(fraction, parts), Fraction(0))
 
 
 def holds(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> bool:

@@ -14,19 +14,37 @@ from ..compiler.errors import DomainError
 from ..compiler.graph import Builder
 from ..compiler.language import Mean, Selector as Positions, Value, match, maximum
 from ..compiler.language.aggregate import added_up
-from ..compiler.language.conditions import ALL
+from ..compiler.language.conditions import ALL, Condition
 from ..compiler.language.functions import choose
 from ..compiler.language.products import product, within
 from ..compiler.language.terms import Compare, Term
 from ..compiler.language.value import lift, value_of
 from ..compiler.ops import Affine, AtLeast, Clip, Const, Divide, Equal, Extreme, Position, Table, Total, Where
-from .arithmetic import column_of, may_be_none, whole_numerator
-from .column import Coded, Column, Line, Ratio, as_number, chosen, constant, fetched, line, narrowed, plain, shown, tokens_of
+from .arithmetic import column_of, greatest_common, may_be_none, sum_of, whole_numerator
+from .closest import Closest, read_nearest
+from .column import (
+    Coded,
+    Column,
+    Line,
+    Ratio,
+    as_number,
+    chosen,
+    constant,
+    fetched,
+    fetched_as,
+    line,
+    mapped,
+    narrowed,
+    plain,
+    shown,
+    tokens_of,
+)
 from .distinct import is_distinct
 from .exact import fraction, is_number
 from .expr import RASPExpr
 from .functions import followed, listed, map_of, map_of_two
 from .fused import flattened, parts_of, passes_tuples
+from .greatest import Greatest, place_of_greatest
 from .selecting import Chosen, existing, selected
 from .selectors import Aggregate, Comparison, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
 from .sops import Choice, ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, SOp, TokensType
@@ -106,10 +124,39 @@ class Translation:
                 return line(counted(Positions(self.builder, self.chosen(selector).condition)))
             case Aggregate(selector=selector, sop=inner, default=default):
                 return aggregated(self.chosen(selector), self.column(inner), default, self.builder)
+            case Closest():
+                return self._closest(sop)
+            case Greatest():
+                return self._greatest(sop)
             case ConstantSOp(value=value):
                 return self._given(value)
             case _:
                 raise DomainError(f"{type(sop).__name__} is no expression with a meaning")
+
+    def _closest(self, sop: Closest) -> Coded:
+        """A read of the nearest key that matches."""
+        keys, queries, column = self.coded(sop.keys), self.coded(sop.queries), self.coded(sop.sop)
+        chosen = selected(keys, queries, sop.predicate, is_distinct(sop.keys, self.column, self.builder.sizes.causal))
+        own = narrowed(listed(map_of_two(lambda key, query: bool(sop.predicate(key, query)), keys, queries)))
+        mine = own.value if own.distinct and own.distinct != [False] else None
+
+        def count(condition: Condition) -> Value:
+            return counted(Positions(self.builder, condition))
+
+        return fetched_as(column, read_nearest(chosen.condition, chosen.one, mine, count, column.value))
+
+    def _greatest(self, sop: Greatest) -> Coded:
+        """The label of the greatest of several numbers, all in one unit."""
+        sums = [sum_of([(self.coded(part), Fraction(1)) for part in parts], Fraction(0)) for parts in sop.sums]
+        if len(sums) == 1:
+            return mapped(sums[0], lambda _: sop.labels[0])
+        parts = [as_number(whole, "a comparison") for whole in sums]
+        unit = greatest_common([*(p for _, p, _ in parts), *(s - parts[0][2] for *_, s in parts if s != parts[0][2])])
+        values = [
+            value_of(self.builder, Affine("int", (int(p / unit),), int((s - parts[0][2]) / unit)), [v.index], None) for v, p, s in parts
+        ]
+        place = place_of_greatest(values)
+        return Coded(place, [sop.labels[i] for i in range(place.domain.lo, place.domain.hi + 1)])
 
     def _as_one(self, sop: SOp) -> Column | None:
         """A map of tuples as arithmetic of what these are made of, where it is that."""

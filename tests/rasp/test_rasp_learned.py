@@ -1,73 +1,71 @@
-"""The recipe of docs/from-rasp.md for programs that Transformer Programs print, on random ones of that shape, against their own Python."""
+"""Learned programs as Transformer Programs print them: the model says what running the text says, and is certified."""
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import headwork as hw
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "from-rasp.md"
-SYMBOLS = ("<s>", "0", "1", "2")
-Predicate = Callable[[Any, Any], bool]
-
-
-def recipe() -> dict[str, Any]:
-    """The functions that the page shows, from the page."""
-    block = next(b for b in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL) if "def select_closest" in b)
-    names: dict[str, Any] = {"hw": hw}
-    exec(block.split("\n\n\n@hw.program")[0], names)
-    assert len(block.split("\n\n\n@hw.program")[0].splitlines()) <= 30
-    return names
+from headwork import rasp
+from headwork.rasp.closest import nearest
+from headwork.tests.learned_programs import KINDS, printed, said
 
 
-def closest(keys: Sequence[Any], queries: Sequence[Any], predicate: Predicate) -> list[int]:
-    """The printed code's selection: the nearest match, itself last, the first position where there is none."""
-    found: list[int] = []
-    for i, q in enumerate(queries):
-        matches = [j for j, k in enumerate(keys) if predicate(q, k)]
-        distance = {j: len(keys) if j == i else abs(i - j) for j in matches}
-        found.append(min(matches, key=distance.__getitem__) if matches else 0)
-    return found
-
-
-def drawn(rng: random.Random, queries: Sequence[Any], keys: Sequence[Any]) -> Predicate:
-    """A predicate as they are learned: a key for each query."""
-    table = {q: rng.choice(list(keys)) for q in queries}
-    return lambda q, k: table[q] == k
-
-
-@pytest.mark.parametrize("seed", range(1))
-def test_a_learned_program_means_what_its_code_says(seed: int) -> None:
-    rng, n, r = random.Random(seed), 5, recipe()
-    places = range(n)
-    by_place, by_token = drawn(rng, places, places), drawn(rng, SYMBOLS, SYMBOLS)
-    across, counted = drawn(rng, SYMBOLS, places), drawn(rng, SYMBOLS, SYMBOLS)
-    mlp = {(a, b): rng.choice(SYMBOLS) for a in SYMBOLS for b in SYMBOLS}
-
-    def learned(token: hw.Value, position: hw.Value) -> Any:
-        here = position - 1
-        first = r["aggregate"](r["select_closest"](here, here, by_place), token)
-        second = r["aggregate"](r["select_closest"](token, first, by_token), token)
-        third = r["aggregate"](r["select_closest"](here, second, across), first)
-        number = r["aggregate_sum"](token, token, counted, 1)
-        return hw.table(lambda a, b: mlp[a, b], third, second), number
-
-    def printed(tokens: list[str]) -> list[Any]:
-        here = list(range(len(tokens)))
-        first = [tokens[j] for j in closest(here, here, by_place)]
-        second = [tokens[j] for j in closest(tokens, first, by_token)]
-        third = [first[j] for j in closest(here, second, across)]
-        number = [sum(counted(q, k) for k in tokens) for q in tokens]
-        return [(mlp[a, b], c) for a, b, c in zip(third, second, number, strict=True)]
-
-    model = hw.compile(hw.program(name="learned", causal=False)(learned), length=n, alphabet=SYMBOLS)
-    for _ in range(12):
-        row = ["<s>", *rng.choices(SYMBOLS[1:], k=rng.randint(0, n - 1))]
-        assert model.run(row) == hw.interpret(model, row) == printed(row), row
+def agrees(name: str, seed: int, rows: int) -> None:
+    """Asserts that a program of a kind means what its text says, on random sequences that begin with <s>, and is certified."""
+    kind = KINDS[name]
+    text, weights = printed(kind, seed)
+    program = rasp.learned(text, weights)
+    model = hw.compile(program, length=kind.length, alphabet=kind.symbols)
+    rng = random.Random(seed)
+    for _ in range(rows):
+        row = ["<s>", *rng.choices(kind.symbols[1:], k=rng.randint(0, kind.length - 1))]
+        assert model.run(row) == hw.interpret(model, row) == program.result(row) == said(text, weights, row), row
     assert hw.certify(model)
+
+
+def test_a_learned_program_says_what_its_text_says() -> None:
+    agrees("hist", 0, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "hist"])
+def test_learned_programs_of_each_kind_say_what_their_text_says(name: str) -> None:
+    agrees(name, 0, 12)
+
+
+def test_this_position_counts_as_as_far_away_as_there_are_matches() -> None:
+    assert [nearest(row, 3) for row in ([3, 4], [1, 3, 6], [3, 5], [1, 3], [], [2, 4], [0, 1, 2, 3, 6])] == [4, 1, 3, 1, 0, 2, 2]
+    for keys in ("aabab", "babba", "abbbb", "bbbba", "aaaaa", "bbbbb"):
+        found = rasp.Closest(rasp.tokens, rasp.tokens, lambda key, query: key == "a" and query is not None, rasp.indices)
+        matches = [t for t, key in enumerate(keys) if key == "a"]
+        model = hw.compile(found, length=5, alphabet="ab")
+        assert model.run(list(keys)) == found(keys) == [nearest(matches, i) for i in range(5)]
+
+
+def test_weights_are_read_from_their_file(tmp_path: Path) -> None:
+    kind = KINDS["hist"]
+    text, weights = printed(kind, 1)
+    lines = [f"feature,value,{','.join(kind.classes)}"]
+    lines += [f"{feature},{value},{','.join(str(x) for x in scores.values())}" for (feature, value), scores in weights.items()]
+    (tmp_path / "weights.csv").write_text("\n".join(lines), encoding="utf-8")
+    row = ["<s>", "1", "2", "1"]
+    assert rasp.learned(text, tmp_path / "weights.csv").result(row) == rasp.learned(text, weights).result(row) == said(text, weights, row)
+    with pytest.raises(hw.InputError, match="cannot be read"):
+        rasp.learned(text, tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("x = 1", "no function run"),
+        ("def run(tokens):\n    for t in tokens:\n        pass", "learned:2: this is no line of a printed program"),
+        ("def run(tokens):\n    x = sorted(tokens)", "learned:2: this is no line"),
+        ("def run(tokens:", "learned:1:"),
+    ],
+)
+def test_what_is_no_printed_program_is_refused(text: str, fact: str) -> None:
+    with pytest.raises(hw.ProgramError, match=fact):
+        rasp.learned(text)
