@@ -1,7 +1,7 @@
 """RASP, in the surface of Tracr's embedding: `from headwork import rasp`. Operations are programs; called on a list, they are evaluated."""
 
 from .bridge import compile_rasp_to_model
-from .closest import Closest
+from .closest import Closest, Total
 from .evaluator import CausalEvaluator, DefaultRASPEvaluator, RASPEvaluator, evaluate
 from .expr import (
     DEFAULT_ANNOTATORS,
@@ -88,6 +88,7 @@ __all__ = [
     "SelectorWidth",
     "SequenceMap",
     "TokensType",
+    "Total",
     "Value",
     "annotate",
     "categorical",

@@ -160,8 +160,8 @@ def sum_of(terms: Sequence[tuple[Coded, Fraction]], constant_: Fraction) -> Code
     values: list[Value] = []
     units: list[Fraction] = []
     for column, factor in _by_value(terms) if many else terms:
-        if len(column.points) == 1 and not column.none:
-            constant_ += factor * fraction(column.points[0])
+        if len(column.distinct) == 1 and not column.none:
+            constant_ += factor * fraction(column.distinct[0])
             continue
         value, unit, shift = as_number(column, "a sum", stepwise=not many)
         constant_ += factor * shift

@@ -1,4 +1,4 @@
-"""What Transformer Programs call select_closest and aggregate: the value at the nearest key that a predicate selects.
+"""What Transformer Programs call select_closest, aggregate and aggregate_sum: the value at the nearest key that a predicate selects; sums.
 
 Of the keys that match, the one at the least distance, the first of two as near; this position itself counts as so far away as there are
 matches. Where none matches it is the first position. (Friedman, Wettig and Chen, 2023: the definition in the programs that are printed.)
@@ -16,6 +16,7 @@ from ..compiler.language.terms import EARLIER
 from ..compiler.language.value import value_of
 from ..compiler.ops import Const, OrElse, Position
 from .expr import RASPExpr
+from .selectors import Selector
 from .sops import SOp
 
 MOST_TABLED = 64  # positions: up to so many, `after` is one head of a table instead of one a bit
@@ -33,6 +34,20 @@ class Closest(SOp):
     @property
     def children(self) -> Sequence[RASPExpr]:
         return [self.keys, self.queries, self.sop]
+
+
+class Total(SOp):
+    """The sum of the numbers at the positions selected, what they call aggregate_sum; ⊥ adds nothing."""
+
+    kind = "total"
+
+    def __init__(self, selector: Selector, sop: SOp) -> None:
+        super().__init__()
+        self.selector, self.sop = selector, sop
+
+    @property
+    def children(self) -> Sequence[RASPExpr]:
+        return [self.selector, self.sop]
 
 
 def nearest(matches: Sequence[int], here: int) -> int:

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..compiler.errors import DomainError
-from .closest import Closest, nearest
+from .closest import Closest, Total, nearest
 from .exact import fraction, is_number, settled
 from .expr import RASPExpr
 from .greatest import Greatest
@@ -80,6 +80,9 @@ def _values(expr: RASPExpr, of: Callable[[RASPExpr], list[Any]], xs: list[Any]) 
             found, values = of(keys), of(sop)
             rows = [[t for t, key in enumerate(found) if holds(predicate, key, query)] for query in of(queries)]
             return [values[nearest(row, i)] for i, row in enumerate(rows)]
+        case Total(selector=selector, sop=sop):
+            values = of(sop)
+            return [settled(total([v for v, held in zip(values, row, strict=True) if held and v is not None]) or 0) for row in of(selector)]
         case Greatest(sums=sums, labels=labels):
             columns = [list(zip(*map(of, parts), strict=True)) for parts in sums]
             rows = [[total(parts) for parts in row] for row in zip(*columns, strict=True)]

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.errors import InputError, ProgramError
-from .closest import Closest
+from .closest import Closest, Total
 from .greatest import Greatest
 from .parse import Parsed
-from .selectors import Aggregate, Select, SelectorWidth
+from .selectors import Select, SelectorWidth
 from .sops import Choice, Full, Map, SequenceMap, SOp, indices, length, tokens
 
 Weights = Mapping[tuple[str, str], Mapping[str, float]]  # a variable and its value, "_" for a number: the score of each class
@@ -105,8 +105,7 @@ class _Reading:
             case "aggregate", ((keys, queries, predicate), values):
                 return Closest(keys, queries, _key_first(predicate), values)
             case "aggregate_sum", (Select() as selector, values):
-                width = SelectorWidth(selector)
-                return width if isinstance(values, Full) else SequenceMap(lambda m, n: m * n, Aggregate(selector, values, default=0), width)
+                return SelectorWidth(selector) if isinstance(values, Full) else Total(selector, values)
             case _:
                 raise self.error(node)
 

@@ -19,9 +19,9 @@ from ..compiler.language.functions import choose
 from ..compiler.language.products import product, within
 from ..compiler.language.terms import Compare, Term
 from ..compiler.language.value import lift, value_of
-from ..compiler.ops import Affine, AtLeast, Clip, Const, Divide, Equal, Extreme, Position, Table, Total, Where
+from ..compiler.ops import Affine, AtLeast, Clip, Const, Divide, Equal, Extreme, Position, Table, Total as Totals, Where
 from .arithmetic import column_of, greatest_common, may_be_none, sum_of, whole_numerator
-from .closest import Closest, read_nearest
+from .closest import Closest, Total, read_nearest
 from .column import (
     Coded,
     Column,
@@ -126,6 +126,8 @@ class Translation:
                 return aggregated(self.chosen(selector), self.column(inner), default, self.builder)
             case Closest():
                 return self._closest(sop)
+            case Total(selector=selector, sop=inner):
+                return self._total(self.chosen(selector).condition, self.coded(inner))
             case Greatest():
                 return self._greatest(sop)
             case ConstantSOp(value=value):
@@ -144,6 +146,14 @@ class Translation:
             return counted(Positions(self.builder, condition))
 
         return fetched_as(column, read_nearest(chosen.condition, chosen.one, mine, count, column.value))
+
+    def _total(self, condition: Condition, column: Coded) -> Coded:
+        """The sum of numbers over what is selected; ⊥ adds nothing."""
+        value, unit, shift = as_number(column, "a sum")
+        positions = Positions(self.builder, condition)
+        kept = positions & _where(existing(column)) if column.none else positions
+        total = line(summed(kept, value), unit)
+        return sum_of([(total, Fraction(1)), (line(counted(kept)), shift)], Fraction(0)) if shift else total
 
     def _greatest(self, sop: Greatest) -> Coded:
         """The label of the greatest of several numbers, all in one unit."""
@@ -273,7 +283,7 @@ def is_uniform(builder: Builder, index: int) -> bool:
     match node.op:
         case Const():
             return True
-        case Total(mask=mask, parts=parts):
+        case Totals(mask=mask, parts=parts):
             return mask == "full" and all(is_uniform(builder, q) for q in node.args[:parts])
         case Affine() | AtLeast() | Equal() | Extreme() | Divide() | Table() | Where() | Clip():
             return all(is_uniform(builder, a) for a in node.args)

@@ -89,7 +89,7 @@ Weights = dict[tuple[str, str], dict[str, float]]
 
 def printed(kind: Kind, seed: int) -> tuple[str, Weights]:
     """A program of a kind as text, and its classifier's weights."""
-    rng = random.Random(seed)
+    rng = random.Random(f"{kind} {seed}")
     lines: list[str] = []
     sizes: dict[str, Sequence[Any]] = {"tokens": kind.symbols, "positions": range(kind.length)}  # categorical variables
     numbers: dict[str, int] = {"ones": 1}  # numerical ones, and the most they can be
@@ -152,7 +152,9 @@ def printed(kind: Kind, seed: int) -> tuple[str, Weights]:
         for m in range(kind.counting_tables):
             sizes[f"num_mlp_{layer}_{m}_outputs"] = table
     features = {**{name: [str(v) for v in values] for name, values in sizes.items()}, **{key: ["_"] for key in numbers}}
-    weights = {(name, value): {c: round(rng.gauss(0, 1), 2) for c in kind.classes} for name, values in features.items() for value in values}
+    weights = {
+        (name, value): {c: round(4 * rng.gauss(0, 1)) / 4 for c in kind.classes} for name, values in features.items() for value in values
+    }
     return HEAD + "\n".join(lines) + "\n" + TAIL.format(scores=", ".join(scores)), weights
 
 

@@ -47,9 +47,8 @@ def dyck(pairs: Sequence[str]) -> rasp.SOp:
     negative, even = balances[0] < 0, balances[0] == 0
     for one in balances[1:]:
         negative, even = negative | (one < 0), even & (one == 0)
-    anywhere = rasp.Aggregate(
-        rasp.Select(rasp.indices, rasp.indices, Comparison.TRUE), rasp.numerical(rasp.Map(lambda x: x, negative)), default=0
-    )
+    everywhere = rasp.Select(rasp.indices, rasp.indices, Comparison.TRUE)
+    anywhere = rasp.numerical(rasp.Aggregate(everywhere, rasp.numerical(rasp.Map(lambda x: x, negative)), default=0)) > 0
     at_end = rasp.Aggregate(rasp.Select(rasp.indices, LENGTH - 1, Comparison.EQ), even)
     return (at_end & ~anywhere).named("shuffle_dyck")
 

@@ -61,7 +61,8 @@ class Nodes:
         def elsewhere() -> Condition:
             return any_of(Terms(self._ordered(query, key, not less, not equal)), self.absent(query, key))
 
-        return Terms(self._ordered(query, key, less, equal), elsewhere)
+        terms, sums = self._ordered(query, key, less, equal), self._counted_by_places(query, key, less, equal)
+        return Terms(terms, elsewhere) if sums is None else Counted(terms, elsewhere, sums)
 
     def _ordered(self, query: int, key: int, less: bool, equal: bool) -> tuple[Term, ...]:
         """One term a bit; `q <= k` is `q < k + 1`."""
@@ -86,6 +87,27 @@ class Nodes:
             return None
         back = place + (equal == less)  # i + a < t + b is i - t < b - a = place, and so with the others
         return self.nearer(back) if less else self.farther(back)
+
+    def _counted_by_places(self, query: int, key: int, less: bool, equal: bool) -> tuple[tuple[Term, int], ...] | None:
+        """What an order of positions a few places apart adds up from: all that is earlier, and the places between, one head each."""
+        place = self._places_apart(query, key)
+        if place is None:
+            return None
+        back = place + (equal == less)  # i - t >= back, or less
+        between = range(1, back) if back > 0 else range(back, 1)
+        if len(between) + 1 + less >= self.bits(query, key):
+            return None
+        here, sign = self.here(), -1 if back > 0 else 1
+        far = [(EARLIER, 1), *((self.back(here, d), sign) for d in between)]
+        return ((EVERYWHERE, 1), *((term, -k) for term, k in far)) if less else tuple(far)
+
+    def back(self, here: int, places: int) -> Term:
+        """The one position so many places back."""
+        place = here
+        if places:
+            moved = self.builder.add(Affine("position", (1,), -places), (here,), f"position-{places}")
+            place = self.builder.add(Clip(1, self.builder.sizes.length), (moved,), "clip")
+        return Term(frozenset([Compare(place, here)]), facts=frozenset([Fact(("back",), places, places)]))
 
     def _places_apart(self, query: int, key: int) -> int | None:
         """b - a where the query is i + a and the key t + b, of the positions i and t themselves."""

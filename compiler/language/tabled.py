@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DomainError, Location
-from ..ops import Affine, Clip, Position, Table
+from ..ops import Affine, Position, Table
 from .comparisons import RELATION_WIDTH, Nodes
 from .conditions import ALL, NOWHERE, Both, Condition, Terms
 from .functions import MAX_TABLE
-from .terms import Compare, Fact, Term
 from .value import Value, value_of
 
 Held = npt.NDArray[np.bool_]
@@ -72,22 +71,12 @@ def _by_place(nodes: Nodes, q: Value, k: Value, held: Held) -> Condition | None:
         return ALL
     if len(places) > MOST_PLACES:
         return None
-    terms = [_pointer(nodes, q, int(d)) for d in places]
+    terms = [nodes.back(q.index, int(d)) for d in places]
 
     def elsewhere() -> Condition:
         return _by_order(nodes, q, k, ~held, None) or _by_table(nodes, q, k, ~held, None)
 
     return Terms(tuple(terms), elsewhere)
-
-
-def _pointer(nodes: Nodes, here: Value, back: int) -> Term:
-    """The one place so many positions back."""
-    builder, n = nodes.builder, nodes.builder.sizes.length
-    place = here.index
-    if back:
-        moved = builder.add(Affine("position", (1,), -back), (place,), f"position-{back}")
-        place = builder.add(Clip(1, n), (moved,), "clip")
-    return Term(frozenset([Compare(place, here.index)]), facts=frozenset([Fact(("back",), back, back)]))
 
 
 def _by_equality(nodes: Nodes, q: Value, k: Value, held: Held, line: Location | None) -> Condition | None:
