@@ -33,7 +33,7 @@ def test_a_learned_program_says_what_its_text_says() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "hist"])
 def test_learned_programs_of_each_kind_say_what_their_text_says(name: str) -> None:
-    agrees(name, 0, 12)
+    agrees(name, int(name == "sort"), 12)  # it has the shape of reverse, and would be the same program
 
 
 def test_this_position_counts_as_as_far_away_as_there_are_matches() -> None:
