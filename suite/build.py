@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -166,14 +167,18 @@ def _each(todo: Sequence[int], work: Path, options: Options, workers: int) -> It
         finally:
             torch.set_num_threads(threads)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = [pool.submit(build_model, work, options, i) for i in todo]
-        try:
-            for job in jobs:
-                yield job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_worker)
+    try:
+        for job in [pool.submit(build_model, work, options, i) for i in todo]:
+            yield job.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # which waits for the models under way, each of a second or so
+
+
+def _worker() -> None:
+    """One thread a process; an interrupt is for the one that builds, which lets the others finish what they have."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _finish(work: Path, options: Options, models: int, key: Path | None) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -449,3 +451,28 @@ def test_the_commands(suite: Path, index: list[dict], tmp_path: Path) -> None:
     ):
         done = runner.invoke(app, bad)
         assert done.exit_code == 2 and said in done.output + done.stderr, done.output
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_all_processes_and_leaves_what_is_whole(tmp_path: Path) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "headwork",
+        "suite",
+        "build",
+        str(tmp_path / "suite"),
+        "--models",
+        "60",
+        "--workers",
+        "2",
+        *"--steps 3:5".split(),
+    ]
+    done = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end, there = time.monotonic() + 200, tmp_path / "suite.building" / "models"
+    while time.monotonic() < end and len(list(there.glob("0*"))) < 2:
+        time.sleep(0.2)
+    done.send_signal(signal.SIGINT)
+    said, _ = done.communicate(timeout=200)
+    assert done.returncode == 130 and said.strip() == "interrupted"
+    assert 2 <= len(list(there.glob("0*"))) < 60 and not (tmp_path / "suite").exists()
