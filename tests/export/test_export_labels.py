@@ -48,7 +48,14 @@ def _first(out: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("name", "target"), [("khop", "gpt2"), ("majority", "gpt2"), ("dyck_k", "gpt2"), ("khop", "llama"), ("majority", "llama")]
+    ("name", "target"),
+    [
+        ("khop", "gpt2"),
+        ("majority", "gpt2"),
+        pytest.param("dyck_k", "gpt2", marks=pytest.mark.slow),
+        ("khop", "llama"),
+        pytest.param("majority", "llama", marks=pytest.mark.slow),
+    ],
 )
 def test_every_named_value_lies_where_the_labels_say(name: str, target: str, tmp_path: Path) -> None:
     """From the first hook point to the last, beside the interpreter; and each head attends to where its lookup reads."""
