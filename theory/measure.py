@@ -82,6 +82,7 @@ READINGS: dict[str, Reading] = {
     "r": Reading("features of linear attention"),
     "pairs": Reading("pairs of key and value in a prompt"),
     "keys": Reading("different keys"),
+    "features": Reading("features that are computed in superposition"),
     "products": Reading("multiplications of two matrix products"),
 }
 

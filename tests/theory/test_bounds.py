@@ -37,7 +37,9 @@ MPC-UB MPC-UB2 MPC-ANNA MPC-LB CONN""".split()
 VERDICTS = ("meets", "beats by ", "exceeds by ", "violates by ", "ratio ", "vacuous here because ", "not applicable because ")
 VERDICTS = (*VERDICTS, "states no number")
 PARAMETERS = dict(k=3, n=8, functions=2, q=4, d=2, R=5, s=4, payload=8, diameter=16, depth=9, bits=4)
-PARAMETERS |= dict(S=4, V=6, fan=1, gates=5, state=30, steps=3, products=90, r=4, pairs=5, keys=6, order=3, patterns=7, neurons=99, lead=4)
+PARAMETERS |= dict(
+    S=4, V=6, features=9, fan=1, gates=5, state=30, steps=3, products=90, r=4, pairs=5, keys=6, order=3, patterns=7, neurons=99, lead=4
+)
 
 
 def verdicts(report: Bounds) -> dict[str, str]:
@@ -110,7 +112,7 @@ def test_formulas_at_sizes_worked_out_by_hand() -> None:
     values = {"L": 3, "H": 2, "m": 10, "d_qk": 5, "c": 12, "p": 24, "N": 1024, "|Σ|": 64, "hops": 5, "k": 5, "n": 16, "functions": 2}
     values |= {"q": 4, "d": 2, "R": 6, "s": 4, "payload": 8, "diameter": 16, "depth": 9, "bits": 3}
     values |= {"state": 30, "steps": 3, "products": 90, "r": 4, "pairs": 5, "keys": 6, "order": 3, "parameters": 64**3}
-    values |= {"patterns": 7, "neurons": 99, "lead": 4, "S": 5, "fan": 1, "gates": 7, "V": 6, "B": 2}
+    values |= {"patterns": 7, "neurons": 99, "lead": 4, "S": 5, "fan": 1, "gates": 7, "V": 6, "B": 2, "features": 8}
     expected: dict[str, float] = {
         "HOP-UB": 4,
         "HOP-SAT": 5,
@@ -152,6 +154,7 @@ def test_formulas_at_sizes_worked_out_by_hand() -> None:
         "ADDITION": 2 + 10,
         "GRIDWORLD": 1 + 2,  # 3 heads at most, 2 here: 3^2 >= 5
         "LOOP-KHOP": 4,
+        "SUPER": 24,
         "LOOP-RANK": 11,
         "LOOP-REACH": 5,
         "LOOP-SCAN": 10,
