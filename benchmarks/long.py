@@ -7,8 +7,9 @@ Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference),
 length of a power of two that is certified here, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
 and the length from which the sparse one is faster), `decode` (sessions of khop-8 and turing at a context of 10^3 and of 10^6, and the same
 by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, the busy beaver of 4 states until it halts, and that of 5 as far
-as its cells go, each in one session, compared with a direct simulation). Times are CPU seconds of one thread, medians of R runs with the
-least and the greatest; certificates are found before and timed alone.
+as its cells go, each in one session, compared with a direct simulation), `lengths` (every program of the library compiled at N = 2^20 in
+float32 and float64, each in a process of its own with its peak memory, or what refuses it). Times are CPU seconds of one thread, medians
+of R runs with the least and the greatest; certificates are found before and timed alone.
 `--firebrand` is a Python with firebrand installed, whose RV32IM machine then counts in the same run; `--transformer-vm` one with
 mlx-transformer-vm, which then decodes khop-8 with its caches.
 """
@@ -39,7 +40,7 @@ from headwork.execution.engine import engine
 from headwork.execution.grounds import require
 from headwork.runtime.model import Model
 
-SECTIONS = ("prefill", "slopes", "dense", "decode", "machines")
+SECTIONS = ("prefill", "slopes", "dense", "decode", "machines", "lengths")
 SLOPES = (  # program, dtype, and the longest length that is tried
     ("histogram", "float64", 1 << 18),
     ("sort", "float64", 1 << 17),
@@ -224,12 +225,12 @@ def simulated(rules: Sequence[Sequence[str]], cells: int, steps: int) -> list[st
 
 def machines(found: Found) -> None:
     """A million steps in one session."""
-    for what, rules, cells in (
-        ("binary counter, 48 cells", COUNTER, 48),
-        ("busy beaver of 4 states, until it halts", BEAVER4, 24),
-        ("busy beaver of 5 states, as far as 200 cells go", BEAVER5, 200),
+    for what, rules, cells, length in (
+        ("binary counter, 48 cells", COUNTER, 48, 1 << 20),
+        ("busy beaver of 4 states, until it halts", BEAVER4, 24, 1 << 10),
+        ("busy beaver of 5 states, as far as 200 cells go", BEAVER5, 200, 1 << 14),
     ):
-        model, note = made("turing", 1 << 20, "float64", rules=rules, cells=cells)
+        model, note = made("turing", length, "float64", rules=rules, cells=cells)
         wanted = simulated(rules, cells, STEPS)
         warm = model.session("sparse")
         warm.feed(["start"])
@@ -240,6 +241,28 @@ def machines(found: Found) -> None:
         found.add("machines", what, len(wanted), lambda s=session, out=said: out.extend(s.generate(STEPS)), note, 1)
         assert said[: len(wanted)] == wanted and len(said) == len(wanted), f"{what}: differs from its simulation"
         print(f"{what}: {len(wanted):,} steps as simulated")
+
+
+def lengths(found: Found) -> None:
+    """Every program of the library at N = 2^20."""
+    for name in programs.names():
+        for dtype in ("float32", "float64"):
+            code = f"import benchmarks.long as long; long.compiled({name!r}, {dtype!r})"
+            done = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False
+            )
+            print(f"| lengths | {name}, {dtype} | {done.stdout.strip() or 'stopped'} |", flush=True)
+
+
+def compiled(name: str, dtype: str) -> None:
+    """Compile one program at N = 2^20: CPU seconds and peak memory, or the reason why not. Stops after a minute of CPU."""
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+    entry, start = programs.entry(name), time.process_time()
+    try:
+        hw.compile(entry.program(), length=1 << 20, alphabet=entry.alphabet, dtype=dtype)
+    except hw.HeadworkError as error:
+        print(str(error).splitlines()[0], end="; ")
+    print(f"{time.process_time() - start:.1f} s; {memory()}")
 
 
 def plot(rows: Sequence[Row], file: Path) -> None:
