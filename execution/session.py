@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..compiler.domain import Symbol
+from ..compiler.domain import Symbol, plain
 from ..compiler.errors import EngineWarning, InputError
 from ..runtime.classes import classes
 from ..runtime.model import require_bits
@@ -105,7 +105,7 @@ class Session:
 
     def stream(self, steps: int) -> Iterator[Symbol]:
         """The same, symbol by symbol as they come; a little is said ahead of what is taken."""
-        said, step = 0, 1
+        said, step, steps = 0, 1, self._steps(steps)
         while said < steps:
             found = self.generate(min(step, steps - said))
             yield from found
@@ -127,7 +127,7 @@ class Session:
     def verify(self, text: Sequence[Symbol]) -> int | None:
         """The first place, counted from 0, at which a text is not what the model would have said after what was read; None if it is.
 
-        The text is not read: all answers are found in one pass. Raises InputError as `generate` does.
+        The text is not read: all answers are found in one pass. Raises InputError as `feed` and `generate` do.
         """
         self._require_symbol()
         ids = self._encoded(text)
@@ -143,6 +143,8 @@ class Session:
     def save(self, path: str | Path) -> Path:
         """Write the session to one .npz file, whole or not at all. A dense session is saved as its text."""
         path = Path(path)
+        if not path.name:
+            raise InputError(f"{str(path)!r} names no file", hint="give the file to write, such as session.npz")
         made = path.with_name(f".{path.name}.{os.getpid()}")
         arrays = dict(zip(State._fields, self._state, strict=True)) if self._machine is not None else {"text": np.array([0, *self._ids()])}
         try:
@@ -161,7 +163,7 @@ class Session:
                 found = {name: file[name] for name in file.files}
             n, of = int(found["read"]), found["of"].tobytes()
             text = found["text"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is no saved session: {error}", hint="give the file that save() wrote") from error
         if of != stamp(self.model):
             raise InputError(f"{path} is a session of another model, or of other tensors", hint="restore it with the model that saved it")
@@ -209,6 +211,12 @@ class Session:
             require_capacity(graph, self._ids(), [*([None] * start), *columns[-1]])
         return read(graph, columns[: len(graph.outputs)])
 
+    def _require_room(self, count: int) -> None:
+        """Refuse so many tokens more than the model has positions for."""
+        if self._n + count > self.model.length:
+            fact = f"the text would have {self._n + count:,} tokens, more than the length {self.model.length:,}"
+            raise InputError(fact, hint="compile for a greater length")
+
     def _require_symbol(self) -> None:
         model = self.model
         if len(model.output_forms) > 1:
@@ -216,12 +224,18 @@ class Session:
         if model.output_domain.kind != "token":
             raise InputError(f"{model.name} answers {model.output_domain}, which is no symbol to go on with", hint="use run()")
 
-    def _say(self, steps: int) -> list[int]:
+    def _steps(self, steps: int) -> int:
+        """A number of steps as given. Raises InputError for what is none, and where there is nothing to go on from."""
         self._require_symbol()
-        if not isinstance(steps, int) or steps < 0 or not self._n:  # pyright: ignore[reportUnnecessaryIsInstance]
+        number = plain(steps)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0 or not self._n:
             raise InputError(
-                f"cannot generate {steps!r} steps from {self._n} tokens", hint="give at least one token, and steps of at least 0"
+                f"cannot generate {number!r} steps from {self._n} tokens", hint="give at least one token, and steps of at least 0"
             )
+        return number
+
+    def _say(self, steps: int) -> list[int]:
+        steps = self._steps(steps)
         start, stop = self._n, min(self._n + steps, self.model.length)
         if self._machine is not None and self._run(start + 1, start, stop):
             return self._state.text[start + 1 : self._n + 1].tolist()

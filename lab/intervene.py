@@ -24,7 +24,7 @@ from ..runtime.module import Attention
 from ..runtime.tokens import encode
 from .names import node_of
 from .settable import require_settable
-from .trace import Array, Trace, rows_of, run, traced
+from .trace import Array, Trace, rows_of, run, said_value, traced
 from .wiring import FILLING, Component, Wiring, wiring_of
 
 Ablation: TypeAlias = Literal["zero", "mean", "resample"]
@@ -70,7 +70,7 @@ class Intervention(Tabled):
         """Each value that changed, before and after."""
 
         def text(column: Sequence[Symbol | None]) -> str:
-            return " ".join("⊥" if value is None else str(value) for value in column)
+            return " ".join(map(said_value, column))
 
         rows = [("tokens", text(self.before.tokens))]
         for name in self.changed:

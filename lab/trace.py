@@ -102,7 +102,7 @@ class Trace(Tabled):
         wrong = self.wrong()
 
         def row(name: str, column: Sequence[Symbol | None]) -> tuple[str, str]:
-            text = " ".join(map(_said, column))
+            text = " ".join(map(said_value, column))
             return name, f"{text}  (not the interpreter's at {', '.join(map(str, wrong[name]))})" if name in wrong else text
 
         rows = [row("tokens", self.tokens), *(row(name, column) for name, column in self.values.items()), row("output", self.output)]
@@ -112,7 +112,7 @@ class Trace(Tabled):
         """Values by tokens; what differs from the interpreter's has the interpreter's value behind it."""
 
         def cells(column: Sequence[Symbol | None], wanted: Sequence[Symbol | None]) -> list[str]:
-            return [_said(a) if a == b else f"{_said(a)} (not {_said(b)})" for a, b in zip(column, wanted, strict=True)]
+            return [said_value(a) if a == b else f"{said_value(a)} (not {said_value(b)})" for a, b in zip(column, wanted, strict=True)]
 
         rows = [[name, *cells(column, self.interpreted[name])] for name, column in self.values.items()]
         rows.append(["output", *cells(self.output, self.expected)])
@@ -124,9 +124,10 @@ class Trace(Tabled):
         return "\n".join([title, *(f"  {name.ljust(width)}  {said}" for name, said in rows)])
 
 
-def _said(value: Symbol | None) -> str:
-    """A value as text."""
-    return "⊥" if value is None else str(value)
+def said_value(value: Symbol | None) -> str:
+    """A value as text, on one line."""
+    text = "⊥" if value is None else str(value)
+    return text if text.isprintable() else repr(text)
 
 
 @public

@@ -215,3 +215,23 @@ def test_counts_are_drawn_from_a_session() -> None:
     said = hw.sample(one, words[:4], 12, seed=2)
     session = one.session("sparse")
     assert session.feed([*words[:4], *said]) == one.run([*words[:4], *said], engine="dense")
+
+
+@pytest.mark.parametrize("engine", ["sparse", "dense"])
+def test_sessions_refuse_what_is_odd(engine: str, tmp_path: Path) -> None:
+    session = hw.compile(programs.get("induction"), length=6, alphabet="ab").session(engine)
+    session.feed(list("abab"))
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(tmp_path / "other.npz", read=np.zeros(3), of=np.zeros(3), text=np.zeros(3))
+    for name in ("array.npy", "other.npz"):
+        with pytest.raises(hw.InputError, match="is no saved session"):
+            session.restore(tmp_path / name)
+    with pytest.raises(hw.InputError, match="names no file"):
+        session.save("")
+    for wrong in ("a", -1, 1.5, True):
+        with pytest.raises(hw.InputError, match="cannot generate"):
+            list(session.stream(wrong))
+    with pytest.raises(hw.InputError, match="9 tokens, more than the length 6"):
+        session.verify(list("ababa"))
+    assert session.verify(list("ab")) is None and session.verify(list("aa")) == 1
+    assert session.generate(np.int64(2)) == ["a", "b"]

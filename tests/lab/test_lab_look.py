@@ -223,3 +223,15 @@ def test_a_trace_says_what_run_says_where_a_mean_is_returned() -> None:
         assert trace.expected == trace.output and not trace.wrong()
     changed = hw.intervene(model, text, {"token": {1: "b"}})
     assert changed.output == hw.interpret(shares, list("babb")) == hw.interpret(model, text, set={"token": {1: "b"}})
+
+
+def test_symbols_that_break_a_line_are_shown_on_one() -> None:
+    @hw.program(alphabet=["x y", "\n", "\x1b[31m"])
+    def odd(token):
+        return hw.previous(token)
+
+    model = hw.compile(odd, length=3)
+    text = str(model.trace(["x y", "\n", "\x1b[31m"]))
+    assert text.splitlines()[1].endswith(r"x y '\n' '\x1b[31m'") and "\x1b" not in text
+    changed = str(hw.intervene(model, ["x y", "x y"], {"fetch": {2: "\n"}}))
+    assert changed.splitlines()[-1].endswith(r"⊥ '\n'")
