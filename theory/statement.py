@@ -161,6 +161,18 @@ class Statement:
         for name, value, known in (("kind", self.kind, KINDS), ("certainty", self.certainty, CERTAINTIES)):
             if value not in known:
                 raise InputError(f"statement {self.id} has the {name} {value!r}", hint=f"the {name} is one of {', '.join(known)}")
+        for name, value, kinds in (
+            ("id", self.id, (str,)),
+            ("bounds", self.bounds, (str, Bound)),
+            ("families", self.families, (str,)),
+            ("assumes", self.assumes, (str,)),
+        ):
+            items = value if isinstance(value, (tuple, list)) and name != "id" else (value,)
+            if not all(isinstance(item, kinds) for item in items):
+                raise InputError(
+                    f"statement {self.id} has {name}={value!r}",
+                    hint=f"give {name} as text, or several in a tuple" if name != "id" else "give a text",
+                )
         given = (self.bounds,) if isinstance(self.bounds, str | Bound) else tuple(self.bounds)
         found = tuple((b if isinstance(b, Bound) else Bound(b)).quantity(self.kind) for b in given)
         named: dict[str, Quantity] = {}

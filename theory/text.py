@@ -59,6 +59,9 @@ class Relation:
     landau: bool
 
 
+MOST_POWER = 4096  # exponents of a number by a number, which is calculated when it is read
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A comparison that is decided where its symbols have values."""
@@ -86,7 +89,7 @@ def condition(text: str) -> Condition | None:
     """A comparison of two formulas, or None where the text is a sentence."""
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if not (isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in ORDER):
         return None
@@ -98,7 +101,7 @@ def expression(text: str) -> sp.Expr:
     """A formula. Raises InputError for what is none."""
     try:
         return _read(ast.parse(text.strip(), mode="eval").body, text)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # what Python itself cannot read, or nests too deep
         raise InputError(f"{text.strip()!r} is not a formula", hint="for example 2*ceil(log2(N + 1))") from None
 
 
@@ -123,7 +126,11 @@ def _read(node: ast.expr, text: str) -> sp.Expr:
         case ast.Call(func=ast.Name(id="ceil"), args=[ast.Call(func=ast.Name(id="log"), args=[x, base])]):
             return ceil_log(_read(x, text), _read(base, text))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
-            return FUNCTIONS[name](*(_read(x, text) for x in args))
+            numbers = [_read(x, text) for x in args]
+            try:
+                return FUNCTIONS[name](*numbers)
+            except TypeError:
+                raise InputError(f"{ast.unparse(node)!r} gives {name} {len(args)} numbers", hint="log2 takes one, log one or two") from None
         case _:
             raise InputError(
                 f"{ast.unparse(node)!r} in {text.strip()!r} is not understood", hint=f"the functions are {', '.join(FUNCTIONS)}"
@@ -141,6 +148,8 @@ def _operation(op: ast.operator, left: sp.Expr, right: sp.Expr, text: str) -> sp
         case ast.Div():
             return half(left) if right == 2 and isinstance(left, sp.Add) else left / right
         case ast.Pow():
+            if left.is_number and right.is_number and abs(right) > MOST_POWER:
+                raise InputError(f"{text.strip()!r} has a power of more than {MOST_POWER:,}", hint="write a smaller number, or log2 of it")
             return left**right
         case _:
             raise InputError(f"{text.strip()!r} has an operation that is not known", hint="they are + - * / **")
