@@ -90,7 +90,7 @@ def test_changed_weights_are_refused_or_change_nothing() -> None:
     rng, model = random.Random(5), looped(4)
     _, tied = model.whole()
     refused = accepted = 0
-    for _ in range(40):
+    for _ in range(24):
         tensor = tied[rng.choice(sorted(tied))]
         if not tensor.numel():
             continue
@@ -106,7 +106,7 @@ def test_changed_weights_are_refused_or_change_nothing() -> None:
             except hw.Refused:
                 refused += 1
         flat[place] = old
-    assert refused >= 20 and hw.certify(model), (refused, accepted)
+    assert refused >= 12 and hw.certify(model), (refused, accepted)
 
 
 def test_a_refusal_comes_with_a_witness() -> None:
@@ -145,7 +145,7 @@ def test_damaged_scripts_of_a_wrong_model_are_refused() -> None:
         tied[name][tied[name] != 0] *= 2
     assert not truth(model)
     wrong = checkpoint_of_loop(model)
-    for _ in range(100):
+    for _ in range(60):
         with pytest.raises(Rejected):
             verify_loop(wrong, damaged(script, rng)[0])
     for _ in range(60):  # and of the right model a script is accepted, or refused in words

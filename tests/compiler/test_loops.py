@@ -195,6 +195,7 @@ def test_a_style_that_ties_nothing_is_refused() -> None:
             hw.compile(chain, length=8).repeat(times)  # type: ignore[arg-type]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("code", "dtype"), [("binary", "float32"), ("onehot", "float64"), ("digits:2", "float32")])
 def test_other_codes_and_few_heads(code: str, dtype: str) -> None:
     model = hw.compile(mixed, length=12, code=code, dtype=dtype, heads=1)
