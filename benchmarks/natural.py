@@ -63,7 +63,7 @@ def main() -> None:
             print(" | ".join(rows[key]), flush=True)
             options.rows.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     done = [rows[key] for name in hw.programs.names() for style in ("compact", "natural") if (key := f"{name} {style}") in rows]
-    text = markdown(HEAD, done).rstrip()
+    text = markdown(HEAD, done, (2, 3, 4, 6, 7))
     if options.write:
         page = PAGE.read_text(encoding="utf-8")
         begin, end = "<!-- styles:begin -->", "<!-- styles:end -->"

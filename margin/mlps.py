@@ -94,8 +94,7 @@ def computed(
     if raw:
         target = Value(hidden(number), terms.cases[hidden(number)])
     own = len(free) == 1 and target.variable == free[0]
-    scale = state.scaled(all_dims)
-    cases = Cases(all_dims, rows, target, wanted, own, *state.gathered(all_dims, rows, count, scale), scale)
+    cases = Cases(rows, count, target, wanted, own, state.scaled(all_dims))
     made = [one(ctx, state, w_in, w_out, d, v, cases) for d, v in zip(dims, values, strict=True)]
     if not raw and (worst := max(float(cell.error().max()) for cell in made)) >= 0.5:
         raise Unshown(f"{what} may be {worst:.3g} off its code")
@@ -104,34 +103,53 @@ def computed(
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Joint cases: what is read in each, the value that is wanted, and whether the value's own variable is the only one.
+    """Joint cases: the value that is wanted in each, and whether the value's own variable is the only one.
 
-    Shapes: x, e (cases, dims); wanted and each of `rows` (cases,). `scale` bounds the one factor that all of `dims` have.
+    Shapes: wanted and each of `rows` (count,). `scale` bounds the one factor that all that is read has.
     """
 
-    dims: list[int]
     rows: Mapping[int | None, Ints]
+    count: int
     target: Value
     wanted: Ints
     own: bool
-    x: Reals
-    e: Reals
     scale: float
+
+    def alike(self, state: State, dims: list[int]) -> tuple[dict[int | None, Ints], int, Ints]:
+        """Joint cases in which these dimensions differ: each variable's case in each, how many they are, and which one each case is."""
+        if len(self.rows) < 2:
+            return dict(self.rows), self.count, np.arange(self.count)
+        which, chosen = np.zeros(self.count, np.int64), list[tuple[int, Ints]]()
+        for v, some in state.variables(dims).items():
+            if v is not None:
+                cells = [state.cells[d] for d in some]
+                columns = [row for c in cells for row in (c.x, c.com, c.ind)]
+                _, first, kind = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
+                which = which * len(first) + kind.ravel()[self.rows[v]]
+                chosen.append((v, first))
+        sizes = [len(first) for _, first in chosen]
+        if math.prod(sizes) > self.count:
+            found, which = np.unique(which, return_inverse=True)
+        else:
+            found = np.arange(math.prod(sizes))
+        places = np.unravel_index(found, sizes) if sizes else ()
+        return {v: first[at] for (v, first), at in zip(chosen, places, strict=True)}, len(found), which
 
 
 def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: int, cases: Cases) -> Cell:
-    """One dimension after an MLP, in all joint cases."""
+    """One dimension after an MLP, in all joint cases; those in which it reads the same are computed once."""
     target, rows, nominal = cases.target, cases.rows, np.asarray(cases.wanted == value, float)
     units = np.flatnonzero(w_out[:, d]) if w_out.size else np.array([], int)
     dims = [int(r) for r in np.flatnonzero(np.abs(w_in[:, units]).max(axis=1))] if len(units) else []
     dims = list(dict.fromkeys([*dims, d]))
-    place = {i: column for column, i in enumerate(cases.dims)}
-    columns = [place[i] for i in dims]
     # Numbers by case where the value's own variable alone decides; what is alike there is kept apart if there is any.
     alone = cases.own and cases.scale == 0 and set(state.variables(dims)) <= {None, target.variable}
     apart = alone and any(state.cells[i].com.any() for i in dims)
-    ind = np.stack([_apart(state.cells[i], rows, len(nominal)) for i in dims], axis=1) if apart else None
-    center, error, differ = layer(ctx, cases.x[:, columns], cases.e[:, columns], ind, w_in[dims][:, units], w_out[units, d], dims.index(d))
+    few, count, which = cases.alike(state, dims)
+    ind = np.stack([_apart(state.cells[i], few, count) for i in dims], axis=1) if apart else None
+    x, e = state.gathered(dims, few, count, cases.scale)
+    found = layer(ctx, x, e, ind, w_in[dims][:, units], w_out[units, d], dims.index(d))
+    center, error, differ = (column[which] for column in found)
     error = (error + cases.scale * (np.abs(center) + error)) * UP  # what has no constants is in proportion
     if cases.own:
         if target.variable in ctx.joined and np.abs(center - nominal).max() < 0.2:  # levels of few matches

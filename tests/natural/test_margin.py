@@ -35,6 +35,7 @@ def right(model: hw.Model, seed: int, count: int = 12) -> bool:
     return True
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_library_is_certified(name: str) -> None:
     certificate = hw.certify(natural(name))
@@ -51,6 +52,7 @@ def test_a_checkpoint_is_certified_from_its_files(tmp_path: object) -> None:
     assert hw.certify(hw.load(f"{tmp_path}/m")).heads == hw.certify(model).heads
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ["induction", "histogram", "recall", "dyck1", "reverse", "nearest"])
 def test_nothing_wrong_passes(name: str) -> None:
     """Single weights changed, set to zero, moved or written where none was: what is certified answers right, and most is refused."""
@@ -75,12 +77,13 @@ def test_nothing_wrong_passes(name: str) -> None:
     assert accepted and refused
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ["induction", "histogram", "khop"])
 def test_noise_within_the_proved_radius_changes_nothing(name: str) -> None:
     """The radius is of any perturbation: tried at its corners, where every weight is off by all of it."""
     model = natural(name, 8)
     found = hw.robustness(model, samples=2)
-    least = 4e-4 if name != "histogram" else 3e-5
+    least = 5e-3 if name != "histogram" else 2e-4
     assert found.proved_weights > least and found.measured_weights > found.proved_weights / 2 and found.lost
     draw = torch.Generator().manual_seed(0)
     for seed in range(10):
