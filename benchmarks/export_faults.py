@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import shutil
 import sys
 import tempfile
@@ -127,8 +126,8 @@ def main() -> int:
     given = options(__doc__).parse_args()
     progress = begun(given)
     campaign(progress, given)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    lines = [f"{progress.said('damaged exports')}; none took more than {progress.longest:.1f} s, and the process {memory:,.0f} MB.", ""]
+    took = f"none took more than {progress.longest:.1f} s, and the process {progress.memory:,.0f} MB"
+    lines = [f"{progress.said('damaged exports')}; {took}.", ""]
     lines += ["| what came of it | exports |", "| --- | ---: |", *(f"| {what} | {n:,} |" for what, n in progress.counts.most_common())]
     print("\n".join([*lines, *("" if not progress.faults else f"- {f}" for f in progress.faults)]))
     if given.write:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import shutil
 import sys
 import tempfile
@@ -112,8 +111,7 @@ def main() -> int:
     torch.set_num_threads(1)
     progress = begun(given)
     campaign(progress, given)
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    took = f"no verdict took more than {progress.longest:.1f} s of CPU, and the process, torch included, {size:,.0f} MB"
+    took = f"no verdict took more than {progress.longest:.1f} s of CPU, and the process, torch included, {progress.memory:,.0f} MB"
     lines = [f"{progress.said('damaged checkpoints')}; {took}.", ""]
     lines += [
         "| damage | checkpoints | refused | accepted, right | accepted, wrong | other errors |",

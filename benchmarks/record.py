@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 from collections import Counter
@@ -29,13 +30,14 @@ def record(name: str, text: str) -> None:
 
 @dataclass
 class Progress:
-    """What a campaign did so far: counts by verdict, the next subject's number, seconds, the longest that one thing took, and faults."""
+    """What a campaign did so far: counts by verdict, the next subject, seconds, the longest that one thing took, megabytes, faults."""
 
     seed: int
     counts: Counter[str] = field(default_factory=Counter[str])
     number: int = 0
     seconds: float = 0.0
     longest: float = 0.0
+    memory: float = 0.0
     faults: list[str] = field(default_factory=list[str])
 
     @property
@@ -89,6 +91,7 @@ def numbers(progress: Progress, given: argparse.Namespace) -> Iterator[int]:
     while progress.total < given.count and time.perf_counter() - start < given.minutes * 60:
         yield progress.number
         progress.number += 1
+        progress.memory = max(progress.memory, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         progress.seconds = before + time.perf_counter() - start
         if given.progress is not None:
             made = given.progress.with_suffix(".part")

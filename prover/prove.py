@@ -15,6 +15,7 @@ from ..kernel.terms import ONE, POSITION, TOKEN
 from ..kernel.verify import FAULTS, Checkpoint, block, embedding, require_tensors
 from ..runtime.module import Attention
 from . import blocks
+from .cancel import cancelled
 from .rewrites import Ledger, explain, explain_unstrict, row
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[
     names |= {number: node.name for number, node in zip(ledger.program, model.graph.nodes, strict=True)}
     numbers = _meaning(ledger, model)
     names |= {number: node.name for number, node in zip(numbers, model.optimised.nodes, strict=True)}
+    numbers = cancelled(ledger, model.optimised, numbers)
+    names |= {number: node.name for number, node in zip(numbers, model.optimised.nodes, strict=True) if number not in names}
     outputs = [numbers[root] for root in model.optimised.roots]
     if len(outputs) != len(model.graph.roots):
         raise Rejected("the optimised graph is not shown to mean what the program means: it gives another number of values")

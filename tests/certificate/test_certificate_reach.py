@@ -32,6 +32,7 @@ PROGRAMS: dict[str, tuple[Body, int]] = {  # with the length that is certified
     "a ranked pick over several heads, before": (lambda token: hw.visible(token, before=True, within=2).max(token), 64),
     "a query that is always the same": (lambda token, position: token.at(hw.match(position * 0 + 1, position).latest().position), 64),
     "a value compared with itself": (itself, 64),
+    "a pointer in which the position cancels": (lambda token, position: token.at(position + (token - position)), 64),
     "places further back, read where a match was": (
         lambda token, position: hw.match(token, token, before=True).latest().fetch(position - 2),
         64,
