@@ -134,6 +134,9 @@ def attribution_graph(model: Model, tokens: Sequence[Symbol], position: int | No
     return _Drawing(found, at).graph()
 
 
+REMAINDER = 2.0**12  # what is so much less than the parts it is the difference of: float32 has no more than 12 bits of it
+
+
 class _Drawing:
     """One text through one model, and the links that are found going back from its logits."""
 
@@ -262,7 +265,8 @@ class _Drawing:
         weights: Weights = {}
         for source, path, dims in self._reads(c.name):
             weights[(source, i), path] = float(self.parts[source][i, dims] @ through[dims])
-        return weights
+        left = self.model.style == "natural" and sum(map(abs, weights.values())) > REMAINDER
+        return {} if left else weights  # of soft attention a remainder may pass, which is no value
 
     def _along(self, name: str, i: int) -> Array:
         """What measures a share of what a component adds: the sum over all of it is 1. Shape (d_model,)."""

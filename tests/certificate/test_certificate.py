@@ -137,9 +137,10 @@ def test_another_program_is_refused() -> None:
 # --- what is random --------------------------------------------------------------------------------------
 
 
-def test_certified_random_programs_are_right_on_every_input() -> None:
-    rng, certified = random.Random(2024), 0
-    for _ in range(120):
+@pytest.mark.parametrize("seed", [2024, pytest.param(2025, marks=pytest.mark.slow), pytest.param(2026, marks=pytest.mark.slow)])
+def test_certified_random_programs_are_right_on_every_input(seed: int) -> None:
+    rng, certified = random.Random(seed), 0
+    for _ in range(40):
         numbers = [rng.randrange(1000) for _ in range(rng.randrange(50))]
         code, dtype = rng.choice(("auto", "digits:2", "binary", "onehot")), rng.choice(("float32", "float64"))
         program = generate.program(numbers, rng.random() < 0.5, most=3)
@@ -151,7 +152,7 @@ def test_certified_random_programs_are_right_on_every_input() -> None:
             continue
         certified += 1
         assert hw.check(model, exhaustive=model.length, samples=0).ok, numbers
-    assert certified >= 108  # the others are refused with a reason: a limit of the checker, docs/certificate.md
+    assert certified >= 36  # the others are refused with a reason: a limit of the checker, docs/certificate.md
 
 
 # --- precision -------------------------------------------------------------------------------------------

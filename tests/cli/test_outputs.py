@@ -115,7 +115,7 @@ def test_a_damaged_block_is_refused_and_found(block: int) -> None:
         model.module.W_U[:, [start, start + 1]] = model.module.W_U[:, [start + 1, start]]
     after = model.run(row)
     assert [a[:block] + a[block + 1 :] for a in after] == [b[:block] + b[block + 1 :] for b in before]
-    with pytest.raises(hw.Refused, match=rf"output {block + 1} \(.*\): a wrong class can have the greatest logit"):
+    with pytest.raises(hw.Refused, match=rf"output {block + 1} \(.*\): its classes are not told apart by their codes"):
         hw.certify(model)
     report = hw.check(model, exhaustive=3)
     assert not report.ok and report.first is not None and report.first.value.startswith(f"output {block + 1} (")
@@ -248,7 +248,7 @@ def test_a_guard_is_damaged_and_found() -> None:
     start, one = model.module.shape.classes[0], next(p.dims[0] for p in model.probes if p.value == "one")
     with torch.no_grad():
         model.module.W_U[one, start] += 50
-    with pytest.raises(hw.Refused, match="the guard: a wrong class"):
+    with pytest.raises(hw.Refused, match="the guard: its classes are not told apart by their codes"):
         hw.certify(model)
     report = hw.check(model, exhaustive=3)
     assert not report.ok and report.first is not None and report.first.value == "the guard"

@@ -85,6 +85,7 @@ def repeated(token: hw.Value, position: hw.Value) -> hw.Value:
     return hw.match(query=apart, key=apart, before=True).latest().fetch(token)
 
 
+@pytest.mark.slow
 def test_pointers_that_are_computed_hold_in_float32() -> None:
     for program, length, layers in ((distance, 1 << 18, 2), (repeated, 1 << 15, 2)):
         model = hw.compile(program, length=length, dtype="float32")

@@ -124,7 +124,19 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("turing", {}),
     ("turing", {"rules": BEAVER_2, "cells": 4}),
 ]
-FREE = ["previous", "induction", "khop", "recall", "length", "histogram", "count_less_frequent", "reverse", "sort", "sort_by"]
+FREE = [
+    "previous",
+    "induction",
+    "khop",
+    "looped_khop",
+    "recall",
+    "length",
+    "histogram",
+    "count_less_frequent",
+    "reverse",
+    "sort",
+    "sort_by",
+]
 FREE += ["sort_by_frequency", "most_frequent", "majority", "prefix_sum", "bigram", "ngram", "ngram_counts"]  # programs over any alphabet
 ORDERED = ["sort", "sort_by"]  # … whose symbols have an order
 

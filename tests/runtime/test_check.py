@@ -51,7 +51,7 @@ def test_single_weight_faults_are_found(name: str, parameters: dict[str, int], l
     assert hw.check(model, exhaustive=length).ok
 
 
-@pytest.mark.one_in(5)
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", programs.names())
 def test_every_program_is_exact(name: str, dtype: str) -> None:
