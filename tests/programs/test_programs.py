@@ -229,7 +229,7 @@ def test_every_short_sequence_over_own_words() -> None:
     agree("nearest", {"bits": 1}, short(["0", "1", "cat", "dog"]), 5)
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(3)
 @each_setting
 def test_samples(name: str, parameters: Parameters) -> None:
     entry, alphabet = programs.entry(name), set(own_alphabet(name, parameters))
@@ -249,7 +249,7 @@ def test_samples_say_something(name: str, parameters: Parameters) -> None:
     assert sum(spoke) >= (20 if parameters.get("k", 0) not in (31, 100) else 0)
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(3)
 @each_setting
 def test_random_sequences(name: str, parameters: Parameters) -> None:
     """Sequences over all words, over few of them, and samples with words replaced: near misses of every pattern."""
