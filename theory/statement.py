@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from ..compiler.errors import InputError
 from .functions import Number, number, sp
@@ -25,6 +25,7 @@ CERTAINTIES: dict[Certainty, str] = {
     "D": "derived for this project and verified numerically",
     "M": "recalled; it asserts no number",
 }
+MOST_EXPONENT = 1 << 24  # of a bound's powers, where its symbols have values
 SYMBOLS: dict[str, sp.Symbol] = {name: symbol(name) for name in READINGS}
 
 
@@ -50,8 +51,18 @@ class Facts:
         return sorted({str(s) for e in expressions for s in e.free_symbols} - set(self.values))
 
     def value(self, expression: sp.Expr) -> Number:
-        """An expression's value here: an int where it is one."""
-        return number(expression.subs({s: self.values[str(s)] for s in expression.free_symbols if str(s) in self.values}))
+        """An expression's value here: an int where it is one. Raises InputError where a power is too great to be calculated."""
+        here = {s: self.values[str(s)] for s in expression.free_symbols if str(s) in self.values}
+
+        def put(e: sp.Basic) -> Number:
+            return number(cast(sp.Expr, e.subs(here)))  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+        for power in sp.postorder_traversal(expression):  # an exponent's own powers come before it
+            if isinstance(power, sp.Pow) and power.exp.free_symbols and abs(put(power.exp)) > MOST_EXPONENT:
+                raise InputError(
+                    f"{expression} has a power of more than {MOST_EXPONENT:,} here", hint="state it of a logarithm, for example log2(L)"
+                )
+        return put(expression)
 
 
 Guard: TypeAlias = Callable[[Facts], str | None]

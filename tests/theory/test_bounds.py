@@ -553,3 +553,9 @@ def test_a_statement_of_what_is_no_text_is_refused(given: dict[str, object]) -> 
 def test_a_formula_that_cannot_be_calculated_is_refused(formula: str) -> None:
     with pytest.raises(hw.InputError):
         hw.Statement(id="X", statement="s", source="me", bounds=f"L <= {formula}")
+
+
+def test_a_tower_of_powers_is_refused_where_its_symbols_have_values() -> None:
+    row = hw.Statement(id="X", statement="s", source="me", bounds="L <= N**(N**N)", families=("induction",))
+    with pytest.raises(hw.InputError, match="has a power of more than"):
+        hw.bounds(hw.compile(hw.programs.get("induction"), length=64, alphabet=3), rows=[row])
