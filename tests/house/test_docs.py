@@ -137,9 +137,7 @@ def test_the_readme_is_short_and_its_links_hold_where_there_is_no_repository() -
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 200
     assert f"each of the {len(hw.programs.names())} programs" in text.replace("\n  ", " ")
-    pictures = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", text)  # where one does not load, its text says what it shows
-    assert all((ROOT / path).exists() and len(said) > 40 for said, path in pictures)
-    assert all(re.match(r"https://|#", link) for link in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)", text))
+    assert all(re.match(r"https://|#", link) for link in re.findall(r"\]\(([^)\s]+)", text))
     for path in re.findall(r"`((?:docs|examples|tests|benchmarks)/[^`\s]*|[A-Z]+\.(?:md|cff))`", text):
         assert (ROOT / path).exists(), f"README.md names {path}, which is not there"
 
