@@ -136,6 +136,14 @@ def test_sums_of_one_number_have_classes_for_what_occurs() -> None:
     assert hw.certify(model)
 
 
+def test_what_is_read_of_a_number_far_apart_has_classes_for_what_occurs() -> None:
+    program = hw.program(lambda position: hw.previous(position * 2**22), name="far")
+    model = hw.compile(program, length=16, alphabet=2)
+    assert [form.classes for form in model.output_forms] == [17] and model.cost.parameters < 1_000
+    assert model.run([0] * 16) == [None, *(2**22 * p for p in range(1, 16))] == hw.interpret(program, [0] * 16)
+    assert hw.certify(model)
+
+
 def test_a_checkpoint_keeps_labels_and_fractions(tmp_path) -> None:
     for program, row in ((halves, list("abcab")), (shares, list("abbab"))):
         model = hw.compile(program, length=5)
