@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError
 
 from ..kernel.blocks import Fact
-from ..kernel.files import LONGEST, NUMBERS
+from ..kernel.files import content, tensors
 from ..kernel.numbers import ARITHMETICS, Reals, Rejected
 from ..kernel.stream import Form
 from ..kernel.terms import FIELDS, NOTHING, Range
@@ -33,35 +32,13 @@ def has_loop(directory: Path) -> bool:
 
 def verify_loop_files(directory: Path, proof: Path) -> tuple[str, LoopCheckpoint, Mapping[str, Any], list[list[Fact]]]:
     """Check the proof script of a looped checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
-    texts = {name: _bytes(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
+    texts = {name: content(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
     try:
-        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], _bytes(proof)))
-        name, checkpoint = str(config["name"]), _checkpoint(config, program, _tensors(texts["model.safetensors"]))
+        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], content(proof)))
+        name, checkpoint = str(config["name"]), _checkpoint(config, program, tensors(texts["model.safetensors"]))
     except (SafetensorError, *FAULTS) as fault:
         raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no looped checkpoint: {fault}") from fault
     return name, checkpoint, script, verify_loop(checkpoint, script)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > LONGEST:
-            raise Rejected(f"{path.name} is longer than {LONGEST:,} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise Rejected(f"{path.name} cannot be read: {error.strerror}") from error
-
-
-def _tensors(data: bytes) -> dict[str, Reals]:
-    """The tensors as float64; bfloat16 is the upper half of float32."""
-    found: dict[str, Reals] = {}
-    for name, tensor in deserialize(data):
-        raw, kind = bytes(tensor["data"]), tensor["dtype"]
-        if kind == "BF16":
-            values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
-        else:
-            values = np.frombuffer(raw, NUMBERS[kind])
-        found[name] = values.reshape(tensor["shape"]).astype(np.float64)
-    return found
 
 
 def _checkpoint(config: Mapping[str, Any], program: Mapping[str, Any], tensors: dict[str, Reals]) -> LoopCheckpoint:

@@ -23,16 +23,17 @@ LONGEST = 1 << 32  # bytes of a file that is read
 
 def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping[str, Any], list[Fact]]:
     """Check the proof script of a checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
-    texts = {name: _bytes(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
+    texts = {name: content(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
     try:
-        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], _bytes(proof)))
-        name, checkpoint = str(config["name"]), _checkpoint(config, program, _tensors(texts["model.safetensors"]))
+        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], content(proof)))
+        name, checkpoint = str(config["name"]), _checkpoint(config, program, tensors(texts["model.safetensors"]))
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as fault:
         raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no checkpoint: {fault}") from fault
     return name, checkpoint, script, verify(checkpoint, script)
 
 
-def _bytes(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """A file's bytes; a longer one than is read is rejected."""
     try:
         if path.stat().st_size > LONGEST:
             raise Rejected(f"{path.name} is longer than {LONGEST:,} bytes")
@@ -41,7 +42,7 @@ def _bytes(path: Path) -> bytes:
         raise Rejected(f"{path.name} cannot be read: {error.strerror}") from error
 
 
-def _tensors(data: bytes) -> dict[str, Reals]:
+def tensors(data: bytes) -> dict[str, Reals]:
     """The tensors as float64, which holds every number of the formats."""
     found: dict[str, Reals] = {}
     for name, tensor in deserialize(data):
