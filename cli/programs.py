@@ -174,7 +174,13 @@ def _from_text(path: Path, name: str, given: dict[str, object]) -> Source:
         raise InputError(f"there is no file {path}", hint="a program in RASP's language is path/to/file.rasp, or file.rasp:name")
     if given:
         raise InputError(f"{path} is a program in RASP's language, which takes no --set", hint="write the number into the file")
-    parsed = rasp.parse(path.read_text(encoding="utf-8"), path.name)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}", hint="save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    parsed = rasp.parse(text, path.name)
     return Source(rasp.program(parsed[name] if name else parsed.result), {}, file=path)
 
 

@@ -108,7 +108,7 @@ class Key:
         """Read a key. Raises CheckpointError for a file that is none."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{path} cannot be read: {error}", hint="give the file that Key.save wrote") from error
         reader = Reader(content, Path(path).name)
         reader.str("format", (FORMAT,))

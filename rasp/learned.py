@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,11 +142,16 @@ def _mapped(function: Callable[..., Any], of: Sequence[SOp]) -> SOp:
 def _table(path: str | Path) -> Weights:
     """A file of weights: two columns that name a variable and its value, then a column for each class."""
     try:
-        rows = list(csv.reader(Path(path).read_text(encoding="utf-8").splitlines()))
+        head, *rows = csv.reader(Path(path).read_text(encoding="utf-8").splitlines())
+        found = {(row[0], row[1]): dict(zip(head[2:], map(float, row[2:]), strict=True)) for row in rows if row}
     except OSError as error:
         raise InputError(f"the weights {path} cannot be read: {error.strerror}") from None
-    classes = rows[0][2:]
-    return {(row[0], row[1]): dict(zip(classes, map(float, row[2:]), strict=True)) for row in rows[1:] if row}
+    except (ValueError, IndexError, csv.Error) as error:
+        hint = "two columns that name a variable and its value, then one a class"
+        raise InputError(f"the weights {path} are no table: {error}", hint=hint) from None
+    if not found or not head[2:] or not all(head[2:]) or not all(math.isfinite(w) for row in found.values() for w in row.values()):
+        raise InputError(f"the weights {path} are no table: it has no row, a class has no name, or a weight is not finite")
+    return found
 
 
 def _classified(read: _Reading, weights: Weights, digits: int) -> SOp:

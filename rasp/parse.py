@@ -10,6 +10,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.errors import HeadworkError, InputError, ProgramError
+from .bounded import Budget, numbers, plus, power, times
 from .grammar import GRAMMAR, PRELUDE
 from .selectors import Aggregate, Comparison, Select, Selector, SelectorWidth
 from .sops import Choice, Full, Map, SequenceMap, SOp, Source, indices, length, tokens
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    **{"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv, "%": operator.mod},
-    **{"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "^": operator.pow},
+    **{"+": plus, "-": operator.sub, "*": times, "/": operator.truediv, "//": operator.floordiv, "%": operator.mod},
+    **{"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "^": power},
     **{"and": lambda x, y: x and y, "or": lambda x, y: x or y},
 }
 ONE: dict[str, Callable[[Any], Any]] = {
@@ -27,7 +28,7 @@ ONE: dict[str, Callable[[Any], Any]] = {
     **{"indicator": lambda x: 1 if x else 0, "sin": math.sin, "cos": math.cos, "sqrt": math.sqrt, "exp": math.exp, "log": math.log},
 }
 OF_LISTS: dict[str, Callable[..., Any]] = {
-    **{"range": lambda *ends: list(range(*ends)), "len": len, "zip": lambda *xs: [list(row) for row in zip(*xs, strict=False)]},
+    **{"range": numbers, "len": len, "zip": lambda *xs: [list(row) for row in zip(*xs, strict=False)]},
     **{"sum": lambda xs: reduce(lambda a, b: _binary("+", a, b), xs), "enumerate": lambda xs: [list(pair) for pair in enumerate(xs)]},
 }
 
@@ -53,9 +54,10 @@ class Parsed:
 def parse(text: str, name: str = "rasp") -> Parsed:
     """A program in RASP's own language. `name` is what the text is called in errors.
 
-    Needs lark (the extra `rasp`). Raises ProgramError with line and column where the text is no program, or does what it cannot.
+    Needs lark (the extra `rasp`). Raises ProgramError with line and column where the text is no program, does what it cannot, or
+    takes more steps, or makes longer words, lists and numbers, than `bounded.py` allows.
     """
-    frame = Frame(dict(_prelude()), name)
+    frame = Frame(dict(_prelude()), name, Budget())
     try:
         frame.run(_tree(text, name))
     except RecursionError:
@@ -100,7 +102,9 @@ def _parser() -> Lark:
 @cache
 def _prelude() -> dict[str, Any]:
     frame = Frame(
-        {"tokens": tokens, "tokens_str": tokens, "indices": indices, "length": length, "tokens_int": Map(int, tokens)}, "the prelude"
+        {"tokens": tokens, "tokens_str": tokens, "indices": indices, "length": length, "tokens_int": Map(int, tokens)},
+        "the prelude",
+        Budget(None),
     )
     frame.names["tokens_float"] = Map(float, tokens)
     for one, f in ONE.items():
@@ -127,6 +131,7 @@ class Frame:
 
     names: dict[str, Any]
     file: str
+    budget: Budget
     shown: list[SOp] = field(default_factory=list)
 
     def run(self, tree: Tree[Token]) -> None:
@@ -176,7 +181,7 @@ class Frame:
         def call(*values: Any) -> Any:
             if len(values) != len(parameters):
                 raise TypeError(f"{name}() takes {len(parameters)} values and was given {len(values)}")
-            inner = Frame({**self.names, **dict(zip(parameters, values, strict=True))}, self.file)
+            inner = Frame({**self.names, **dict(zip(parameters, values, strict=True))}, self.file, self.budget)
             try:
                 inner.run(body)
             except Given as given:
@@ -193,6 +198,7 @@ class Frame:
     def value(self, node: Any) -> Any:
         """What an expression is."""
         try:
+            self.budget.step()
             return self._value(node)
         except (ProgramError, Given, RecursionError):
             raise
@@ -247,7 +253,7 @@ class Frame:
                 raise self.error(node, f"{node.data} has no meaning here")
 
     def _inside(self, names: Sequence[str], x: Any, body: Any, node: Any) -> Any:
-        inner = Frame(dict(self.names), self.file)
+        inner = Frame(dict(self.names), self.file, self.budget)
         inner.bind(names, x, node)
         return inner.value(body)
 

@@ -135,7 +135,7 @@ def score_suite(said: str | Path | Mapping[str, object], suite: str | Path, *, k
 def _json(path: Path) -> dict[str, Json]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}", hint="give a directory that `headwork suite build` wrote") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no object", hint="build the suite again")

@@ -55,6 +55,10 @@ def test_weights_are_read_from_their_file(tmp_path: Path) -> None:
     assert rasp.learned(text, tmp_path / "weights.csv").result(row) == rasp.learned(text, weights).result(row) == said(text, weights, row)
     with pytest.raises(hw.InputError, match="cannot be read"):
         rasp.learned(text, tmp_path / "none.csv")
+    for wrong in ("", "feature,value,a\nx,1", "feature,value,a\nx,1,word", "feature,value,a\nx,1,inf", "x", "feature,value\nx,1"):
+        (tmp_path / "wrong.csv").write_text(wrong, encoding="utf-8")
+        with pytest.raises(hw.InputError, match="are no table"):
+            rasp.learned(text, tmp_path / "wrong.csv")
 
 
 @pytest.mark.parametrize(

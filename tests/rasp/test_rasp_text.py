@@ -60,6 +60,13 @@ WRONG = [
     ("a, b = [1, 2, 3];", "rasp:1:1: 2 names are given"),
     ("def f(x) { return f(x); } f(1);", "calls itself without end"),
     ("select(tokens, tokens, ==) + 1;", "combines a selector with what is none"),
+    ("x = [i for i in range(10^9)]; tokens;", "rasp:1:17: OverflowError: a word or list of 1,000,000,000 items"),
+    ("x = 3 ^ 10 ^ 10; tokens;", "bits is made, 4,096 are the most"),
+    ('x = "ab" * 100000; tokens;', "a word or list of 200,000 items"),
+    ("x = [1]; for i in range(40) { x = x + x; } tokens;", "a word or list of 131,072 items"),
+    ("x = 2; for i in range(40) { x = x * x; } tokens;", "bits is made, 4,096 are the most"),
+    ("x = [1 for i in range(1000) ]; y = [[a + b for a in x] for b in x]; tokens;", "takes more than 200,000 steps"),
+    ("def f(n) { return f(n - 1) + f(n - 1) if n > 0 else 1; } f(30);", "without end"),
 ]
 
 
@@ -87,3 +94,6 @@ def test_commands_take_its_files(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "certified: hist" in done.output
     done = CliRunner().invoke(app, ["run", str(tmp_path / "none.rasp"), "--input", "a"])
     assert done.exit_code == 2 and "there is no file" in done.output
+    (tmp_path / "bytes.rasp").write_bytes(b"x = 1;\xff")
+    done = CliRunner().invoke(app, ["run", str(tmp_path / "bytes.rasp"), "--input", "a"])
+    assert done.exit_code == 2 and "is not UTF-8 text: invalid start byte at byte 6" in done.output
