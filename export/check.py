@@ -161,14 +161,16 @@ def check_stock(
             report.note(f"the tokenizer reads {text!r} as {given.input_ids[0].tolist()}")
             continue
         for cached in (True, False):
-            made = model.generate(**given, max_new_tokens=steps, do_sample=False, use_cache=cached)[0, len(prompt) + 1 :].tolist()
+            start = given.input_ids.shape[1]
+            made = model.generate(**given, max_length=start + steps, do_sample=False, use_cache=cached)[0, start:].tolist()
             _judge(report, expected, prompt, made, steps, f"use_cache={cached}")
     batch = tokenizer(texts, padding=True, return_tensors="pt")
+    start = batch.input_ids.shape[1]
     ways: list[tuple[str, dict[str, object]]] = [("left-padded", {"do_sample": False}), *([("drawn", {})] if expected.words.drawn else [])]
     for how, options in ways:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            made = model.generate(**batch, max_new_tokens=steps, **options)[:, batch.input_ids.shape[1] :].tolist()
+            made = model.generate(**batch, max_length=start + steps, **options)[:, start:].tolist()
         for prompt, said in zip(prompts, made, strict=True):
             _judge(report, expected, prompt, said, steps, how)
     return report

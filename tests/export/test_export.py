@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import random
 import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
@@ -438,8 +440,14 @@ def test_the_command_exports_and_reports(tmp_path: Path) -> None:
     def command(*options: str) -> Any:
         return CliRunner().invoke(app, ["export", "khop", "--set", "k=3", "--length", "12", *options])
 
-    done = command("--to", "gpt2", "-o", str(tmp_path / "out"), "--json")
+    transformers_says = BufferingHandler(1000)
+    logging.getLogger("transformers").addHandler(transformers_says)
+    try:
+        done = command("--to", "gpt2", "-o", str(tmp_path / "out"), "--json")
+    finally:
+        logging.getLogger("transformers").removeHandler(transformers_says)
     assert done.exit_code == 0, done.output
+    assert not transformers_says.buffer, transformers_says.format(transformers_says.buffer[0])
     report = json.loads(done.stdout)
     assert report["checked"]["ok"] and report["checked"]["wrong"] == 0
     assert any("4 attention layers where headwork's own model has 3" in note for note in report["notes"])
