@@ -105,3 +105,13 @@ def share_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
             Unit({dim: 1.0, ONE: -0.375}, ((dim, -top),)),
         )
     )
+
+
+def merged(units: Sequence[Unit]) -> tuple[Unit, ...]:
+    """Units that read the same are one."""
+    found: dict[tuple[tuple[int, float], ...], dict[int, float]] = {}
+    for unit in units:
+        out = found.setdefault(tuple(unit.pre.items()), {})
+        for dim, weight in unit.out:
+            out[dim] = out.get(dim, 0.0) + weight
+    return tuple(Unit(dict(pre), tuple((d, w) for d, w in out.items() if w)) for pre, out in found.items() if pre and any(out.values()))

@@ -7,7 +7,7 @@ dimension belongs to its feature from birth to the end. What a head adds up is h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ..codes.forms import Form
 from ..graph import Graph
 from ..ops import Mask
+from ..plan.stage import Origin
 
 Lin: TypeAlias = Mapping[int, float]  # dimension of the stream to coefficient
-Origin: TypeAlias = Literal["one", "token", "position"]
 ONE, BOS = 0, 1  # the first two dimensions: 1 at every token, 1 at BOS alone
 
 
@@ -137,3 +137,45 @@ class Plan:
             rounded = f", rounded by {len(feature.cleaner)} units" if feature.cleaner else ""
             lines.append(f"[{feature.dims[0]}..{feature.dims[-1]}] {feature.name} as {feature.form or 'shares'}: {how}{rounded}")
         return "\n".join(lines)
+
+
+def prune(plan: Plan) -> Plan:
+    """What the outputs need, with dimensions and heads numbered again."""
+    owner, need = plan.owner(), {0, 1}
+    stack = [owner[dim] for output in plan.outputs for lin in output.logits for dim in lin]
+    while stack:
+        f = stack.pop()
+        if f not in need:
+            need.add(f)
+            stack += {owner[dim] for dim in plan.features[f].reads(plan.heads)}
+    kept = [plan.features[f] for f in sorted(need)]
+    shares = {new: plan.shares[old] for new, old in enumerate(sorted(need)) if old in plan.shares}
+    dims = {old: new for new, old in enumerate(dim for feature in kept for dim in feature.dims)}
+    used = sorted({feature.recipe.head for feature in kept if isinstance(feature.recipe, Copy)})
+    heads = {old: new for new, old in enumerate(used)}
+
+    def lin(old: Lin) -> Lin:
+        return {dims[dim]: k for dim, k in old.items()}
+
+    def units(old: tuple[Unit, ...]) -> tuple[Unit, ...]:
+        return tuple(Unit(lin(unit.pre), tuple((dims[d], w) for d, w in unit.out)) for unit in old)
+
+    def recipe(old: Embed | Compute | Copy) -> Embed | Compute | Copy:
+        match old:
+            case Embed():
+                return old
+            case Compute():
+                return Compute(units(old.units))
+            case Copy():
+                return Copy(heads[old.head], tuple(map(lin, old.source)))
+
+    return replace(
+        plan,
+        width=len(dims),
+        shares=shares,
+        features=tuple(replace(f, dims=tuple(dims[d] for d in f.dims), recipe=recipe(f.recipe), cleaner=units(f.cleaner)) for f in kept),
+        heads=tuple(
+            replace(head, query=tuple(map(lin, head.query)), key=tuple(map(lin, head.key))) for head in (plan.heads[h] for h in used)
+        ),
+        outputs=tuple(replace(output, logits=tuple(map(lin, output.logits))) for output in plan.outputs),
+    )

@@ -1,0 +1,167 @@
+"""Values that heads bring: what a lookup fetches, and the number that is read off the shares of a total."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from ..domain import Domain
+from ..graph import Node
+from ..ops import Lookup, Relation, Total, related, relation_of
+from .draft import Code, Draft, form
+from .gadgets import levels, merged, rounding, share_rounding
+from .heads import apart, near, resting, scale, short, slope, split
+from .stage import BOS, ONE, Compute, Copy, Feature, Head, Lin, added
+
+
+def fetched(draft: Draft, index: int, node: Node) -> Code:
+    """What a lookup brings: directions of its own, rounded by the next MLP."""
+    lookup, source = node.args
+    if not draft.at(source).values:
+        return Code(None, (None,))
+    head, found = _lookup(draft, lookup), draft.read(source)
+    feature, dims = draft.new(node.name, index, list(found), node)
+    lins = tuple(found.get(v, {}) for v in draft.values[feature])
+    draft.features.append(Feature(node.name, index, form(list(found)), dims, Copy(head, lins), rounding(dims)))
+    return draft.identity(feature)
+
+
+def total(draft: Draft, index: int, node: Node) -> Code:
+    """A number read off shares: levels of the sum in one MLP, rounded in the next."""
+    op = node.op
+    assert isinstance(op, Total)
+    n, parts = draft.length, op.parts
+    h = resting(n)
+    if (op, node.args[:-1]) not in draft.built:
+        compared = _compared(node, parts, op.relations)
+        a = apart(n)
+        queries, keys, full = _pairs(draft, node, short(a), compared)
+        factor = split(sum(full))
+        queries += [{ONE: factor[0]}, {ONE: 1.0}]
+        keys += [{BOS: factor[1]}, {BOS: h}]
+        why = f"matches score alike, BOS {h:g} above them, the rest {a:g} below"
+        _made(draft, index, node, "total", queries, keys, why)
+    head = draft.built[op, node.args[:-1]]
+    values = {v: lin for v, lin in draft.read(node.args[-1]).items() if v}
+    domain = node.domain
+    rest = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}", None)
+    if not values:
+        return Code(None, (0,))
+    lo, hi = _bounds(draft, op, list(values), domain)
+    share = _share(draft, head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}", index)
+    feature, dims = draft.new(node.name, index, (lo, hi), node)
+    x = added([({share: 1.0}, math.exp(h)), ({rest: 1.0}, 1.0 - lo)])
+    silence = {BOS: 2.0 - lo}  # at BOS its own weight is 1
+    units = merged(levels(x, {rest: 1.0}, dims, silence))
+    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), share_rounding(dims, slope(n))))
+    return draft.identity(feature)
+
+
+def _lookup(draft: Draft, index: int) -> int:
+    """The head of a lookup, built once."""
+    node = draft.graph.nodes[index]
+    op = node.op
+    assert isinstance(op, Lookup)
+    if (op, node.args) in draft.built:
+        return draft.built[op, node.args]
+    n, parts = draft.length, op.parts
+    bonus: list[tuple[Lin, Lin]] = []
+    steps, base = 0.0, 0.0
+    if op.pick != "only":
+        steps += n - 1
+        bonus.append(({ONE: 1.0}, added([(draft.ruler(), -draft.lead if op.pick == "earliest" else draft.lead)])))
+    grade = float((n + 1) * draft.lead)
+    if op.ranked:
+        rank = draft.read(node.args[-1])
+        middle = (min(rank) + max(rank)) / 2
+        steps += (n + 1) * (max(rank) - min(rank))
+        sign = -1.0 if op.pick == "smallest" else 1.0
+        factor = split(short(grade))
+        bonus.append(({ONE: factor[1]}, added((lin, sign * factor[0] * (v - middle)) for v, lin in rank.items())))
+    if op.graded:
+        rest = node.args[2 * parts :]
+        half = len(rest) // 2
+        queries, keys, full = _pairs(draft, node, short(grade), [(q, k, ()) for q, k in zip(rest[:half], rest[half:], strict=True)])
+        bonus += zip(queries, keys, strict=True)
+        base = sum(full) / 2
+        steps += (n + 1) * half * short(grade) / grade
+    size = scale(draft.lead, steps)
+    compared = _compared(node, parts, op.relations)
+    queries, keys, full = _pairs(draft, node, size.match, compared)
+    rest_score = near(sum(full) - size.match / 2 + base)
+    factor = split(rest_score)
+    queries += [{ONE: factor[0]}, *(q for q, _ in bonus)]
+    keys += [{BOS: factor[1]}, *(k for _, k in bonus)]
+    why = f"leads by {draft.lead:g}, a match adds {size.match:g}, BOS scores {rest_score:g}"
+    return _made(draft, index, node, "lookup", queries, keys, why)
+
+
+def _made(draft: Draft, index: int, node: Node, kind: Literal["lookup", "total"], queries: list[Lin], keys: list[Lin], why: str) -> int:
+    op = node.op
+    assert isinstance(op, (Lookup, Total))
+    code = "binary" if draft.code == "binary" else "onehot"
+    compared = node.args if isinstance(op, Lookup) else node.args[:-1]
+    draft.heads.append(Head(index, node.name, op.mask, kind, tuple(queries), tuple(keys), code, why))
+    draft.built[op, compared] = len(draft.heads) - 1
+    return len(draft.heads) - 1
+
+
+def _pairs(
+    draft: Draft, node: Node, a: float, what: Sequence[tuple[int, int, tuple[int, ...]]]
+) -> tuple[list[Lin], list[Lin], list[float]]:
+    """Queries and keys of compared parts, and what a match of each adds: `a` more than anything else."""
+    queries: list[Lin] = []
+    keys: list[Lin] = []
+    full: list[float] = []
+    for q, k, relation in what:
+        left, right = draft.read(q), draft.read(k)
+        full.append(a)
+        if draft.code == "binary" and not relation and min(len(left), len(right)) > 2:
+            bits = max(*left, *right, 0).bit_length() if min(*left, *right) >= 0 else 0
+            bits = bits or (max(*left, *right) - min(*left, *right) + 1).bit_length()
+            base = min(0, *left, *right)
+            sides = [[_signs(side, base, b) for b in range(bits)] for side in (left, right)]
+            factor = split(short(a / 2))
+            queries += [added([(lin, factor[0])]) for lin in sides[0]]
+            keys += [added([(lin, factor[1])]) for lin in sides[1]]
+            full[-1] = short(a / 2) * bits
+            continue
+        columns: dict[tuple[int, ...], list[Lin]] = {}
+        for v, lin in right.items():
+            asked = tuple(u for u in left if (related(relation, u, v) if relation else u == v))
+            if asked:
+                columns.setdefault(asked, []).append(lin)
+        factor = split(a)
+        for asked, lins in columns.items():
+            queries.append(added((left[u], factor[0]) for u in asked))
+            keys.append(added((lin, factor[1]) for lin in lins))
+    return queries, keys, full
+
+
+def _share(draft: Draft, head: int, source: Lin, name: str, total: int | None) -> int:
+    """The dimension that holds what a head averages, without rounding."""
+    key = head, tuple(sorted(source.items()))
+    if key not in draft.averages:
+        dim = draft.width
+        draft.width += 1
+        draft.values.append(())
+        draft.features.append(Feature(name, "one", None, (dim,), Copy(head, (source,))))
+        draft.shares[len(draft.features) - 1] = total
+        draft.averages[key] = dim
+    return draft.averages[key]
+
+
+def _bounds(draft: Draft, op: Total, values: list[int], domain: Domain) -> tuple[int, int]:
+    most = max(0, draft.length - (op.mask == "strict"))
+    return max(domain.lo, most * min(0, *values)), min(domain.hi, most * max(0, *values))
+
+
+def _compared(node: Node, parts: int, relations: tuple[Relation, ...]) -> list[tuple[int, int, Relation]]:
+    """The parts of a lookup or total: query, key, and the relation, empty for equality."""
+    pairs = zip(node.args[:parts], node.args[parts : 2 * parts], strict=True)
+    return [(q, k, relation_of(relations, p)) for p, (q, k) in enumerate(pairs)]
+
+
+def _signs(side: dict[int, Lin], base: int, bit: int) -> Lin:
+    return added((lin, 1.0 if (v - base) >> bit & 1 else -1.0) for v, lin in side.items())
