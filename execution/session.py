@@ -7,22 +7,17 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..compiler.domain import Symbol, plain
 from ..compiler.errors import EngineWarning, InputError
-from ..runtime.classes import classes
 from ..runtime.model import require_bits
-from ..runtime.module import Attention
 from ..runtime.outputs import read, require_capacity
-from ..runtime.precision import full_precision
 from ..runtime.tokens import encode, in_order
+from .cache import Cache
 from .choose import ENGINES
 from .grounds import grounds, require, stamp
 from .loop import State, advance, fresh, larger, working
@@ -286,59 +281,6 @@ class Session:
         self._n = n
         if ids:
             self._cache.feed(ids)
-
-
-@dataclass
-class Layer:
-    """Keys and values of an attention layer, BOS first. Shapes: (n_heads, cap, d_head)."""
-
-    k: Tensor
-    v: Tensor
-
-
-class Cache:
-    """A dense model that keeps the keys and values of every layer. `said` has the classes of each position's outputs."""
-
-    def __init__(self, model: Model) -> None:
-        self.model, self.ids, self.said = model, list[int](), list[list[int]]()
-        self.layers = [
-            Layer(*(torch.zeros(len(b.masks), FIRST, w.shape[2]).to(w) for w in (b.W_K, b.W_V))) if isinstance(b, Attention) else None
-            for b in model.module.blocks
-        ]
-
-    def fork(self) -> Cache:
-        """A copy."""
-        other = Cache.__new__(Cache)
-        other.model, other.ids, other.said = self.model, list(self.ids), list(self.said)
-        other.layers = [None if layer is None else Layer(layer.k.clone(), layer.v.clone()) for layer in self.layers]
-        return other
-
-    @torch.no_grad()
-    def feed(self, ids: Sequence[int]) -> None:
-        """Read tokens, one at a time."""
-        module = self.model.module
-        module.require_known(torch.tensor([*self.ids, *ids]))
-        for token in ids:
-            i = len(self.ids) + 1
-            with full_precision(module.W_E.device.type):
-                x = module.W_E[token + 1] + module.W_pos[i]  # (d_model,)
-                for block, layer in zip(module.blocks, self.layers, strict=True):
-                    x = x + (block(x) if layer is None else self._attend(block, layer, x, i))  # pyright: ignore[reportArgumentType]
-                logits = module.split(x @ module.W_U)
-            self.ids.append(int(token))
-            self.said.append([int(classes(form, part[None])[0]) for form, part in zip(self.model.output_forms, logits, strict=True)])
-
-    def _attend(self, block: Attention, layer: Layer, x: Tensor, i: int) -> Tensor:
-        if i >= layer.k.shape[1]:
-            layer.k, layer.v = (torch.cat([t, torch.zeros_like(t)], dim=1) for t in (layer.k, layer.v))
-        q = torch.einsum("d,hde->he", x, block.W_Q)
-        layer.k[:, i], layer.v[:, i] = torch.einsum("d,hde->he", x, block.W_K), torch.einsum("d,hde->he", x, block.W_V)
-        scores = torch.einsum("he,hte->ht", q, layer.k[:, : i + 1])
-        for h, mask in enumerate(block.masks):
-            if mask == "strict":
-                scores[h, i] = -torch.inf
-        z = torch.einsum("ht,hte->he", scores.softmax(-1), layer.v[:, : i + 1])
-        return z.flatten() @ block.W_O.flatten(0, 1)
 
 
 def session(model: Model, engine: str = "auto") -> Session:
