@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..runtime.model import Model
 
 FORMATS = ("bfloat16", "float16", "tf32", "int8 per channel", "int8 per tensor")
+MAX_SAMPLES = 100_000
 STEPS = 7  # of each bisection: the radius is found to a factor of 2**(1/4) or so
 LEAST, MOST = -40.0, 0.0  # powers of two between which it lies
 
@@ -84,8 +85,8 @@ def robustness(model: Model, *, samples: int = 20, seed: int = 0, texts: Sequenc
 
     require_model("robustness()", model)
     model = model.unrolled()
-    if isinstance(samples, bool) or samples < 1:
-        raise InputError(f"{samples!r} samples are too few", hint="give at least one")
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise InputError(f"{samples!r} samples are too few or too many", hint=f"give 1 to {MAX_SAMPLES:,}")
     rows = [list(row) for row in texts] if texts is not None else _texts(model, seed)
     lost = "the compact style is shown bit by bit, and no noise is"
     weights = stream = 0.0

@@ -8,13 +8,21 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from .errors import ProgramError, caller
+from .errors import HeadworkError, InputError, ProgramError, caller
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+KINDS: dict[str, type] = {  # of annotations that can be told from a value alone
+    **{"int": Integral, "float": Real, "str": str, "bool": bool, "None": type(None), "Path": Path},
+    **{"Sequence": Sequence, "Mapping": Mapping, "Iterable": Iterable, "Callable": Callable},
+}
 
 
 class Written(str):
@@ -41,21 +49,53 @@ def readable(kind: type[R]) -> type[R]:
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """The function; arguments that it does not take are a ProgramError with the caller's line and the parameter that was meant."""
+    """The function; arguments that it does not take are a ProgramError with the caller's line and the parameter that was meant.
+
+    An argument of another type than is written is an InputError: True where a number is meant at once, the others where the function
+    fails on them.
+    """
     unquoted(function)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if any(type(value) is bool for value in (*args, *kwargs.values())):
+            _require_kinds(function, args, kwargs, (bool,))
         try:
             return function(*args, **kwargs)
-        except TypeError:
-            problem = mistake(function, args, kwargs)
-            if problem is None:  # the function was called as it should be, and its own work failed
+        except (TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as error:
+            if isinstance(error, HeadworkError):
                 raise
+            problem = mistake(function, args, kwargs) if isinstance(error, TypeError) else None
+            if problem is None:
+                _require_kinds(function, args, kwargs)
+                raise  # the function was called as it should be, and its own work failed
         fact, hint = problem
         raise ProgramError(fact, caller(), hint)
 
     return call
+
+
+def _require_kinds(
+    function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object], only: tuple[type, ...] = ()
+) -> None:
+    """Refuse arguments (of some types only) that are not of the types that are written, and numbers of more than 64 bits."""
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError:
+        return
+    for name, value in given.items():
+        written = str(function.__annotations__.get(name, "?"))
+        flat = written
+        while flat != (flat := re.sub(r"\[[^\[\]]*\]", "", flat)):  # what brackets hold is not looked at
+            pass
+        kinds = [part.strip() for part in flat.split("|")]
+        if not set(kinds) <= set(KINDS) or (only and not isinstance(value, only)):
+            continue
+        fits = ("bool" in kinds) if isinstance(value, bool) else any(isinstance(value, KINDS[k]) for k in kinds)
+        if not fits:
+            raise InputError(f"{function.__name__}() was given {name}={short(value)}", hint=f"{name} is {written}")
+        if isinstance(value, int) and abs(value) >= 1 << 63:
+            raise InputError(f"{function.__name__}() was given {name}={short(value)}", hint="give a number of 64 bits")
 
 
 def mistake(function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]) -> tuple[str, str] | None:

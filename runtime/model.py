@@ -294,6 +294,8 @@ def compile(
         raise InputError(f"style {style!r} is not known", hint=f"use one of {', '.join(STYLES)}")
     if sharpness is not None and style == "compact":
         raise InputError("sharpness is of the natural style", hint="the compact style's winners lead by what exp takes to zero")
+    if pad is not None and not isinstance(pad, Architecture):
+        raise InputError(f"pad is {pad!r}", hint="give an hw.Architecture, with its layers, heads, d_model, d_head and d_mlp")
     graph = program.build(length, alphabet, dtype)
     if graph.loops:
         if style == "natural":

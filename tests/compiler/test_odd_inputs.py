@@ -380,3 +380,36 @@ def test_a_selector_of_very_many_is_refused() -> None:
 
     with pytest.raises(hw.DomainError, match=r"(?s)more than 200 selectors.*compute a value"):
         hw.interpret(many, list("ab"))
+
+
+# --- options of another type ------------------------------------------------------------------------------
+
+OPTIONS: dict[str, tuple[Callable[..., object], tuple[str, ...]]] = {
+    "compile": (hw.compile, ("length", "dtype", "heads", "sharpness", "pad")),
+    "interpret": (hw.interpret, ("length", "set")),
+    "check": (hw.check, ("samples", "seed", "inputs", "lengths", "exhaustive")),
+    "certify": (hw.certify, ("dtype",)),
+    "robustness": (hw.robustness, ("samples", "seed")),
+    "data": (hw.data, ("batch", "length", "seed")),
+    "disguise": (hw.disguise, ("seed",)),
+    "intervene": (hw.intervene, ("set",)),
+}
+
+
+FITTING: list[tuple[str, object]] = [("sharpness", 2.5), ("heads", 10**30), ("lengths", [1]), ("inputs", "x")]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_of_another_type_is_refused_by_name(name: str) -> None:
+    function, options = OPTIONS[name]
+    program = hw.programs.get("previous")
+    model = hw.compile(program, length=4, alphabet="ab", style="natural")
+    given = {"compile": (program,), "interpret": (program, ["a"]), "data": (program,), "intervene": (model, ["a"])}.get(name, (model,))
+    needed = {"compile": {"length": 4, "alphabet": "ab", "style": "natural"}, "data": {"batch": 2}, "robustness": {"samples": 1}}
+    for option in options:
+        for wrong in (True, 2.5, object(), 10**30, [1], "x"):
+            if (option, wrong) in FITTING or (option == "seed" and wrong in (2.5, 10**30, "x")):
+                continue
+            with pytest.raises(hw.HeadworkError) as caught:
+                function(*given, **{**needed.get(name, {}), option: wrong})
+            assert str(caught.value)
