@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from .errors import HeadworkError, InputError, ProgramError, caller
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-KINDS: dict[str, type] = {  # of annotations that can be told from a value alone
+KINDS: dict[str, Any] = {  # of annotations that can be told from a value alone
     **{"int": Integral, "float": Real, "str": str, "bool": bool, "None": type(None), "Path": Path},
     **{"Sequence": Sequence, "Mapping": Mapping, "Iterable": Iterable, "Callable": Callable},
 }
