@@ -85,10 +85,13 @@ def begun(given: argparse.Namespace) -> Progress:
     return Progress(**{**kept, "counts": Counter(kept["counts"])})
 
 
-def numbers(progress: Progress, given: argparse.Namespace) -> Iterator[int]:
-    """The numbers of the subjects to go on with, until there are enough or the time is over; what was done is kept after each."""
+def numbers(progress: Progress, given: argparse.Namespace, what: str = "") -> Iterator[int]:
+    """The numbers of the subjects to go on with, until there are enough or the time is over; what was done is kept after each.
+
+    Enough are as many verdicts as were asked for, or as many of one verdict, `what`.
+    """
     start, before = time.perf_counter(), progress.seconds
-    while progress.total < given.count and time.perf_counter() - start < given.minutes * 60:
+    while (progress.counts[what] if what else progress.total) < given.count and time.perf_counter() - start < given.minutes * 60:
         yield progress.number
         progress.number += 1
         progress.memory = max(progress.memory, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
+LOOPS = ("attend.py", "jit.py", "lookup.py", "loop.py", "machine.py", "memo.py", "table.py")  # the files that compiled loops are made of
 OFF = "HEADWORK_NO_NUMBA"  # set to 1, it leaves the loops to Python
 
 
@@ -25,7 +26,7 @@ def _options() -> dict[str, Any] | None:
 def _forget() -> None:
     """Drop what was compiled from other sources than these: numba looks at a function's own file, not at those of what it calls."""
     folder = Path(__file__).parent
-    now = repr(sorted((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in folder.glob("*.py")))
+    now = repr([(name, (folder / name).stat().st_mtime_ns, (folder / name).stat().st_size) for name in LOOPS])
     stamp = folder / "__pycache__" / "loops.stamp"
     with contextlib.suppress(OSError):
         if not stamp.exists() or stamp.read_text() != now:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,8 @@ from ..runtime.outputs import read, require_capacity
 from ..runtime.tokens import encode, in_order
 from .cache import Cache
 from .choose import ENGINES
-from .grounds import grounds, require, stamp
+from .grounds import grounds, require
+from .held import Held, require_unwatched
 from .loop import State, advance, fresh, larger, working
 from .machine import Machine, packed
 from .memo import blank
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ..runtime.model import Model
 
 FIRST = 256  # positions that a new session has room for
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)  # of zip files
 
 
 class Session:
@@ -36,7 +39,7 @@ class Session:
 
     A certified model has an index for each head: a token costs the same after 10 or 10^6 others, and what it answers is what `run`
     answers, bit for bit. Any other model keeps the keys and values of each layer (a KV cache), and a token costs as many products as the
-    text is long. `engine` says which: "sparse" or "dense".
+    text is long. `engine` says which: "sparse" or "dense". Once the model's tensors change, a session refuses to go on.
     """
 
     def __init__(self, model: Model, engine: str = "auto") -> None:
@@ -44,8 +47,7 @@ class Session:
             raise InputError(f"{model.name} is bidirectional: its earlier answers change as the text grows", hint="compile it causal")
         if engine not in ENGINES:
             raise InputError(f"there is no engine {engine!r}", hint=f"engines are {', '.join(ENGINES)}")
-        if model.module.watched:
-            raise InputError(f"hooks watch the module of {model.name}, which a session passes by", hint="use run(), or remove them")
+        require_unwatched(model)
         require_bits(model)
         self.model = model
         self.reason = grounds(model).reason if engine == "auto" else require(model).reason if engine == "sparse" else "dense was asked for"
@@ -54,7 +56,7 @@ class Session:
             plan = plan_of(model, require(model))
             self._gap, self._machine = plan.gap, packed(plan)
             self.reason = "" if self._machine is not None else "an output is no code book"
-        self._n = 0
+        self._n, self._held = 0, Held(model)
         self._off = model.output_forms[0].off
         if self._machine is not None:
             self._state = fresh(self._machine, min(FIRST, model.length) + 1)
@@ -109,7 +111,8 @@ class Session:
                 return
 
     def fork(self) -> Session:
-        """A second session at the same place, independent of this one."""
+        """A second session at the same place, independent of this one. Raises InputError where the model's tensors have changed."""
+        self._held.require()
         other = Session.__new__(Session)
         other.__dict__.update(self.__dict__)
         if self._machine is not None:
@@ -126,6 +129,7 @@ class Session:
         """
         self._require_symbol()
         ids = self._encoded(text)
+        self._held.require(numbers=True)
         if not ids:
             return None
         other, before = self.fork(), self._last()
@@ -136,15 +140,15 @@ class Session:
         return int(wrong[0]) if len(wrong) else None
 
     def save(self, path: str | Path) -> Path:
-        """Write the session to one .npz file, whole or not at all. A dense session is saved as its text."""
+        """Write the session to one .npz file, whole or not at all: its text, and the digest of the tensors that read it."""
         path = Path(path)
         if not path.name:
             raise InputError(f"{str(path)!r} names no file", hint="give the file to write, such as session.npz")
+        self._held.require(numbers=True)
         made = path.with_name(f".{path.name}.{os.getpid()}")
-        arrays = dict(zip(State._fields, self._state, strict=True)) if self._machine is not None else {"text": np.array([0, *self._ids()])}
         try:
             with made.open("wb") as file:
-                np.savez(file, allow_pickle=False, read=np.array(self._n), of=np.frombuffer(stamp(self.model), np.uint8), **arrays)
+                np.savez(file, allow_pickle=False, text=np.array(self._ids(), np.int64), of=np.frombuffer(self._held.stamp, np.uint8))
             made.replace(path)
         except OSError as error:
             made.unlink(missing_ok=True)
@@ -152,27 +156,29 @@ class Session:
         return path
 
     def restore(self, path: str | Path) -> Session:
-        """Go on from a saved session of the same model. Raises InputError for a file that is none, or is of other tensors."""
+        """Go on from a saved session of the same model, by reading its text again. Raises InputError for a file that is none."""
+        self._held.require(numbers=True)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
-            n, of = int(found["read"]), found["of"].tobytes()
-            text = found["text"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+                text, of = found["text"], found["of"]
+        except (*UNREADABLE, OSError) as error:
             raise InputError(f"{path} is no saved session: {error}", hint="give the file that save() wrote") from error
-        if of != stamp(self.model):
+        if text.dtype != np.int64 or text.ndim != 1 or of.dtype != np.uint8:
+            raise InputError(f"{path} is no saved session: it has other arrays", hint="give the file that save() wrote")
+        if of.tobytes() != self._held.stamp:
             raise InputError(f"{path} is a session of another model, or of other tensors", hint="restore it with the model that saved it")
-        self.__init__(self.model, "auto" if self._machine is not None else "dense")
-        if self._machine is not None and set(State._fields) <= found.keys():
-            self._state, self._n = State._make(found[name] for name in State._fields), n
-        else:
-            self._read([int(i) for i in text[1 : n + 1]])
+        if len(text) > self.model.length or (len(text) and not 0 <= text.min() <= text.max() < len(self.model.alphabet)):
+            raise InputError(f"{path} is no saved session: its text is none of this model's", hint="give the file that save() wrote")
+        other = Session(self.model, "dense" if self._machine is None else "sparse")
+        other._read(text.tolist())
+        self.__dict__.update(other.__dict__)
         return self
 
     # --- below -----------------------------------------------------------------------------------------------
 
     def _encoded(self, tokens: Sequence[Symbol]) -> list[int]:
-        """Token ids of what comes next. Raises InputError where the text would be longer than the model."""
+        """Token ids of what comes next. Raises InputError where the text would be longer than the model, or its tensors have changed."""
+        self._held.require()
         ids = encode(self.model.graph.sizes, in_order(tokens))
         if self._n + len(ids) > self.model.length:
             fact = f"the text would have {self._n + len(ids):,} tokens, more than the length {self.model.length:,}"
@@ -231,6 +237,7 @@ class Session:
 
     def _say(self, steps: int) -> list[int]:
         steps = self._steps(steps)
+        self._held.require()
         start, stop = self._n, min(self._n + steps, self.model.length)
         if self._machine is not None and self._run(start + 1, start, stop):
             return self._state.text[start + 1 : self._n + 1].tolist()
@@ -289,6 +296,11 @@ def session(model: Model, engine: str = "auto") -> Session:
 
 
 def generate_all(sessions: Sequence[Session], steps: int) -> list[list[Symbol]]:
-    """What several sessions say, each at most `steps` symbols; side by side on the cores there are."""
+    """What several sessions say, each at most `steps` symbols; side by side on the cores there are.
+
+    Raises InputError for one session twice: it is at one place at a time.
+    """
+    if len({id(one) for one in sessions}) < len(sessions):
+        raise InputError("one session twice cannot run side by side with itself", hint="fork() it")
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return list(pool.map(lambda one: one.generate(steps), sessions))
