@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from .theory.over import bounds_over
     from .theory.search import search_one_layer
     from .theory.statement import Bound, Statement
+    from .theory.uniform import Uniform, uniform
 
 __version__ = "0.1.0"  # the only place: the package's metadata and `headwork --version` read it here
 
@@ -158,6 +159,8 @@ _LATE = {
     "sample": "runtime.sample",
     "Statement": "theory.statement",
     "search_one_layer": "theory.search",
+    "Uniform": "theory.uniform",
+    "uniform": "theory.uniform",
     "verify": "certificate.verdict",
     "write_proof": "certificate.proofs",
 }
@@ -225,6 +228,7 @@ __all__ = [
     "Statement",
     "ToolEdges",
     "Trace",
+    "Uniform",
     "Value",
     "Verdict",
     "all_reduce",
@@ -286,6 +290,7 @@ __all__ = [
     "to_transformer_lens",
     "tool_edges",
     "trace",
+    "uniform",
     "unrolled",
     "verify",
     "visible",

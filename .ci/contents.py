@@ -36,7 +36,8 @@ def faults(path: Path) -> list[str]:
     metadata = message_from_string(text)
     found = [f"{name} is not for users" for name in files if set(Path(name).parts) & NOT_FOR_USERS or Path(name).name.startswith("test_")]
     modules = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*.py") if file.relative_to(ROOT).parts[0] not in NOT_FOR_USERS}
-    parts = {str(file.relative_to(ROOT)) for file in (ROOT / "report" / "template").iterdir()}  # of the page that `headwork report` writes
+    data = (ROOT / "report" / "template", ROOT / "theory" / "rows")  # of the page that `headwork report` writes, and the theory's table
+    parts = {str(file.relative_to(ROOT)) for folder in data for file in folder.iterdir()}
     found += [f"{name} is missing" for name in sorted({*modules, *parts, "py.typed"} - files)]
     found += [f"{name} is no module of the package" for name in sorted({name for name in files if name.endswith(".py")} - modules)]
     if not any(Path(name).name == "LICENSE" for name in files) or metadata["License-Expression"] != "Apache-2.0":

@@ -24,12 +24,10 @@ def make(dfa: Rows = CORRIDOR, accept: Sequence[Symbol] = ("window",)) -> hw.Pro
 
     @hw.program(name="looped_automaton", alphabet=tuple(maps))
     def looped_automaton(token: hw.Value, position: hw.Value) -> hw.Value:
-        most = position.domain.hi
-
         def double(so_far: hw.Value, width: hw.Value) -> tuple[hw.Value, hw.Value]:
             before = so_far.at(position - width)
             longer = hw.table(lambda f, g: number[then(order[f], order[g])], before, so_far)
-            return longer.or_else(so_far), hw.minimum(width * 2, most)
+            return longer.or_else(so_far), hw.minimum(width * 2, position)
 
         step = hw.table(lambda symbol: number[maps[symbol]], token)
         so_far, _ = hw.loop(lambda n: (n - 1).bit_length(), double, step, 1)

@@ -17,7 +17,7 @@ from ..mpc import Protocol
 from ..runtime.cost import Cost
 from ..runtime.looped import Looped
 from ..runtime.model import Model, compile
-from .family import Member, of_protocol, recognised, recognised_loop, stated
+from .family import Member, of_program, of_protocol, recognised, recognised_loop, stated
 from .measure import Measured, of_cost, of_model, of_weights
 from .report import Bounds
 from .statement import Statement
@@ -79,13 +79,15 @@ def member_of(
     given: Mapping[str, object],
     own: Sequence[Statement] = (),
 ) -> Member:
-    """The family of what is held: as it is stated, else a protocol's own, else what the graph shows."""
+    """The family of what is held: as it is stated, else a protocol's own, else the library program's, else what the graph shows."""
     if isinstance(subject, Protocol):
         trace = subject.trace(measured.length, graph.sizes.alphabet.symbols if graph else None, measured.dtype)
         return stated(family or of_protocol(subject), form, {"R": trace.rounds, "s": trace.memory} | dict(given), own)
     if family not in (None, "mpc") and graph and len(graph.outputs) > 1:
         fact = f"{graph.name} returns {len(graph.outputs)} values, and what is stated of the family {family!r} is about one"
         raise InputError(fact, hint="hold a program of that one value, or state no family")
+    if family is None and isinstance(subject, Program) and (known := of_program(subject)) is not None:
+        return known
     if family is None and isinstance(subject, Looped):
         return recognised_loop(subject)
     return stated(family, form, given, own) if family else recognised(graph) if graph else Member(None, {})

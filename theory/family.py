@@ -10,6 +10,7 @@ from .. import protocols
 from ..compiler.codes.numerics import DTYPES
 from ..compiler.errors import HeadworkError, InputError
 from ..compiler.graph import Graph
+from ..compiler.language import Program
 from ..compiler.rewrite import optimise
 from ..compiler.tied.parts import parts_of
 from ..mpc import Protocol
@@ -53,7 +54,7 @@ class Member:
         values |= {name: value for name, value in self.given.items() if name != "k"}
         if "k" in self.given:
             values |= {"hops": self.given["k"], "k": min(self.given["k"], max(1, measured.length - 1))}
-        return Facts(values, self.form, measured.masks, self.entry is not None)
+        return Facts(values, self.form, measured.masks, self.entry is not None, measured.places)
 
     def families(self) -> frozenset[str]:
         """The families whose statements hold of this program: induction is k-hop with k = 1, and the other way round."""
@@ -109,6 +110,15 @@ def of_entry(found: Entry, settings: Mapping[str, object]) -> Member:
     settled = found.settle(settings)
     family, given, form = task(found, settled)
     return Member(family, given, form, found, settled)
+
+
+def of_program(program: Program) -> Member | None:
+    """What a program of the library is by the call that made it, whatever its parameters; None for others."""
+    make, given = program.origin or (None, ())
+    found = next((e for e in map(entry, names()) if e.make is make), None)
+    if found is None or found.program(**dict(given)).function.__code__ is not program.function.__code__:
+        return None
+    return of_entry(found, dict(given))
 
 
 def recognised(graph: Graph) -> Member:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..compiler.codes.numerics import dtype_named
 from ..compiler.emit import AttentionWeights, Weights
 from ..runtime.cost import Cost
@@ -17,7 +19,8 @@ class Measured:
     """The sizes that bounds speak of. `heads` is the most in a layer, `kept` the width of all keys and values a position.
 
     `distinct` are the layers with weights of their own, where rounds of a loop share theirs; None where all have. `masks` are the
-    attention masks in use, None where they are not known; `mantissa` is p, the bits of precision.
+    attention masks in use and `places` how many rows of W_pos differ, BOS aside, None where they are not known; `mantissa` is p, the
+    bits of precision.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Measured:
     parameters: int = 0
     distinct: int | None = None
     masks: frozenset[str] | None = None
+    places: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ def of_model(model: Model) -> Measured:
     kept = sum(2 * b.W_K.shape[0] * b.W_K.shape[2] for b in layers)
     masks = frozenset(str(m) for b in layers for m in b.masks)
     measured = _measured(model.name, model.dtype, model.length, len(model.alphabet), model.cost, kept, masks)
+    measured = replace(measured, places=len(model.module.W_pos[1:].unique(dim=0)))
     distinct = len({id(b.W_Q) for b in layers})
     return measured if distinct == len(layers) else replace(measured, distinct=distinct)
 
@@ -110,7 +115,8 @@ def of_weights(weights: Weights) -> Measured:
     kept = sum(2 * b.W_K.shape[0] * b.W_K.shape[2] for b in weights.blocks if isinstance(b, AttentionWeights))
     masks = frozenset(str(h.mask) for h in plan.heads)
     sizes = plan.graph.sizes
-    return _measured(plan.graph.name, plan.dtype.name, sizes.length, len(sizes.alphabet), cost, kept, masks)
+    measured = _measured(plan.graph.name, plan.dtype.name, sizes.length, len(sizes.alphabet), cost, kept, masks)
+    return replace(measured, places=len(np.unique(weights.W_pos[1:], axis=0)))
 
 
 def cost_of_weights(weights: Weights) -> Cost:

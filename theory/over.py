@@ -16,7 +16,7 @@ from .family import Member, stated
 from .family_costs import Family, Instance, instances, of_function, of_library
 from .fit import Fit, fit
 from .functions import above, ceil_log2, exact, floor_log2, ones, sp
-from .hops import DOUBLING
+from .guards import DOUBLING
 from .report import columns, markdown
 from .statement import Statement
 from .verdict import Row, rows as judged, short

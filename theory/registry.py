@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from . import automata, explicit, hops, loops, others, parallel, shallow, steps
 from .statement import Statement
+from .table import read
 
-GROUPS: dict[str, tuple[Statement, ...]] = {
-    "k-hop": hops.ROWS,
-    "One layer, two layers": shallow.ROWS,
-    "Massively parallel computation": parallel.ROWS,
-    "Constructions": explicit.ROWS,
-    "Automata, languages, circuits": automata.ROWS,
-    "Weight-tied loops": loops.ROWS,
-    "Chain of thought": steps.ROWS,
-    "Other models": others.ROWS,
-}
+FILES = ("khop", "shallow", "parallel", "constructions", "languages", "loops", "thought", "others")
+
+GROUPS: dict[str, tuple[Statement, ...]] = dict(map(read, FILES))
 _ALL = tuple(row for rows in GROUPS.values() for row in rows)
 REGISTRY: dict[str, Statement] = {row.id: row for row in _ALL}
 assert len(REGISTRY) == len(_ALL), "two statements have one id"

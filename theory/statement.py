@@ -35,13 +35,14 @@ class Facts:
 
     `form` is "previous" for k-hop that starts by copying the previous token, "position" for k-hop whose first layer
     finds a position, None where nobody said. `library` tells a program of the library from one whose family the
-    caller stated.
+    caller stated. `places` is how many rows of W_pos differ, None where the weights are not known.
     """
 
     values: Mapping[str, int]
     form: str | None = None
     masks: frozenset[str] | None = None
     library: bool = False
+    places: int | None = None
 
     def __getitem__(self, name: str) -> int:
         return self.values[name]

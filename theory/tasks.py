@@ -16,6 +16,10 @@ def _whole(settings: Settings, name: str) -> int:
     return cast("int", settings[name])
 
 
+def _entries(settings: Settings, name: str) -> int:
+    return len(cast("tuple[object, ...]", settings[name]))
+
+
 PLAIN: dict[str, str] = {
     "previous": "previous",
     "skip_trigram": "skip-trigram",
@@ -62,9 +66,9 @@ SPECIAL: dict[str, Callable[[Entry, Settings], Task]] = {
     "hop_by_steps": lambda e, s: ("hop-by-steps", {"k": _whole(s, "k"), "steps": _whole(s, "k") + 1}, None),
     "kth_one": lambda e, s: ("kth-one", {"k": _whole(s, "k"), "steps": _whole(s, "k")}, None),
     "compose_by_steps": lambda e, s: ("compose-by-steps", {"k": _whole(s, "k"), "steps": _whole(s, "k")}, None),
-    "alternations": lambda e, s: ("alternations", {"k": _whole(s, "k")}, None),
+    "alternations": lambda e, s: ("alternating" if s["exact"] else "alternations", {"k": _whole(s, "k")}, None),
     "gridworld": lambda e, s: ("gridworld", {"S": _whole(s, "places")}, None),
-    "circuit_by_steps": lambda e, s: ("circuit-by-steps", {"gates": len(cast("tuple[object, ...]", s["gates"]))}, None),
+    "circuit_by_steps": lambda e, s: ("circuit-by-steps", dict.fromkeys(("gates", "steps"), _entries(s, "gates")), None),
 }
 
 

@@ -33,7 +33,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.package = folder, folder / "headwork"
-        for path in ROOT.rglob("*.py"):
+        for path in (*ROOT.rglob("*.py"), *ROOT.glob("theory/rows/*.toml")):
             place = path.relative_to(ROOT)
             if place.parts[0] not in {"tests", "benchmarks", "examples", "build", ".venv", ".ci"}:
                 (self.package / place).parent.mkdir(parents=True, exist_ok=True)
@@ -107,10 +107,8 @@ def test_a_primitive_is_added_as_the_page_says(copy: Copy) -> None:
 @pytest.mark.slow
 def test_a_theorem_is_added_as_the_page_says(copy: Copy) -> None:
     """A model of two layers meets it, and one of three exceeds it by one."""
-    row = textwrap.indent(indented("Adding a theorem").rstrip() + ",\n", "    ")
-    place = "theory/explicit.py"
-    whole = (copy.package / place).read_text(encoding="utf-8")
-    copy.put(place, whole.replace("ROWS = (\n", "ROWS = (\n" + row, 1))
+    place = "theory/rows/constructions.toml"
+    copy.put(place, (copy.package / place).read_text(encoding="utf-8") + "\n" + indented("Adding a theorem"))
     said = copy.python("""
         for name in ("reverse", "sort_by_frequency"):
             report = hw.bounds(hw.compile(hw.programs.get(name), length=8), family="reverse")

@@ -104,6 +104,7 @@ SETTINGS: list[tuple[str, Parameters]] = [
     ("alternations", {}),
     ("alternations", {"k": 2}),
     ("alternations", {"k": 7}),
+    ("alternations", {"k": 3, "exact": 1}),
     ("gridworld", {}),
     ("gridworld", {"places": 6, "heads": 2}),
     ("kth_one", {}),

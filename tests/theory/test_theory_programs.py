@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from fractions import Fraction
 from functools import cache
 
 import pytest
@@ -95,22 +96,59 @@ def test_the_rank_of_the_kth_one_is_k() -> None:
         assert rank_of_kth_one(size, k) == k, (k, size)
 
 
-def test_alternations_take_k_minus_2_counts_for_every_k_to_64() -> None:
-    for k in range(2, 65):
-        graph = optimise(hw.programs.get("alternations", k=k).build(80))
-        assert graph.depth == max(0, k - 2)
+@pytest.mark.parametrize(("exact", "row", "first"), [(0, "CRASP-PREDICT", 3), (1, "CRASP-DEPTH", 1)])
+def test_counts_alone_take_the_depth_of_the_hierarchy_for_every_k_to_64(exact: int, row: str, first: int) -> None:
+    """The paper is exact: k layers to recognise k alternating blocks, k - 2 to tell the prefixes of such a text."""
+    for k in range(first, 65):
+        graph = optimise(hw.programs.get("alternations", k=k, exact=exact).build(80))
+        assert graph.depth == (k if exact else k - 2)
         assert {type(node.op).__name__ for node in graph.nodes if node.op.attends} <= {"Total"}  # counts, and nothing looked up
-    found = verdicts(hw.programs.get("alternations", k=7), 40)
-    assert found["CRASP-UB"] == found["CRASP-UB.H"] == "meets" and found["CRASP-DEPTH"] == "states no number"
+    for k in (first, 4, 9):  # of the weights: no place is told from another, so that the row speaks of them
+        found = verdicts(hw.programs.get("alternations", k=k, exact=exact), 40)
+        assert found["STATED"] == found[row] == found[row.replace("DEPTH", "UB-EXACT").replace("PREDICT", "UB")] == "meets"
 
 
-@pytest.mark.parametrize("k", [2, 3, 6])
-def test_alternations_on_every_short_text(k: int) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("k", range(10, 65, 6))
+def test_the_compiled_hierarchy_meets_the_theorem(k: int) -> None:
+    assert verdicts(hw.programs.get("alternations", k=k), 80)["CRASP-PREDICT"] == "meets"
+    assert verdicts(hw.programs.get("alternations", k=k, exact=1), 80)["CRASP-DEPTH"] == "meets"
+
+
+def test_positions_leave_the_hierarchy() -> None:
+    """Two layers count the changes of letter, for every k: the row is not about them."""
+
+    @hw.program(alphabet=("a", "b"))
+    def changes(token: hw.Value) -> hw.Value:
+        before = hw.previous(token)
+        return hw.match(True, hw.where(before.exists & (before != token), True, None)).count() + hw.where(token == "a", 1, 1)
+
+    text = list("aabbbab")
+    assert hw.interpret(changes, text) == hw.programs.entry("alternations").reference(text, k=5)
+    report = hw.bounds(changes, length=20, family="alternations", k=9)
+    found = {row.id: row.verdict for row in report.rows}
+    assert found["CRASP-PREDICT"].startswith("not applicable because W_pos tells 20 places apart") and found["CRASP-UB"] == "beats by 5"
+
+
+def test_equal_counts_and_letters_are_all_that_the_proof_says() -> None:
+    """Depth 1 after u = a: the two texts agree in last letter and counts, one has two blocks and the other four."""
+    two, four = "a" + "aabb", "a" + "abab"
+    reference = hw.programs.entry("alternations").reference
+    assert (two[-1], sorted(two)) == (four[-1], sorted(four))
+    assert [reference(text, k=4, exact=1)[-1] for text in (two, four)] == [False, True]
+    assert [reference(text, k=2, exact=1)[-1] for text in (two, four)] == [True, False]
+
+
+@pytest.mark.parametrize(("k", "exact"), [(2, 0), (3, 0), (6, 0), (1, 1), (2, 1), (5, 1)])
+def test_alternations_on_every_short_text(k: int, exact: int) -> None:
     entry = hw.programs.entry("alternations")
-    program = entry.program(k=k)
+    program = entry.program(k=k, exact=exact)
     for length in range(1, 8):
         for tokens in itertools.product("ab", repeat=length):
-            assert hw.interpret(program, list(tokens)) == entry.reference(tokens, k=k)
+            assert hw.interpret(program, list(tokens)) == entry.reference(tokens, k=k, exact=exact)
+            assert not exact or entry.reference(tokens, k=k, exact=1)[-1] == (
+                tokens[0] == "a" and len(list(itertools.groupby(tokens))) == k
+            )
     hw.certify(hw.compile(program, length=10))
 
 
@@ -171,3 +209,39 @@ def test_loops_reach_their_rows_with_one_block() -> None:
             assert {found[row], found[f"{row}.B"], found[f"{row}.H"]} == {"meets"}, (name, n)
     again = hw.compile(hw.programs.get("looped_khop", k=8), length=16)
     assert isinstance(again, hw.Looped) and "family not stated" in str(hw.bounds(again.repeat(2)))  # fewer rounds are another program
+
+
+MOD_2 = [["even", "0", "even"], ["even", "1", "odd"], ["odd", "0", "odd"], ["odd", "1", "even"]]
+
+
+def test_parity_by_one_set_of_weights_for_all_lengths() -> None:
+    program = hw.programs.get("looped_automaton", dfa=MOD_2, accept=["odd"])
+    found = hw.uniform(program, lengths=[5, 16, 40])
+    assert found.ok and found.layers == (3, 4, 6) and dict(found.tensors)["W_pos"] == "rows are added"
+    assert [name for name, change in found.tensors if change != "same"] == ["W_pos"]
+    model = hw.compile(program, length=40)
+    rng = random.Random(5)
+    for length in (1, 2, 3, 17, 40):
+        bits = rng.choices("01", k=length)
+        assert model.run(bits) == [bits[: i + 1].count("1") % 2 == 1 for i in range(length)]
+    held = verdicts(program, 40)  # the call that made it says what it is; of a model with these parameters it is said
+    assert held == {"STATED": "meets"} | {r.id: r.verdict for r in hw.bounds(model, family="looped-automaton").rows}
+    assert {held[row] for row in ("UNIFORM-SCAN", "UNIFORM-SCAN.B", "UNIFORM-SCAN.H")} == {"meets"}
+
+
+def test_what_is_not_uniform_is_said_not_to_be() -> None:
+    found = hw.uniform(hw.programs.get("parity"), lengths=[8, 16])
+    assert not found.ok and "the weights depend on the length" in str(found)
+    changes = dict(found.tensors)
+    assert changes["blocks.2.W_in"] == "differs" and found.as_dict()["uniform"] is False
+    with pytest.raises(hw.InputError, match="lengths is"):
+        hw.uniform(hw.programs.get("parity"), lengths=[8, 8])
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 100])
+def test_a_count_as_a_fraction_finds_its_place_by_a_lead_of_that_fraction(count: int) -> None:
+    """The scores 2 (1 + j) - w (1 + j)^2 of the two-layer parity that is uniform but for its scale, in exact arithmetic."""
+    w = Fraction(1, 1 + count)
+    scores = {j: 2 * (1 + j) - w * (1 + j) ** 2 for j in range(200)}
+    best = sorted(scores, key=lambda j: -scores[j])
+    assert best[0] == count and scores[best[0]] - scores[best[1]] == w
