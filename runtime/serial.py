@@ -15,6 +15,8 @@ from ..compiler.errors import CheckpointError, HeadworkError, InputError, Locati
 from ..compiler.graph import Delivery, Graph, Guard, Node
 from ..compiler.ops import OPS, Fetch, Given, Lookup, Op
 
+FARTHEST = 2**62  # of a number in a file, either way
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
@@ -43,7 +45,7 @@ class Reader:
             raise self.error(field, "is missing")
         return self.data[field]
 
-    def int(self, field: str, lo: int = -(2**62), hi: int = 2**62) -> int:
+    def int(self, field: str, lo: int = -FARTHEST, hi: int = FARTHEST) -> int:
         """An integer in lo..hi."""
         value = self.value(field)
         if not is_int(value) or not lo <= cast(int, value) <= hi:
@@ -88,8 +90,8 @@ class Reader:
 
 
 def is_int(value: object) -> bool:
-    """Whether a JSON value is an integer (true and false are not)."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether a JSON value is an integer (true and false are not) of no more than 62 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and -FARTHEST <= value <= FARTHEST
 
 
 def _ints(value: object, none: bool = False) -> bool:
@@ -228,6 +230,8 @@ def read_graph(reader: Reader, name: str, sizes: Sizes, state: Sequence[Domain] 
         domain = op.domain([nodes[a].domain for a in args], sizes)
         if isinstance(op, Given) and not (0 <= op.state < len(state) and state[op.state] == domain):
             raise row.error("fields", "names no value of a loop's state")
+        if max(abs(domain.lo), abs(domain.hi)) > FARTHEST:
+            raise row.error("args", f"makes {op.name} worth more than 2**62")
         nodes.append(Node(op, args, domain, row.str("name"), _read_line(row)))
     outputs, single = _values(reader, "outputs", nodes), reader.bool("single")
     fractions = reader.ints("fractions") if "fractions" in given else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import errno
+import functools
 import json
 import os
 import pickle
@@ -839,6 +840,27 @@ def test_one_change_to_a_json_file(file: str, name: str, use: str, saved: Callab
         seal(directory)
         loaded += survives(directory, use, rows, done)
     assert 0 < loaded < seeds  # names may change freely, sizes may not
+
+
+def integers(document: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The places of all integers of a JSON value."""
+    inner = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    return [way] if type(document) is int else [place for key, value in inner for place in integers(value, (*way, key))]
+
+
+@pytest.mark.parametrize("file", [CONFIG, PROGRAM])
+def test_a_number_of_a_thousand_bits_in_any_place(file: str, tmp_path: Path) -> None:
+    program = hw.program(name="twice")(lambda token, position: (position * -2, hw.match(token, token).count()))
+    model = hw.compile(program, length=4, alphabet=2)
+    directory = model.save(tmp_path / "m")
+    original = read(directory / file)
+    for *way, last in integers(original):
+        for number in (10**300, -(10**300)):
+            document = copy.deepcopy(original)
+            functools.reduce(lambda inner, key: inner[key], way, document)[last] = number
+            write(directory / file, document)
+            seal(directory)
+            survives(directory, "run", [[0, 1, 0]], f"{file}: {way} {last}")
 
 
 @pytest.mark.parametrize("name", ["induction", "mixed"])
