@@ -6,8 +6,8 @@ The program as written is shown to mean what was lowered by the kernel's rules o
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.errors import HeadworkError
@@ -32,10 +32,7 @@ def subject(model: Model) -> Checked:
     return Checked(
         sizes.length,
         len(sizes.alphabet),
-        tuple(
-            Node(node.op.name, {f.name: getattr(node.op, f.name) for f in dataclasses.fields(node.op)}, node.args)
-            for node in model.optimised.nodes
-        ),
+        tuple(Node(node.op.name, {f.name: getattr(node.op, f.name) for f in fields(node.op)}, node.args) for node in model.optimised.nodes),
         model.optimised.roots,
         tuple((form.off, form.classes) for form in model.output_forms),
         tuple(block.masks if isinstance(block, AttentionBlock) else () for block in model.module.blocks),
@@ -84,11 +81,13 @@ def _written(natural: Natural, f: int) -> dict[str, Any]:
 
 def _again(model: Model) -> Natural:
     code = next((record.code for record in model.records if record.code == "binary"), "auto")
+    masks = {mask for block in model.module.blocks if isinstance(block, AttentionBlock) for mask in block.masks}
+    graph = replace(model.graph, sizes=replace(model.graph.sizes, strict="strict" in masks))  # else lowered to causal masks alone
     try:
-        natural = lower(model.graph, code, None, model.sharpness)
+        natural = lower(graph, code, None, model.sharpness)
         heads = [len(list(same)) for _, same in itertools.groupby(record.block for record in model.records)]
         if [len(part.heads) for part in natural.schedule.blocks if isinstance(part, Attention)] != heads:
-            natural = lower(model.graph, code, max(heads, default=1), model.sharpness)
+            natural = lower(graph, code, max(heads, default=1), model.sharpness)
     except HeadworkError as error:
         raise Unshown(f"its program is not lowered again: {error.fact}") from error
     return natural

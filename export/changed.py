@@ -23,22 +23,19 @@ def changed(model: Model) -> str:
     as usual, and where that differs it is certified: weights of another form, which are shown right, are the program's as well.
     """
     if model.style == "natural":
-        return ""  # it is not lowered again: what is written is the module itself
-    if model.compiled is not None:
+        made = model.natural or lower_naturally(model.graph, sharpness=model.sharpness)
+        differs = _differs(model, module_of(made, TORCH[model.dtype]))
+        if not differs or model.natural is not None:
+            return differs
+    elif model.compiled is not None:
         return _differing(model, model.compiled)
-    if not _differing(model, lower(model.graph, model.dtype)):
+    elif not _differing(model, lower(model.graph, model.dtype)):
         return ""
     try:
         certify(model)
     except Refused as refusal:
         return f"the weights are not shown to be the program's ({refusal.fact.splitlines()[0]})"
     return ""
-
-
-def unchanged_natural(model: Model) -> bool:
-    """Whether a natural model has the weights of its program lowered naturally, by its own compilation, or as usual where it has none."""
-    natural = model.natural or lower_naturally(model.graph, sharpness=model.sharpness)
-    return not _differs(model, module_of(natural, TORCH[model.dtype]))
 
 
 def written_out(model: Looped) -> Model:

@@ -31,7 +31,7 @@ from .labels import Terms
 from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals, require_whole
 from .stock import stored
-from .target import Built, Storage, Target
+from .target import Built, Certified, Storage, Target
 from .totals import NOTHING, Sums, cells
 from .words import Words
 
@@ -115,8 +115,9 @@ def _claim(model: Model, words: Words, frame: Frame, sums: Sums) -> str:
     return f"{said} Queries, keys and values are float16 numbers, so llama.cpp's default cache keeps them."
 
 
-def proof(model: Model, words: Words, frame: Frame, certificate: Certificate) -> str:
+def proof(model: Model, words: Words, frame: Frame, certificate: Certified) -> str:
     """What holds of a file in llama.cpp's arithmetic, by its numbers and a certificate of its model. Raises ExactnessError."""
+    assert isinstance(certificate, Certificate)
     return _claim(model, words, frame, Sums.certified(certificate))
 
 

@@ -24,16 +24,16 @@ from ..compiler.errors import CheckpointError, ExactnessError
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
+from . import gpt2_natural
 from .labels import Terms
 from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower, require_causal
-from .rounding import biased, exact, rounding, totals
+from .rounding import EPSILON, biased, exact, rounding, totals
 from .scales import frame_of
 from .stock import STOCK
-from .target import TRAP, Built, Target, head, unit
+from .target import TRAP, Built, Certified, Target, by_style, head, unit
 from .totals import Sums, emptied, norm_biases, one, refilled
 from .words import Words
 
-EPSILON = {"float32": 2.0**80, "float64": 2.0**260}
 KEPT_BACK = (3, 5, 7, 9, 11)  # bits of a sum that LayerNorm's bias may take: with fewer, narrower codes are tried
 WIDEST = 256  # one-hot codes of positions take heads as wide as the sequence is long: float64 is tried first
 
@@ -78,8 +78,11 @@ def _built(model: Model, code: str, kind: str, logs: int | None) -> Built:
     raise refused
 
 
-def proof(model: Model, words: Words, frame: Frame, certificate: Certificate) -> str:
+def proof(model: Model, words: Words, frame: Frame, certificate: Certified) -> str:
     """What holds of a checkpoint in GPT-2's arithmetic, by its numbers and a certificate of its model. Raises ExactnessError."""
+    if model.style == "natural":
+        return gpt2_natural.claim(model)
+    assert isinstance(certificate, Certificate)
     return holds(model, frame, tensors(model, words, frame), Sums.certified(certificate))
 
 
@@ -268,4 +271,16 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
 
 
 TERMS = Terms("transformer.h.{}", emptied=True)
-TARGET = Target("gpt2", "GPT2LMHeadModel", STOCK, build, config, tensors, shapes, native, proof, TERMS)
+TARGET = Target(
+    "gpt2",
+    "GPT2LMHeadModel",
+    STOCK,
+    by_style(build, gpt2_natural.build),
+    by_style(config, gpt2_natural.config),
+    by_style(tensors, gpt2_natural.tensors),
+    by_style(shapes, gpt2_natural.shapes),
+    by_style(native, gpt2_natural.native),
+    proof,
+    TERMS,
+    holds_natural=True,
+)

@@ -6,15 +6,15 @@ a model without MLPs has none. So the arithmetic is headwork's own. Three things
 Scores. Version 4 has no unscaled attention, so `attn_scale` is 2 and W_Q twice the native one: a power of two changes no rounding.
 Masks. There is one for the whole model, causal or none. A strict mask is written as a causal one over previous keys, by lowering the
 program again. A bidirectional model goes without a mask: natively <bos> sees itself alone, and here its query is given a dimension
-in which only its own key is not zero. It is the zero vector else, so all its other scores are 0 and its own is LEAD nats: exp(-LEAD)
-is 0 in either dtype, and what it attends to is zero as it was. Every other query is 0 in that dimension.
+in which only its own key is not zero. Its queries are zero else (`asking` follows what <bos> may hold through the blocks), so all its
+other scores are 0 and its own is LEAD nats: exp(-LEAD) is 0 in either dtype, and it attends to itself alone as it did. Every other
+query is 0 in that dimension.
 Words. Ids are words, <bos> first, as in every checkpoint here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -22,28 +22,29 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from ..certificate.certify import Certificate
 from ..compiler.codes.numerics import dtype_named
 from ..compiler.errors import CheckpointError, ExactnessError, InputError
 from ..compiler.pipeline import lower
 from ..runtime.files import write_json
-from ..runtime.model import Model, model_of, natural_of
+from ..runtime.model import Model, model_of
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.sample import is_distribution
 from ..runtime.serial import Json
-from .changed import changed, require_own_weights, unchanged_natural
+from .changed import changed, require_own_weights
 from .check import Checked, compare
 from .expected import Expected
 from .labels import Terms
 from .native import Frame, Native, Reals, most_bits, pairs, relower
+from .soft import without_strict
 from .stock import CONFIG, TENSORS, read, settings, stored
-from .target import Built, Storage, Target, head, unit
+from .target import Built, Certified, Storage, Target, head, unit
 from .words import Words
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SCALE, LEAD = 2.0, 1024.0
+SLACK = 2.0**-8  # of a sum's size: what it rounds in float32 is far below this for fewer than 2**16 terms
 NOWHERE = "export it to onnx, which has every mask"
 BUFFERS = (".mask", ".IGNORE")  # what HookedTransformer's own state holds besides its weights
 
@@ -78,11 +79,7 @@ def _without_strict(model: Model, code: str) -> Model:
         both = "heads that see all positions and heads that see only earlier ones"
         raise ExactnessError(f"{model.name} has {both}, and HookedTransformer has one mask for the whole model", hint=NOWHERE)
     if model.style == "natural":
-        if code != "auto" or not unchanged_natural(model):
-            fact = f"{model.name} has strict masks, so it would be lowered again, and its weights are not shown to be the program's"
-            raise InputError(fact, hint=NOWHERE)
-        graph = replace(model.graph, sizes=replace(model.graph.sizes, strict=False))
-        return natural_of(graph, model.dtype, "auto", None, model.sharpness)
+        return without_strict(model, "hooked", code)
     require_own_weights(model, "hooked", changed(model))
     return most_bits(model, model.dtype, lambda logs: relower(model, dtype_named(model.dtype), code, logs=logs))
 
@@ -97,10 +94,33 @@ def require_masks(model: Model) -> None:
     if masks - {"causal"} and masks != {"full"}:
         fact = f"the heads of {model.name} have {' and '.join(sorted(masks))} masks, and HookedTransformer has one for all: causal, or none"
         raise ExactnessError(fact, hint=NOWHERE)
-    found = model.module.state_dict()
-    if "full" in masks and (found["W_E"][0].any() or found["W_pos"][0].any()):
-        fact = f"{model.name} is bidirectional and its <bos> is no zero vector: without a mask it would not attend to itself alone"
+    if "full" in masks and (what := asking(model)):
+        fact = f"{model.name} is bidirectional and {what} has a query at <bos>: without a mask it would not attend to itself alone"
         raise ExactnessError(fact, hint=NOWHERE)
+
+
+def asking(model: Model) -> str:
+    """The first head whose query at <bos> may not be zero; empty where there is none.
+
+    <bos> attends to itself alone, so what it holds is one vector. `live` are the dimensions in which that may not be zero: a hidden unit
+    is off where its pre-activation is below zero by more than sums can round.
+    """
+    found = Native.of(model)
+    x = found.tensors["W_E"][0] + found.tensors["W_pos"][0]
+    live = (found.tensors["W_E"][0] != 0) | (found.tensors["W_pos"][0] != 0)
+    for i, block in enumerate(model.module.shape.blocks):
+        if isinstance(block, AttentionShape):
+            w_q, w_v, w_o = (found.block(i, name) for name in ("W_Q", "W_V", "W_O"))
+            if len(heads := np.flatnonzero(w_q[:, live].any(axis=(1, 2)))):
+                return f"head {heads[0]} of block {i + 1}"
+            moved = w_v[:, live].any(axis=1)  # (heads, d_head)
+            x, live = x + np.einsum("d,hde,hef->f", x, w_v, w_o), live | (w_o != 0)[moved].any(axis=0)
+        else:
+            w_in, w_out = found.block(i, "W_in"), found.block(i, "W_out")
+            pre, size = x @ w_in, np.abs(x) @ np.abs(w_in)
+            on = w_in[live].any(axis=0) & (pre > -SLACK * size)
+            x, live = x + np.maximum(pre, 0) @ w_out, live | (w_out[on] != 0).any(axis=0)
+    return ""
 
 
 def claim(model: Model) -> str:
@@ -108,7 +128,7 @@ def claim(model: Model) -> str:
     require_masks(model)
     said = "The weights are headwork's own, those of queries twice as great and scores halved again, and so is the arithmetic"
     if "full" in _masks(model.module.shape):
-        said += f"; there is no mask, and <bos>, the zero vector, leads by {LEAD:,.0f} nats for itself"
+        said += f"; there is no mask, and <bos>, whose own queries are zero, leads by {LEAD:,.0f} nats for itself"
     return said + "."
 
 
@@ -299,7 +319,7 @@ def check(directory: Path, expected: Expected, tried: Sequence[Sequence[int]]) -
     return report
 
 
-def proof(model: Model, words: Words, frame: Frame, certificate: Certificate) -> str:
+def proof(model: Model, words: Words, frame: Frame, certificate: Certified) -> str:
     """What holds of a certified model in TransformerLens's arithmetic."""
     return claim(model)
 
@@ -313,4 +333,17 @@ model.load_state_dict(weights, strict=False)  # what is not there are its own ma
 
 FILES = frozenset({CONFIG, TENSORS, "tokenizer.json", "tokenizer_config.json"})
 HOOKED = Storage(FILES, TENSORS, "transformer_lens", "lens", LOAD, write, read, settings, check)
-TARGET = Target("hooked", "HookedTransformer", HOOKED, build, config, tensors, shapes, native, proof, Terms("blocks.{}"), holds_any=True)
+TARGET = Target(
+    "hooked",
+    "HookedTransformer",
+    HOOKED,
+    build,
+    config,
+    tensors,
+    shapes,
+    native,
+    proof,
+    Terms("blocks.{}"),
+    holds_any=True,
+    holds_natural=True,
+)

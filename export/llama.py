@@ -6,6 +6,10 @@ MLP. silu(128·a) = 128·relu(a) for an integer a, because exp(-128) is 0: gate 
 RoPE. `longrope` gives every pair of dimensions its own frequency. Pairs n, n + 1, … turn by 2**-120 a position, which is
 nothing: they carry what the program's heads compare. Pairs b < n turn by π/2**b and are read in the first block only.
 
+A natural model's hidden units are no integers, and there S = 2**20 stands for 128: silu(S·a)/S is within 0.279/S of relu(a), as
+x·(1 - sigmoid(x)) is at most 0.279. That is a noise of 0.279/S·Σ |w_out| after each MLP, under which the margins are shown. Its <bos>
+is no zero vector, so its units are on there as well.
+
 Positions are not in the stream, so the first block computes them. Head b at position i scores <bos>, i places back, with
 
     -2**(b + 8)·sin(π(i + 1/2)/2**b)              positive exactly if bit b of i is 1
@@ -29,18 +33,24 @@ import numpy as np
 
 from ..compiler.codes.numerics import dtype_named
 from ..compiler.errors import CheckpointError, ExactnessError, InputError
+from ..margin.state import Noise
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .labels import Terms
 from .native import Frame, Native, Reals, most_bits, pairs, relower, require_causal, require_whole
+from .soft import causal, kept
 from .stock import STOCK, storage
-from .target import TRAP, Built, Storage, Target, head, unit
+from .target import TRAP, Built, Storage, Target, by_style, head, unit
 from .words import Words
 
 EPSILON, GAIN, STILL = 2.0**80, 2.0**40, 2.0**120
-SHARP = 128.0
+SHARP, SHARPER, SMOOTH = 128.0, 2.0**20, 0.279
 MAX_LENGTH = int(0.5 / (math.pi * 2.0**-22 + 2.0**-21))  # inequality (1)
+
+
+def _sharp(model: Model) -> float:
+    return SHARPER if model.style == "natural" else SHARP
 
 
 def _bits(shape: Shape) -> int:
@@ -110,14 +120,14 @@ def _pairs(shape: Shape) -> list[tuple[tuple[int, AttentionShape] | None, tuple[
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """Every tensor of the checkpoint by its stock name; weights are (outputs, inputs)."""
-    native, shape = Native.of(model), model.module.shape
+    native, shape, sharp = Native.of(model), model.module.shape, _sharp(model)
     heads, d_head, inner = _sizes(shape)
     d, width = shape.d_model, frame.width
     bos, word, bits = d, d + 1, range(d + 2, d + 2 + _bits(shape))
     token = np.zeros((len(words.words), width))
     token[1 : words.symbols + 1] = frame.writes(native.tensors["W_E"][1:])
     token[1 : words.symbols + 1, word] = 1
-    token[words.bos, bos] = 1
+    token[words.bos, :d], token[words.bos, bos] = native.tensors["W_E"][0], 1
     made = {
         "model.embed_tokens.weight": token,
         "model.norm.weight": np.full(width, GAIN),
@@ -128,7 +138,9 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
         """Name one block. Shapes: q, k, v (width, heads, d_head), o (heads, d_head, width), w_in (width, m), w_out (m, width)."""
         gate, up, down = np.zeros((inner, width)), np.zeros((inner, width)), np.zeros((width, inner))
         m = w_in.shape[1]
-        gate[:m], up[:m, word], down[:, :m] = SHARP * w_in.T, 1 / SHARP, w_out.T
+        gate[:m], up[:m, word], down[:, :m] = sharp * w_in.T, 1 / sharp, w_out.T
+        if index and model.style == "natural":
+            up[:m, bos] = 1 / sharp
         down[bits.stop, -1] = TRAP if index == 0 else 0
         flat = {n: w.reshape(width, -1).T for n, w in (("q", q * d_head**0.5), ("k", k), ("v", v))}
         parts = {f"self_attn.{n}_proj": w for n, w in flat.items()} | {"self_attn.o_proj": o.reshape(-1, width).T}
@@ -191,9 +203,9 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
     def layer(number: int, name: str) -> Reals:
         return found[f"model.layers.{number}.{name}.weight"].T
 
-    none = np.zeros((1, shape.d_model))
+    none, token = np.zeros((1, shape.d_model)), frame.unwritten(found["model.embed_tokens.weight"])
     made = {
-        "W_E": frame.unwritten(found["model.embed_tokens.weight"])[: words.symbols + 1],
+        "W_E": token[[words.bos, *range(1, words.symbols + 1)]],
         "W_pos": np.concatenate([none, frame.unwritten(layer(0, "mlp.down_proj"))[: shape.length]]),
         "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / unit(model),
     }
@@ -212,7 +224,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
             made[f"blocks.{index}.W_O"] = np.stack([frame.unwritten(out[h, : part.d_head]) for h in range(len(part.masks))])
         if mlp:
             index, hidden = mlp
-            made[f"blocks.{index}.W_in"] = frame.unread(layer(number, "mlp.gate_proj"))[:, : hidden.d_mlp] / SHARP
+            made[f"blocks.{index}.W_in"] = frame.unread(layer(number, "mlp.gate_proj"))[:, : hidden.d_mlp] / _sharp(model)
             made[f"blocks.{index}.W_out"] = frame.unwritten(layer(number, "mlp.down_proj"))[: hidden.d_mlp]
     return made
 
@@ -238,8 +250,11 @@ def _member(name: str, loads: str, settings: dict[str, Json], storage: Storage =
             made |= {key.replace(".weight", ".bias"): (size[0],) for key, size in weights.items()}
         return made
 
-    built, proof = _build(own_config, own_tensors), lambda model, *_: _claim(model)
-    return Target(name, loads, storage, built, own_config, own_tensors, own_shapes, native, proof, TERMS)
+    def proof(model: Model, *_: object) -> str:
+        return _soft_claim(model, loads) if model.style == "natural" else _claim(model)
+
+    built = by_style(_build(own_config, own_tensors), _build_natural(loads, own_config, own_tensors))
+    return Target(name, loads, storage, built, own_config, own_tensors, own_shapes, native, proof, TERMS, holds_natural=True)
 
 
 TERMS = Terms("model.layers.{}", ahead=1, compared=lambda shape, part: _still(shape, part.d_head))
@@ -269,6 +284,41 @@ def _claim(model: Model) -> str:
         f"The first block computes positions 1..{model.length:,} from RoPE. Hidden units are integers. RMSNorm, SwiGLU "
         "and the still pairs of RoPE are exact: every number after the first block is headwork's own."
     )
+
+
+def _soft_claim(model: Model, loads: str) -> str:
+    """What holds of a natural model. Raises ExactnessError where inequality (1) does not, or a margin is lost."""
+    _require_length(model)
+    if model.dtype != "float32":
+        raise ExactnessError(f"{model.name} is in {model.dtype}, and RMSNorm of this family computes in float32", hint="export it to gpt2")
+    found = Native.of(model)
+    mlps = [i for i, block in enumerate(model.module.shape.blocks) if isinstance(block, MlpShape)]
+    size = max((float(np.abs(found.block(i, "W_out")).sum(axis=0).max(initial=0)) for i in mlps), default=0.0)
+    made, granted = kept(model, loads, lambda together, u: Noise(stream=SMOOTH / SHARPER * size))
+    if made.together >= 2.0**27:
+        raise ExactnessError(f"{model.name}: a mean square may be seen beside epsilon", hint="shorten the length")
+    return (
+        f"The weights are headwork's own. The first block computes positions 1..{model.length:,} from RoPE. RMSNorm and the still pairs of "
+        f"RoPE change nothing; SwiGLU is ReLU but for {granted.stream:.1e} in the stream, which the margins bear: the right class leads by "
+        f"at least {made.margin:.3g} all the same."
+    )
+
+
+def _build_natural(
+    loads: str, own_config: Callable[[Model, Words, Frame], dict[str, Json]], own_tensors: Callable[[Model, Words, Frame], dict[str, Reals]]
+) -> Callable[[Model, str, str], Built]:
+    def build(model: Model, code: str, dtype: str) -> Built:
+        """A natural model as it is, behind a block that computes positions. Raises as `causal` does."""
+        model = causal(model, loads, code, dtype)
+        _require_length(model)
+        if model.module.W_pos[0].any():
+            fact = f"{model.name} writes to <bos> by its position, and the first block writes none there"
+            raise InputError(fact, hint="export it to gpt2, hooked or onnx")
+        words, frame = Words.of(model), _frame(model.module.shape)
+        made = own_config(model, words, frame), own_tensors(model, words, frame)
+        return Built(model, code, words, frame, *made, 1 + len(_pairs(model.module.shape)), "The weights are headwork's own.", ())
+
+    return build
 
 
 def _build(

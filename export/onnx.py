@@ -258,4 +258,17 @@ ONNX = Storage(
     frozenset({FILE, "tokenizer.json", "tokenizer_config.json"}), FILE, "onnxruntime", "onnx", LOAD, write, read, settings, check
 )
 TERMS = Terms("blocks.{}", paired=False)
-TARGET = Target("onnx", "onnxruntime.InferenceSession", ONNX, build, config, tensors, shapes, native, lambda *_: OWN, TERMS, holds_any=True)
+TARGET = Target(
+    "onnx",
+    "onnxruntime.InferenceSession",
+    ONNX,
+    build,
+    config,
+    tensors,
+    shapes,
+    native,
+    lambda *_: OWN,
+    TERMS,
+    holds_any=True,
+    holds_natural=True,
+)

@@ -13,7 +13,8 @@ from typing import NoReturn
 import numpy as np
 import torch
 
-from ..certificate.certify import Certificate, proof
+from ..certificate.certify import proof
+from ..certificate.margins import certify_natural
 from ..compiler.calls import public
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
@@ -27,7 +28,7 @@ from .expected import Expected
 from .files import FORMAT, TARGETS, VERSION, require_alone, require_bytes, target_named
 from .labels import Labels, labels_of
 from .native import Frame
-from .target import HEAD, Built, Target, head
+from .target import HEAD, Built, Certified, Target, head
 from .words import Words
 
 MAX_SHIFT = 64
@@ -38,7 +39,7 @@ class Proof(Shown):
     """What is proved of an export by its files alone: the certificate of the model they say, and what the target's arithmetic keeps."""
 
     target: str
-    certificate: Certificate
+    certificate: Certified
     arithmetic: str
 
     def as_dict(self) -> dict[str, object]:
@@ -58,7 +59,7 @@ def certify_export(directory: str | Path) -> Proof:
     is not found, and ExactnessError with the inequality where the target's arithmetic is not shown to keep its numbers.
     """
     spec, built = _read(Path(directory))
-    certificate = proof(built.model)[0]
+    certificate = certified(built.model)
     return Proof(spec.name, certificate, spec.proof(built.model, built.words, built.frame, certificate))
 
 
@@ -96,6 +97,11 @@ def check_export(
     require_installed(spec)
     tried, _ = chosen(built.model, samples, lengths, seed, exhaustive)
     return spec.storage.check(Path(directory), expected(built.model, built), tried)
+
+
+def certified(model: Model) -> Certified:
+    """The certificate of a model, by the kernel or by margins. Raises Refused."""
+    return certify_natural(model, model.dtype, witness=True) if model.style == "natural" else proof(model)[0]
 
 
 def expected(model: Model, built: Built) -> Expected:

@@ -43,6 +43,7 @@ from .native import BITS, Frame, Reals
 from .scales import lowest, off, stream
 from .totals import Sums, cells, norm_biases
 
+EPSILON = {"float32": 2.0**80, "float64": 2.0**260}  # of a norm whose variance is to vanish
 HINT = "shorten the length, or export to llama or onnx, which have no mean to round"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..certificate.certify import Certificate
+from ..certificate.margins import MarginCertificate
 from ..runtime.model import Model
 from ..runtime.serial import Json
 from .check import Checked
@@ -17,6 +19,11 @@ from .labels import Terms
 from .native import Frame, Native, Reals
 from .totals import one
 from .words import Words
+
+Certified: TypeAlias = Certificate | MarginCertificate
+P = ParamSpec("P")
+R = TypeVar("R")
+OfModel: TypeAlias = Callable[Concatenate[Model, P], R]
 
 # The right word leads by HEAD nats at least, so that sampling, the default of some pipelines, gives it too: exp(-128) is 0.
 HEAD = 128.0
@@ -62,7 +69,8 @@ class Target:
     weights, which have `shapes`, and `native` maps these back; the last two read no tensor of the model.
     `proof` says what holds in its arithmetic of a model that has a certificate, by the model, its mapping
     and the certificate alone; it raises ExactnessError where an inequality fails. A target
-    that `holds_any` takes the weights of a model as they are, whatever they are. `terms` are its names for what a circuit has."""
+    that `holds_any` takes the weights of a model as they are, whatever they are, and one that `holds_natural` those of a natural one.
+    `terms` are its names for what a circuit has."""
 
     name: str
     loads: str
@@ -72,9 +80,19 @@ class Target:
     tensors: Callable[[Model, Words, Frame], dict[str, Reals]]
     shapes: Callable[[Model, Words, Frame], dict[str, tuple[int, ...]]]
     native: Callable[[Model, Words, Frame, dict[str, Reals]], dict[str, Reals]]
-    proof: Callable[[Model, Words, Frame, Certificate], str]
+    proof: Callable[[Model, Words, Frame, Certified], str]
     terms: Terms
     holds_any: bool = False
+    holds_natural: bool = False
+
+
+def by_style(compact: OfModel[P, R], natural: OfModel[P, R]) -> OfModel[P, R]:
+    """The one for a model's own style."""
+
+    def chosen(model: Model, *args: P.args, **named: P.kwargs) -> R:
+        return (natural if model.style == "natural" else compact)(model, *args, **named)
+
+    return chosen
 
 
 def unit(model: Model) -> float:

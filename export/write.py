@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
-from ..certificate.certify import certify, proof
 from ..certificate.refused import Refused
 from ..compiler.errors import CheckpointError, InputError
 from ..compiler.shown import Shown
@@ -19,7 +18,7 @@ from .changed import changed, require_own_weights, written_out
 from .check import Checked, sequences
 from .files import CARD, is_export, target_named, write_files
 from .labels import Labels, labels_of, require_same_circuit
-from .read import expected, installed, logits_of, require_installed
+from .read import certified, expected, installed, logits_of, require_installed
 from .target import Built, Target
 
 
@@ -67,7 +66,8 @@ def export(
     The program is lowered again for the target's arithmetic, in `code` and `dtype` or in the first that is proved. `check`
     runs the target's own implementation against the interpreter; None does so where it is installed. The directory appears
     whole or not at all, and not at all where the check finds a difference (CheckpointError). Weights that were changed since
-    compiling are written as they are where the target can hold them (onnx, hooked), and compared with the module itself; else InputError.
+    compiling are written as they are where the target can hold them (onnx, hooked, all that take natural models), and compared
+    with the module itself; else InputError.
     With `same_circuit` each attention layer must have the model's own heads, doing what they do there; else ExactnessError.
     A looped model is written with the rounds that it has: as they are to onnx and hooked, else each with weights of its own.
     Raises ExactnessError with the inequality where the target cannot be exact, InputError for unknown options and for symbols
@@ -85,11 +85,12 @@ def export(
     if check:
         require_installed(spec)
     require_own_dtype(model)
-    if model.style == "natural" and not spec.holds_any:
+    natural = model.style == "natural"
+    if natural and not (spec.holds_any or spec.holds_natural):
         fact = f"{model.name} is natural, and an export to {target} lowers the program again, compactly"
-        raise InputError(fact, hint="export it to onnx, which holds the weights as they are, or compile it in the compact style")
+        raise InputError(fact, hint="export it to gpt2, llama, hooked or onnx, or compile it in the compact style")
     what = changed(model)
-    if not spec.holds_any or is_distribution(model.graph):
+    if not (spec.holds_any or natural) or is_distribution(model.graph):
         require_own_weights(model, target, what)
     built = spec.build(model, code, dtype)
     if same_circuit:
@@ -134,9 +135,7 @@ def export(
 def _proof(spec: Target, built: Built) -> tuple[str, str]:
     """The certificate's statement for the lowered model, or why there is none, and what holds in the target's arithmetic."""
     try:
-        if built.model.style == "natural":
-            return certify(built.model).statement, built.claim
-        certificate = proof(built.model)[0]
+        certificate = certified(built.model)
     except Refused as refusal:
         return f"Not certified: {refusal.fact}.", built.claim
     return certificate.statement, spec.proof(built.model, built.words, built.frame, certificate)

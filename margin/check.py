@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,12 @@ def check(model: Model, script: Sequence[Mapping[str, Any]], noise: Noise) -> Sh
     state = embedding(ctx)
     for number, (masks, part) in enumerate(zip(model.blocks, script, strict=True), 1):
         w = {k.rpartition(".")[2]: t for k, t in model.tensors.items() if k.startswith(f"blocks.{number - 1}.")}
+        ctx.shown.together = max(ctx.shown.together, state.together())
+        state = state.blurred(noise.read)
         state = attention(ctx, state, w, masks, part, number) if masks else mlp(ctx, state, w, part, number)
-        if noise.stream:
-            cells = [replace(c, ind=(c.ind + noise.stream * (1 + 2 * c.scale)) * UP) for c in state.cells]
-            state = State(cells, state.bos, (state.off + noise.stream) * UP)
-    logits(ctx, state)
+        state = state.blurred(noise.stream)
+    ctx.shown.together = max(ctx.shown.together, state.together())
+    logits(ctx, state.blurred(noise.read))
     return ctx.shown
 
 

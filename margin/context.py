@@ -25,12 +25,16 @@ class Model:
 
 @dataclass(slots=True)
 class Shown:
-    """What was shown: the least lead of each head, how far values are off their codes, the least margin of a logit, and cases."""
+    """What was shown: the least lead of each head, how far values are off their codes, the least margin of a logit, and cases.
+
+    `together` bounds Σ |x| over the dimensions of the stream, at any position and before any block.
+    """
 
     leads: list[tuple[int, int, int, float]] = field(default_factory=list[tuple[int, int, int, float]])
     off: dict[int, float] = field(default_factory=dict[int, float])
     margin: float = math.inf
     cases: int = 0
+    together: float = 0.0
     where: str = ""
 
 

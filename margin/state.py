@@ -15,7 +15,7 @@ What comes of the weights is the same there, so it is in `com`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -30,12 +30,16 @@ UP = 1 + 2.0**-30
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What is allowed for: `weights` relative to each, `stream` absolute after each block, `unit` of the arithmetic, `exp` relative."""
+    """What is allowed for: `weights` relative to each, `stream` absolute after each block, `unit` of the arithmetic, `exp` relative.
+
+    `read` is absolute in what each block and the unembedding read, as where a norm stands between the stream and them.
+    """
 
     weights: float = 0.0
     stream: float = 0.0
     unit: float = 2.0**-24
     exp: float = 2.0**-16
+    read: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,21 @@ class State:
     cells: list[Cell]
     bos: Reals
     off: Reals
+
+    def blurred(self, size: float) -> State:
+        """The same with every number off by `size` more."""
+        if not size:
+            return self
+        cells = [replace(c, ind=(c.ind + size * (1 + 2 * c.scale)) * UP) for c in self.cells]
+        return State(cells, self.bos, (self.off + size) * UP)
+
+    def together(self) -> float:
+        """A bound on Σ |x| over all dimensions, at any token and at BOS."""
+        tokens = sum(
+            float(sum((np.abs(self.cells[d].x) + self.cells[d].error() for d in dims), np.zeros(1)).max())
+            for dims in self.variables(range(len(self.cells))).values()
+        )
+        return max(tokens, float((np.abs(self.bos) + self.off).sum())) * UP
 
     def variables(self, dims: Sequence[int]) -> dict[int | None, list[int]]:
         """Dimensions by variable."""

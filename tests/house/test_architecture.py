@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "prover": {"compiler", "runtime", "kernel", "prover"},
     "certificate": {"compiler", "runtime", "kernel", "margin", "prover", "certificate"},
     "theory": {"compiler", "runtime", "programs", "certificate", "mpc", "protocols", "theory"},
-    "export": {"compiler", "runtime", "certificate", "lab", "export"},
+    "export": {"compiler", "runtime", "certificate", "margin", "lab", "export"},
     "mpc": {"compiler", "runtime", "mpc"},
     "protocols": {"compiler", "mpc", "programs", "protocols"},
     "lecture": {"compiler", "runtime", "programs", "theory", "learning", "lecture"},

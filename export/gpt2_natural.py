@@ -1,0 +1,193 @@
+"""GPT-2 with the weights of a natural model: its heads, its hidden units and its directions as they are.
+
+LayerNorm. Its variance vanishes beside epsilon, as in `gpt2.py`, so it reads x - m, m the mean that it computes, one number for all
+dimensions of a position. A dimension that is always zero reads -m. So each matrix that reads has there minus the sum of its
+column, and m falls out:
+
+    Σ w_d·(x_d - m)  +  (-Σ w_d)·(0 - m)  =  Σ w_d·x_d
+
+whatever m is. Nothing balances the stream and no dimension is rewritten. What is left is rounding. Four roundings on the way are within
+the unit that `soft.py` grants, and besides them every term has |m| more: with |m| <= M and n terms a sum of them is off by at most
+
+    (2·(n + 4) + 8)·u·M·Σ |w_d|                                                                       (1)
+
+as if each dimension were off by that factor: the `read` noise under which the margins are shown. |m| is at most (1/n + 4u)·Σ |x_d|.
+Scores, activation, head and words are those of `gpt2.py`; d_head is a power of four, which W_Q takes the root of.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiler.errors import CheckpointError, ExactnessError
+from ..margin.state import Noise
+from ..runtime.model import Model
+from ..runtime.module import AttentionShape, MlpShape, Shape
+from ..runtime.serial import Json
+from .native import Frame, Native, Reals, pairs, require_causal
+from .rounding import EPSILON
+from .soft import causal, kept
+from .target import TRAP, Built, head, unit
+from .words import Words
+
+NAME = "GPT-2"
+
+
+def build(model: Model, code: str, dtype: str) -> Built:
+    """The model itself, or its program lowered naturally without strict masks. Raises as `causal` does."""
+    model = causal(model, NAME, code, dtype)
+    words, frame = Words.of(model), _frame(model.module.shape)
+    made = config(model, words, frame), tensors(model, words, frame)
+    return Built(model, code, words, frame, *made, len(pairs(model.module.shape)), "The weights are headwork's own.", ())
+
+
+def _sizes(shape: Shape) -> tuple[int, int, int]:
+    """Heads, d_head, a power of four, and the hidden units of every block, one of them for the trap."""
+    attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
+    d_head = 4
+    while d_head < max((b.d_head for b in attention), default=1):
+        d_head *= 4
+    heads = max(-(-(shape.d_model + 1) // d_head), *(len(b.masks) for b in attention), 1)
+    return heads, d_head, 1 + max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=0)
+
+
+def _frame(shape: Shape) -> Frame:
+    """The native stream, and behind it at least one dimension that is always zero."""
+    heads, d_head, _ = _sizes(shape)
+    return Frame((0,) * shape.d_model, heads * d_head)
+
+
+def claim(model: Model) -> str:
+    """What holds in GPT-2's arithmetic. Raises ExactnessError where a margin is lost."""
+    n = _frame(model.module.shape).width
+
+    def noise(together: float, u: float) -> Noise:
+        mean = (1 / n + 4 * u) * together
+        return Noise(read=(2 * (model.module.shape.d_model + 5) + 8) * u * mean)
+
+    found, granted = kept(model, NAME, noise)
+    if found.together**2 >= EPSILON[model.dtype] * 2.0**-60:
+        raise ExactnessError(f"{model.name}: the stream's variance may be seen beside epsilon", hint="shorten the length")
+    return (
+        f"The weights are headwork's own. LayerNorm's mean falls out of all that is read, by a dimension that is always zero, but for "
+        f"{granted.read:.1e} of rounding, which the margins bear: the right class leads by at least {found.margin:.3g} all the same."
+    )
+
+
+def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
+    """config.json."""
+    shape = model.module.shape
+    heads, _, inner = _sizes(shape)
+    return {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": len(words.words),
+        "n_positions": model.length + 1,
+        "n_embd": frame.width,
+        "n_layer": len(pairs(shape)),
+        "n_head": heads,
+        "n_inner": inner,
+        "activation_function": "relu",
+        "layer_norm_epsilon": EPSILON[model.dtype],
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "reorder_and_upcast_attn": False,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+        "resid_pdrop": 0.0,
+        "tie_word_embeddings": False,
+        "use_cache": True,
+    }
+
+
+def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
+    """Every tensor of the checkpoint by its stock name; Conv1D weights are (inputs, outputs), and biases are zero."""
+    found, shape = Native.of(model), model.module.shape
+    heads, d_head, inner = _sizes(shape)
+    d, n = shape.d_model, frame.width
+    made: dict[str, Reals] = {}
+
+    def reads(matrix: Reals) -> Reals:
+        """A matrix that reads the stream, the mean taken off. Shapes: (d_model, k) -> (width, k)."""
+        wide = frame.reads(matrix)
+        wide[d] = -matrix.sum(axis=0).astype(model.dtype)
+        return wide
+
+    def norm(name: str) -> None:
+        made[f"{name}.weight"], made[f"{name}.bias"] = np.full(n, EPSILON[model.dtype] ** 0.5), np.zeros(n)
+
+    def projection(name: str, weight: Reals) -> None:
+        made[f"{name}.weight"], made[f"{name}.bias"] = weight, np.zeros(weight.shape[1])
+
+    token = np.zeros((len(words.words), d))
+    token[1 : words.symbols + 1], token[words.bos] = found.tensors["W_E"][1:], found.tensors["W_E"][0]
+    made["transformer.wte.weight"], made["transformer.wpe.weight"] = frame.writes(token), frame.writes(found.tensors["W_pos"])
+    for b, (attention, mlp) in enumerate(pairs(shape)):
+        fused, out = np.zeros((n, 3, heads, d_head)), np.zeros((heads, d_head, n))
+        w_in, w_out = np.zeros((n, inner)), np.zeros((inner, n))
+        if attention:
+            index, part = attention
+            for h in range(len(part.masks)):
+                for c, name in enumerate(("W_Q", "W_K", "W_V")):
+                    fused[:, c, h, : part.d_head] = reads(found.block(index, name)[h]) * (d_head**0.5 if name == "W_Q" else 1.0)
+                out[h, : part.d_head] = frame.writes(found.block(index, "W_O")[h])
+        if mlp:
+            index, hidden = mlp
+            w_in[:, : hidden.d_mlp] = reads(found.block(index, "W_in"))
+            w_out[: hidden.d_mlp] = frame.writes(found.block(index, "W_out"))
+        w_out[-1, d] = TRAP if b == 0 else 0
+        prefix = f"transformer.h.{b}"
+        norm(f"{prefix}.ln_1")
+        projection(f"{prefix}.attn.c_attn", fused.reshape(n, 3 * n))
+        projection(f"{prefix}.attn.c_proj", out.reshape(n, n))
+        norm(f"{prefix}.ln_2")
+        projection(f"{prefix}.mlp.c_fc", w_in)
+        projection(f"{prefix}.mlp.c_proj", w_out)
+    norm("transformer.ln_f")
+    made["lm_head.weight"] = reads(head(model, words)).T
+    return made
+
+
+def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor. Raises CheckpointError for masks that GPT-2 does not have, and where the stream is not the model's own."""
+    require_causal(model)
+    shape = model.module.shape
+    if frame != _frame(shape):
+        raise CheckpointError(f"the stream is not laid out as {_frame(shape).width} dimensions of its own", hint="export the model again")
+    n, inner = frame.width, _sizes(shape)[2]
+    made: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (len(words.words), n), "transformer.wpe.weight": (model.length + 1, n)}
+    made |= {"lm_head.weight": (len(words.words), n), "transformer.ln_f.weight": (n,), "transformer.ln_f.bias": (n,)}
+    parts = {"attn.c_attn": (n, 3 * n), "attn.c_proj": (n, n), "mlp.c_fc": (n, inner), "mlp.c_proj": (inner, n)}
+    for b in range(len(pairs(shape))):
+        for name, (above, below) in parts.items():
+            made |= {f"transformer.h.{b}.{name}.weight": (above, below), f"transformer.h.{b}.{name}.bias": (below,)}
+        for name in ("ln_1", "ln_2"):
+            made |= {f"transformer.h.{b}.{name}.weight": (n,), f"transformer.h.{b}.{name}.bias": (n,)}
+    return made
+
+
+def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
+    """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone."""
+    shape = model.module.shape
+    (_, d_head, _), n = _sizes(shape), frame.width
+    made = {
+        "W_E": frame.unwritten(found["transformer.wte.weight"])[[words.bos, *range(1, words.symbols + 1)]],
+        "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
+        "W_U": frame.unread(found["lm_head.weight"].T)[:, list(words.classes)] / unit(model),
+    }
+    for b, (attention, mlp) in enumerate(pairs(shape)):
+        prefix = f"transformer.h.{b}"
+        if attention:
+            index, part = attention
+            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, -1, d_head)
+            out = found[f"{prefix}.attn.c_proj.weight"].reshape(-1, d_head, n)
+            for c, name in enumerate(("W_Q", "W_K", "W_V")):
+                scale = d_head**0.5 if name == "W_Q" else 1.0
+                rows = [frame.unread(fused[:, c, h, : part.d_head]) / scale for h in range(len(part.masks))]
+                made[f"blocks.{index}.{name}"] = np.stack(rows)
+            made[f"blocks.{index}.W_O"] = np.stack([frame.unwritten(out[h, : part.d_head]) for h in range(len(part.masks))])
+        if mlp:
+            index, hidden = mlp
+            made[f"blocks.{index}.W_in"] = frame.unread(found[f"{prefix}.mlp.c_fc.weight"])[:, : hidden.d_mlp]
+            made[f"blocks.{index}.W_out"] = frame.unwritten(found[f"{prefix}.mlp.c_proj.weight"])[: hidden.d_mlp]
+    return made
