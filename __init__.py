@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .export.write import Exported
     from .lab.attribution import auroc, edge_scores
     from .lab.bridge import to_transformer_lens
+    from .lab.certified import InterventionCertificate, certify_interventions
     from .lab.circuit import Circuit, circuit
     from .lab.disguise import Disguised, Key, disguise, restore
     from .lab.intervene import Intervention, intervene
@@ -115,6 +116,8 @@ _LATE = {
     "necessity": "lab.necessity",
     "tool_edges": "lab.tools",
     "intervene": "lab.intervene",
+    "InterventionCertificate": "lab.certified",
+    "certify_interventions": "lab.certified",
     "circuit": "lab.circuit",
     "trace": "lab.trace",
     "Cost": "runtime.cost",
@@ -204,6 +207,7 @@ __all__ = [
     "Inbox",
     "InputError",
     "Intervention",
+    "InterventionCertificate",
     "Key",
     "Labels",
     "LoopCertificate",
@@ -240,6 +244,7 @@ __all__ = [
     "build_suite",
     "certify",
     "certify_export",
+    "certify_interventions",
     "check",
     "check_export",
     "circuit",

@@ -142,14 +142,19 @@ def equalities(terms: Terms, part: Part, state: Sequence[int], token: int, scrip
 
 def any_state(loop: LoopCheckpoint) -> tuple[Terms, list[int], int]:
     """Terms whose token is any state, the terms of its values, and that of the token that was read."""
-    spans = [*loop.spans, Range(0, loop.whole.symbols - 1)]
+    return any_values(loop.spans, loop.whole.length, loop.whole.symbols)
+
+
+def any_values(given: Sequence[Range], length: int, symbols: int) -> tuple[Terms, list[int], int]:
+    """Terms whose token is any combination of values within spans and of a token: the terms of these, and that of the token."""
+    spans = [*given, Range(0, symbols - 1)]
     counts = [max(0, span.hi - span.lo + 1) + span.none for span in spans]
     states = 1
     for count in counts:
         states *= max(1, count)
     if states > MOST_STATES or min(counts) < 1:
-        raise Rejected(f"the loop has {states:,} states, more than {MOST_STATES:,}, or none")
-    terms, below, found = Terms(loop.whole.length, states), 1, list[int]()
+        raise Rejected(f"there are {states:,} states, more than {MOST_STATES:,}, or none")
+    terms, below, found = Terms(length, states), 1, list[int]()
     for span, count in zip(spans, counts, strict=True):
         found.append(digit(terms, span, below, count, states))
         below *= count

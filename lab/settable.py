@@ -98,7 +98,10 @@ def _read_past(wiring: Wiring) -> tuple[dict[int, int], set[int]]:
         if node is None or probe.block == 0 or probe.name.startswith("filling of "):
             continue
         held = reads.get(p, set()).union(*(scores.get(w, set()) for w in wiring.writers[p]))
-        for skipped in _skipped(graph, [node] if node in held else list(graph.nodes[node].args), held):
+        made_of = list(graph.nodes[node].args)
+        if probe.form.kind == "flag" and isinstance(graph.nodes[node].op, Fetch) and not graph.nodes[made_of[1]].domain.none:
+            made_of.pop()  # whether something was found, whatever it is
+        for skipped in _skipped(graph, [node] if node in held else made_of, held):
             past.setdefault(skipped, node)
     said = {
         n
