@@ -111,19 +111,19 @@ def minimal_layers(
         return done("not decided")
     symbols = graph.sizes.alphabet.symbols
     for some, places in _sizes(len(symbols)):
+        if time.monotonic() - began >= seconds:
+            steps.append(f"nothing more was tried after {seconds:g} s")
+            break
         task = Task(places, some, _answers(program.build(places, symbols), len(symbols) - some))
         if layers == 1:
-            if (pair := _alike(task)) is not None:
+            if (pair := _alike(task, began + seconds)) is not None:
                 steps.append(
                     f"no layer is not enough: {_shown(pair[0], symbols, some)} and {_shown(pair[1], symbols, some)} end alike, and "
                     f"differ in the answer"
                 )
                 return done("least")
             continue
-        left = seconds - (time.monotonic() - began)
-        if left <= 0:
-            break
-        result = decide(task, lookups, some * places, left)
+        result = decide(task, lookups, some * places, max(0.0, seconds - (time.monotonic() - began)))
         steps.append(
             f"one layer, {places} places, {some} symbols: {result.verdict} ({result.conflicts:,} pairs of texts, {result.seconds:.1f} s)"
         )
@@ -150,10 +150,12 @@ def _answers(graph: Graph, offset: int) -> Callable[[Row], object]:
     return answer
 
 
-def _alike(task: Task) -> tuple[Row, Row] | None:
-    """Two texts with one last symbol and different answers."""
+def _alike(task: Task, deadline: float) -> tuple[Row, Row] | None:
+    """Two texts with one last symbol and different answers, None where there are none, or none were found in time."""
     first: dict[int, Row] = {}
     for row in itertools.product(range(task.symbols), repeat=task.length):
+        if time.monotonic() >= deadline:
+            return None
         other = first.setdefault(row[-1], row)
         if task.answer(other) != task.answer(row):
             return other, row

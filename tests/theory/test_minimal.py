@@ -76,6 +76,11 @@ def test_what_is_not_decided_is_said_not_to_be() -> None:
         hw.minimal_layers(hw.programs.get("previous"), lookups=0)
 
 
+def test_the_search_for_two_texts_keeps_to_its_time() -> None:
+    found = hw.minimal_layers(hw.programs.get("kth_one"), seconds=0.1)
+    assert not found.ok and found.steps[-1] == "nothing more was tried after 0.1 s"
+
+
 def test_a_program_of_ones_own_that_wastes_a_layer() -> None:
     """Two layers are compiled, one is enough at every size that is tried: no claim is made."""
 
