@@ -92,11 +92,22 @@ def robustness(model: Model, *, samples: int = 20, seed: int = 0, texts: Sequenc
     weights = stream = 0.0
     if model.style == "natural":
         unit = UNITS[model.dtype]
-        weights, lost = _bisected(lambda e: _margin(model, Noise(weights=e, unit=unit)))
+        weights, lost = proved_radius(model)
         stream, _ = _bisected(lambda e: _margin(model, Noise(stream=e, unit=unit)))
     measured, _ = _bisected(lambda e: _answers(model, rows, e, samples, seed))
-    formats = {name: _stored(model, name, rows) for name in FORMATS}
+    formats = formats_of(model, rows)
     return Robustness(model.name, model.style, weights, stream, measured, lost, formats, samples)
+
+
+def proved_radius(model: Model) -> tuple[float, str]:
+    """The greatest relative noise of every weight of a natural model under which its margins are shown, and what is lost above it."""
+    return _bisected(lambda e: _margin(model, Noise(weights=e, unit=UNITS[model.dtype])))
+
+
+def formats_of(model: Model, rows: Sequence[Sequence[int]] | None = None) -> dict[str, str]:
+    """Of each format whether the weights survive it, as `Robustness.formats` says; `rows` are texts to look for errors on."""
+    tried = _texts(model, 0) if rows is None else rows
+    return {name: _stored(model, name, tried) for name in FORMATS}
 
 
 def _texts(model: Model, seed: int) -> list[list[int]]:

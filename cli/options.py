@@ -39,7 +39,12 @@ AlphabetOption = Annotated[
 ]
 DtypeOption = Annotated[Dtype | None, typer.Option("--dtype", help="The arithmetic to be exact in; default float32.")]
 CodeOption = Annotated[
-    str | None, typer.Option("--code", metavar="CODE", help="The lookups' code: auto, scalar, digits:R, binary or onehot; default auto.")
+    str | None,
+    typer.Option(
+        "--code",
+        metavar="CODE",
+        help="The lookups' code: auto, scalar, digits:R, binary, onehot, or robust, which bears the most noise; default auto.",
+    ),
 ]
 Style: TypeAlias = Literal["compact", "natural"]
 StyleOption = Annotated[
@@ -52,6 +57,7 @@ PadOption = Annotated[
     str | None,
     typer.Option("--pad", metavar="SIZES", help="An architecture to fill: layers=4,heads=2,d_model=64,d_head=16,d_mlp=128."),
 ]
+WidthOption = Annotated[int | None, typer.Option("--width", metavar="D", min=1, help="Of code robust: the greatest d_model.")]
 HeadsOption = Annotated[int | None, typer.Option("--heads", metavar="H", min=1, help="At most so many heads a layer.")]
 
 TimesOption = Annotated[
@@ -71,6 +77,7 @@ _OPTIONS: dict[str, object] = {
     "sharpness": SharpnessOption,
     "times": TimesOption,
     "pad": PadOption,
+    "width": WidthOption,
 }
 
 
@@ -88,6 +95,7 @@ class Build:
     sharpness: float | None = None
     times: int | None = None
     pad: str | None = None
+    width: int | None = None
 
     @property
     def symbols(self) -> int | list[Symbol] | None:
@@ -105,7 +113,7 @@ class Build:
 
                 wanted = self.dtype or "float32", self.code or "auto", self.heads, self.style or "compact", self.sharpness
                 pad = parse_architecture(self.pad) if self.pad else None
-                return self.repeated(source.compile(self.length or default_length, symbols, *wanted, pad=pad))
+                return self.repeated(source.compile(self.length or default_length, symbols, *wanted, pad=pad, width=self.width))
         from ..export.read import read_export
         from ..runtime.files import load
 

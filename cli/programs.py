@@ -51,6 +51,7 @@ class Source:
         style: str = "compact",
         sharpness: float | None = None,
         pad: Architecture | None = None,
+        width: int | None = None,
     ) -> Model:
         """The program compiled; what the user's own file raises is reported at the user's line."""
         from ..runtime.model import compile as compile_program
@@ -59,7 +60,7 @@ class Source:
             fact = f"program {self.program.name} names no alphabet"
             raise InputError(fact, hint="give --alphabet: a size, symbols a,b,c or 'a b c', or @file.json")
         with blame(self.file):
-            sizes = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads}
+            sizes = {"length": length, "alphabet": alphabet, "dtype": dtype, "code": code, "heads": heads, "width": width}
             return compile_program(self.program, **sizes, style=style, sharpness=sharpness, pad=pad)  # pyright: ignore[reportArgumentType]
 
     def text(self) -> str:

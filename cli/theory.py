@@ -69,7 +69,7 @@ def bounds(
     raise typer.Exit(0 if report.ok else 1)
 
 
-@building(without=("length", "dtype", "code", "heads", "style", "sharpness", "pad"))
+@building(without=("length", "dtype", "code", "heads", "style", "sharpness", "pad", "width"))
 def minimal(
     program: Wanted,
     build: Build,
@@ -97,11 +97,14 @@ def minimal(
     raise typer.Exit(0 if found.ok else 1)
 
 
-@building(without=("length", "dtype", "code", "style", "sharpness", "pad"))
+@building(without=("length", "dtype", "code", "style", "sharpness", "pad", "width"))
 def frontier(
     program: Wanted,
     build: Build,
     length: Annotated[int, typer.Option(metavar="N", min=1, help="The longest sequence.")] = 256,
+    radius: Annotated[
+        bool, typer.Option("--radius", help="The natural style too, and the proved radius of its noise as a column.")
+    ] = False,
     picture: Plot = None,
     as_json: AsJson = False,
 ) -> None:
@@ -113,7 +116,7 @@ def frontier(
     if isinstance(source, Path):
         raise InputError(f"{program} is compiled already", hint="frontier takes a library program or path/to/file.py:name")
     with progress(f"compiling {source.program.name}") as step, blame(source.file):
-        found = frontier_of(source.program, length=length, alphabet=build.symbols, heads=build.heads, progress=step)
+        found = frontier_of(source.program, length=length, alphabet=build.symbols, heads=build.heads, radius=radius, progress=step)
     if as_json:
         say_json(found.as_dict())
     else:

@@ -5,7 +5,7 @@ Imports run one way, so this is the one file that points up; a package above is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from ..lab.trace import Trace
     from ..report.page import Page
     from .model import Model
+
+
+def most_robust(name: str, codes: tuple[str, ...], width: int | None, compiled: Callable[[str], Model]) -> Model:
+    """The model that bears the most noise: see `certificate/choice.py`."""
+    from ..certificate.choice import most_robust
+
+    return most_robust(name, codes, width, compiled)
 
 
 @readable

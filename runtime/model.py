@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, overload
 
@@ -28,7 +29,7 @@ from ..compiler.place.schedule import Attention
 from ..compiler.plan.stage import Origin, Tally
 from ..compiler.shown import Tabled
 from ..compiler.tied.parts import parts_of
-from .above import Above
+from .above import Above, most_robust
 from .classes import classes
 from .cost import Cost, cost_of
 from .interpreter import Column
@@ -47,6 +48,7 @@ S = TypeVar("S", bound=Symbol)
 TORCH = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 CHUNK = 4096
 STYLES = ("compact", "natural")
+NATURAL_CODES = ("onehot", "binary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,7 @@ def compile(
     style: str = "compact",
     sharpness: float | None = None,
     pad: Architecture | None = None,
+    width: int | None = None,
 ) -> Model:
     """Compile a program to a transformer whose weights are constructed, not trained.
 
@@ -285,9 +288,10 @@ def compile(
     `dtype` the arithmetic to be exact in, `code` the lookups' code ("auto", "scalar", "digits:r", "binary", "onehot"),
     `heads` a limit per layer. `style` is "compact", the smallest and bit-exact, or "natural", made to be read: one direction a value,
     soft attention whose weights say what a head does; there `sharpness` is the lead of a winner in nats, and the code is that of
-    addresses, "onehot" (auto) or "binary". `pad` is an architecture whose shapes the model takes; what is unused is zero. Raises
-    ProgramError and DomainError for mistakes in the program, ExactnessError with the inequality where it cannot be exact, InputError
-    for impossible options, for an architecture that is too small, and for what does not fit in memory.
+    addresses, "onehot" (auto) or "binary". With the code "robust" it is compiled in every code, and the model is taken that bears the most
+    noise of its weights, proved, with a d_model of at most `width`. `pad` is an architecture whose shapes the model takes; what is unused
+    is zero. Raises ProgramError and DomainError for mistakes in the program, ExactnessError with the inequality where it cannot be exact,
+    InputError for impossible options, for an architecture that is too small, and for what does not fit in memory.
     """
     program = require_program("compile()", program)
     if style not in STYLES:
@@ -296,7 +300,16 @@ def compile(
         raise InputError("sharpness is of the natural style", hint="the compact style's winners lead by what exp takes to zero")
     if pad is not None and not isinstance(pad, Architecture):
         raise InputError(f"pad is {pad!r}", hint="give an hw.Architecture, with its layers, heads, d_model, d_head and d_mlp")
+    if width is not None and code != "robust":
+        raise InputError(f"a width is a budget of code robust, and the code is {code}", hint='give code="robust", or leave out the width')
     graph = program.build(length, alphabet, dtype)
+    if code == "robust":
+        if graph.loops:
+            raise InputError(f"{program.name} has a loop, and code robust chooses among whole models", hint="compile hw.unrolled(program)")
+        known = NATURAL_CODES if style == "natural" else codes_for(graph)
+        again = partial(compile, program, length=length, alphabet=alphabet, dtype=dtype, heads=heads, style=style, sharpness=sharpness)
+        made = most_robust(program.name, known, width, lambda code: again(code=code))
+        return made if pad is None else pad_model(made, pad)
     if graph.loops:
         if style == "natural":
             hint = "compile hw.unrolled(program): each round then has weights of its own"
@@ -318,6 +331,12 @@ def compile(
         sizes = f"length {graph.sizes.length:,} and {len(graph.sizes.alphabet):,} symbols"
         fact = f"{graph.name} at {sizes} does not fit in memory" + (f": {said} could not be had" if said else "")
     raise InputError(fact, hint="shorten the length or the alphabet")
+
+
+def codes_for(graph: Graph) -> tuple[str, ...]:
+    """Every code of the compact style: digits up to as many as the longest address has bits."""
+    top = max(graph.sizes.length, len(graph.sizes.alphabet))
+    return ("scalar", *(f"digits:{r}" for r in range(2, max(3, top.bit_length() - 1))), "binary", "onehot")
 
 
 def allocation(message: str) -> str:
