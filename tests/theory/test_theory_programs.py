@@ -108,11 +108,11 @@ def test_counts_alone_take_the_depth_of_the_hierarchy_for_every_k_to_64(exact: i
         assert found["STATED"] == found[row] == found[row.replace("DEPTH", "UB-EXACT").replace("PREDICT", "UB")] == "meets"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("k", range(10, 65, 6))
+@pytest.mark.one_in(16)
+@pytest.mark.parametrize("k", range(1, 65))
 def test_the_compiled_hierarchy_meets_the_theorem(k: int) -> None:
-    assert verdicts(hw.programs.get("alternations", k=k), 80)["CRASP-PREDICT"] == "meets"
     assert verdicts(hw.programs.get("alternations", k=k, exact=1), 80)["CRASP-DEPTH"] == "meets"
+    assert k < 3 or verdicts(hw.programs.get("alternations", k=k), 80)["CRASP-PREDICT"] == "meets"
 
 
 def test_positions_leave_the_hierarchy() -> None:
