@@ -55,6 +55,9 @@ mpc: $(READY)
 peers: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
 	$(BIN)/python -m benchmarks.peers --write
+	$(BIN)/python benchmarks/rasp_table.py --theirs
+	$(BIN)/python benchmarks/rasp_table.py --theirs --wide
+	$(BIN)/python benchmarks/rasp_table.py --write
 	$(BIN)/python -m pytest -n 0 tests/rasp/test_rasp_theirs.py
 
 # TransformerLens 3 and 4, the latter with nnsight, each in an environment of its own: 1.3 GB and some minutes each.

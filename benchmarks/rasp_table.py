@@ -1,60 +1,66 @@
 """The programs of Tracr's library and tests and of the paper, at several lengths and two alphabets: headwork's models, certified, beside
 Tracr's own.
 
-    python benchmarks/rasp_table.py [--rows FILE] [--wide] [--theirs PYTHON] [--only ours|theirs] [length …]
-    python benchmarks/rasp_table.py --page FILE
+    python benchmarks/rasp_table.py [--wide] [--theirs] [--only ours|theirs] [--program NAME] [--rows FILE] [length …]
+    python benchmarks/rasp_table.py --write
 
-Each row is written to FILE as a line of JSON; a row that is there is not computed again, and `--page` prints them as a table in Markdown.
-`--wide` takes 16 symbols instead of each program's own. `--theirs` is the interpreter of an environment with Tracr, such as `make peers`
-leaves in benchmarks/peers/.cache/envs/tracr/bin/python: there the same file of programs runs with its import changed, each cell in a
-process of its own, stopped after 60 CPU seconds.
+Each row is written to FILE as a line of JSON; a row that is there is not computed again. `--wide` takes 16 symbols instead of each
+program's own. `--theirs` is Tracr too, in the environment that `make peers` makes, each cell with the limits of that benchmark.
+`--write` makes docs/rasp-programs.md of the rows, and fails where a program has more attention layers than Tracr gives it layers.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import itertools
 import json
-import random
-import resource
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from headwork.benchmarks.peers.cell import CPU_LIMIT
+from headwork.benchmarks.peers.on_tracr_rasp import alike
+from headwork.benchmarks.peers.rasp_programs import NAMES, Given, of_library, of_paper
+from headwork.benchmarks.peers.systems import ONE_THREAD, SYSTEMS
+
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = (5, 16, 64, 256, 1024)
-SEQUENCES, SEED = 6, 0
-CPU_LIMIT = 60
-WIDE = 16
-LIBRARY = ROOT / "tests" / "rasp_library.py"
-SAMPLED = (  # one of each program; the rest differ in their inputs only
-    *("frac_prevs_1", "shift_by_one", "shift_by_two", "detect_pattern_a", "detect_pattern_ab", "detect_pattern_abc", "reverse_1"),
-    *("length_categorical", "pair_balance", "shuffle_dyck2_1", "shuffle_dyck3_1", "hist", "sort_unique_2", "sort", "sort_freq"),
-    *("count_less_freq_1", "count_1", "nary_1", "double_hist", "most_freq", "induction_causal", "width_so_far_causal"),
-)
+BY_DEFINITION = 64  # up to here a plain evaluator judges that is cubic; beyond, headwork's, which is quadratic
+PAGE = ROOT / "docs" / "rasp-programs.md"
+BEGIN, END = "<!-- rows:begin -->", "<!-- rows:end -->"
 
 
 @dataclass
 class Row:
-    """A program at a length: sizes, seconds, sequences wrong of those tried."""
+    """A program at a length: sizes, seconds, sequences wrong of those tried; for Tracr also by its own interpreter, where it did not raise.
+
+    Layers are attention layers; of Tracr, all that it says it has. `blocks` counts every layer of attention and an MLP, either of which
+    may be missing.
+    """
 
     name: str
     length: int
     symbols: int
     who: str
     layers: int = 0
+    blocks: int = 0
     heads: int = 0
     d_model: int = 0
     parameters: int = 0
     seconds: float = 0.0
     wrong: int = 0
     tried: int = 0
+    wrong_by_its_own: int = 0
+    raised: int = 0
+    proving: float = 0.0
     note: str = ""
+    date: str = ""
 
     @property
     def key(self) -> tuple[str, int, int, str]:
@@ -62,119 +68,109 @@ class Row:
         return self.name, self.length, self.symbols, self.who
 
 
-def widened(vocabulary: Sequence[Any]) -> list[Any]:
-    """A vocabulary of 16 symbols that has the given ones: more numbers, or more letters."""
-    if all(isinstance(s, int) for s in vocabulary):
-        return list(range(1, WIDE + 1))
-    more = [c for c in "abcdefghijklmnopqrst" if c not in vocabulary]
-    return [*vocabulary, *more[: WIDE - len(vocabulary)]]
+def given(name: str, length: int, wide: bool) -> Given:
+    """A program, made of headwork's operations."""
+    from headwork import rasp
+    from headwork.tests import rasp_library, rasp_paper
+
+    if name.endswith(".rasp"):
+        return of_paper(rasp_paper.TEXTS, rasp.parse, name, length, wide)
+    return of_library(rasp_library, name, length, wide)
 
 
-def program(library: Any, name: str, length: int, wide: bool) -> tuple[Any, list[Any], bool]:
-    """A program for a length, its vocabulary, and whether it is causal."""
-    if name in ("sort", "sort_freq"):
-        keys = library.rasp.tokens if name == "sort" else -1 * library.histogram()
-        sop, vocabulary, causal = library.sort(library.rasp.tokens, keys, length, 1), [1, 2, 3, 4], False
-    else:
-        case = next(c for c in library.CASES if c.name == name)
-        sop, vocabulary, causal = case.program, list(case.vocabulary), case.causal
-    return sop, widened(vocabulary) if wide else vocabulary, causal
+def plain_python(name: str, tokens: Sequence[Any]) -> Sequence[Any] | None:
+    """What a text of the paper is said to say, in plain Python."""
+    from headwork.tests.rasp_paper import TEXTS
 
-
-def inputs(name: str, vocabulary: Sequence[Any], length: int) -> list[list[Any]]:
-    """Random sequences, all tokens equal, and one token."""
-    rng = random.Random(f"{SEED} {name} {length}")
-    rows = [rng.choices(vocabulary, k=length) for _ in range(SEQUENCES - 2)]
-    return [*rows, [vocabulary[0]] * length, [vocabulary[-1]]]
+    return next((t.said(list(tokens)) for t in TEXTS if f"{t.name}.rasp" == name), None)
 
 
 def mine(name: str, length: int, wide: bool) -> Row:
     """headwork's row; the note says whether it is certified."""
     import headwork as hw
     from headwork import rasp
-    from headwork.tests import rasp_library
     from headwork.tests.rasp_meaning import meaning
 
-    sop, vocabulary, causal = program(rasp_library, name, length, wide)
-    row = Row(name, length, len(vocabulary), "headwork")
+    made = given(name, length, wide)
+    row = Row(name, length, len(made.symbols), "headwork", date=str(date.today()))
     start = time.process_time()
     try:
-        model = hw.compile(rasp.program(sop, causal=causal), length=length, alphabet=vocabulary)
+        model = hw.compile(rasp.program(made.sop, causal=made.causal), length=length, alphabet=made.symbols)
     except hw.HeadworkError as error:
         row.note = str(error).splitlines()[0]
         return row
     row.seconds = time.process_time() - start
     cost = model.cost
-    row.layers, row.heads, row.d_model, row.parameters = cost.attention_layers, max(cost.heads, default=0), cost.d_model, cost.parameters
-    for tokens in inputs(name, vocabulary, length)[: 2 if length > 256 else None]:
-        evaluator = rasp.CausalEvaluator() if causal else rasp.DefaultRASPEvaluator()  # quadratic; the plain one is cubic
-        meant = meaning(sop, tokens, causal) if length <= 64 else evaluator.exactly(sop, tokens)
-        row.wrong += not alike(model.run(tokens), meant)
+    row.layers, row.blocks, row.heads = cost.attention_layers, blocks(model), max(cost.heads, default=0)
+    row.d_model, row.parameters = cost.d_model, cost.parameters
+    evaluator = rasp.CausalEvaluator() if made.causal else rasp.DefaultRASPEvaluator()
+    for tokens in made.inputs(name, length):
+        said = model.run(tokens)
+        meant = meaning(made.sop, tokens, made.causal) if length <= BY_DEFINITION else evaluator.exactly(made.sop, tokens)
+        python = plain_python(name, tokens)
+        row.wrong += not (alike(said, meant) and (python is None or alike(said, python)))
         row.tried += 1
+    start = time.process_time()
     try:
-        row.note = "certified" if hw.certify(model) else ""
+        proof = hw.certify(model)
+        row.note = "certified" if proof else str(proof).splitlines()[0]
     except hw.HeadworkError as error:
         row.note = str(error).splitlines()[0]
+    row.proving = time.process_time() - start
     return row
 
 
-def theirs(name: str, length: int, wide: bool) -> Row:
-    """Tracr's row, in Tracr's environment."""
-    import types
-
-    from tracr.compiler import compiling  # type: ignore[import-not-found]
-
-    text = LIBRARY.read_text(encoding="utf-8").replace("from headwork import rasp", "from tracr.rasp import rasp")
-    library = types.ModuleType("library")
-    sys.modules["library"] = library
-    exec(
-        compile(text.replace("from headwork.rasp import Comparison", "Comparison = rasp.Comparison"), str(LIBRARY), "exec"),
-        library.__dict__,
-    )
-    sop, vocabulary, causal = program(library, name, length, wide)
-    start = time.process_time()
-    model = compiling.compile_rasp_to_model(sop, set(vocabulary), length, causal=causal, compiler_bos="BOS")
-    config = model.model_config
-    row = Row(name, length, len(vocabulary), "Tracr", config.num_layers, config.num_heads, len(model.residual_labels))
-    row.seconds = time.process_time() - start
-    row.parameters = sum(array.size for module in model.params.values() for array in module.values())
-    print(json.dumps(asdict(row)), flush=True)
-    spec = importlib.util.spec_from_file_location("rasp_meaning", ROOT / "tests" / "rasp_meaning.py")
-    assert spec is not None and spec.loader is not None
-    plain = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(plain)
-    meaning = plain.meaning
-    for tokens in inputs(name, vocabulary, length)[: 2 if length > 256 else None]:
-        row.wrong += not alike(model.apply(["BOS", *tokens]).decoded[1:], meaning(sop, tokens, causal))
-        row.tried += 1
-    return row
+def blocks(model: Any) -> int:
+    """How many layers of attention and an MLP, either of which may be missing, the blocks make."""
+    count, last = 0, "Mlp"
+    for block in model.module.blocks:
+        kind = type(block).__name__
+        count += not (kind == "Mlp" and last == "Attention")
+        last = kind
+    return count
 
 
-def alike(said: Sequence[Any], meant: Sequence[Any]) -> bool:
-    """Whether answers are the same, numbers to within what a float can say. Where nothing is meant, anything may be said."""
-    return len(said) == len(meant) and all(
-        b is None or a == b or (is_number(a) and is_number(b) and abs(float(a) - float(b)) < 1e-4) for a, b in zip(said, meant, strict=True)
-    )
+def elsewhere(names: Sequence[str], length: int, wide: bool) -> Iterator[Row]:
+    """Tracr's rows, from a process of its own; after a program that ends it, from another."""
+    import lark
+
+    system = next(s for s in SYSTEMS if s.name == "Tracr")
+    system.install()
+    left = list(names)
+    while left:
+        command = [system.python, "-m", "benchmarks.peers.on_tracr_rasp", str(length), str(int(wide)), str(Path(lark.__file__).parents[1])]
+        with subprocess.Popen([*command, *left], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | ONE_THREAD) as process:
+            assert process.stdout is not None
+            row = _tracr(left[0], length, wide)
+            for line in process.stdout:
+                said = json.loads(line)
+                row = Row(**{**asdict(_tracr(said["name"], length, wide)), **{k: v for k, v in said.items() if k != "done"}})
+                if "done" in said:
+                    left.remove(row.name)
+                    yield row
+                    row = _tracr(left[0], length, wide) if left else row
+        if left:
+            left.remove(row.name)
+            yield replace(row, note=f"ended by signal or error {process.returncode}, after at most {CPU_LIMIT} CPU seconds")
 
 
-def is_number(x: object) -> bool:
-    """Whether a value is a number."""
-    return isinstance(x, (int, float, Fraction))
+def _tracr(name: str, length: int, wide: bool) -> Row:
+    return Row(name, length, len(given(name, length, wide).symbols), "Tracr", date=str(date.today()))
 
 
-def elsewhere(python: str, name: str, length: int, wide: bool) -> Row:
-    """Tracr's row, from a process of its own."""
-    from headwork.tests import rasp_library
-
-    symbols = len(program(rasp_library, name, length, wide)[1])
-    command = [python, __file__, "--cell", name, str(length), str(int(wide))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    row = Row(**json.loads(lines[-1])) if lines else Row(name, length, symbols, "Tracr")
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["?"])[-1]
-        row.note = f"stopped at {CPU_LIMIT} CPU seconds" if done.returncode < 0 else last[:100]
-    return row
+def tracr(names: Sequence[str], length: int, wide: bool, rows: Sequence[Row]) -> Iterator[Row]:
+    """Tracr's rows; what a shorter length refuses or has no time for is not tried."""
+    asked: list[str] = []
+    for name in names:
+        row = _tracr(name, length, wide)
+        before = [r for r in rows if (r.name, r.symbols, r.who) == (name, row.symbols, "Tracr") and r.length < length and r.note]
+        if not before:
+            asked.append(name)
+            continue
+        last = max(before, key=lambda r: r.length)
+        tried = not last.note.startswith(("refused", "not tried"))
+        yield replace(row, note=f"not tried: at N = {last.length:,} {last.note}" if tried else last.note)
+    yield from elsewhere(asked, length, wide)
 
 
 def read(path: Path) -> list[Row]:
@@ -182,65 +178,92 @@ def read(path: Path) -> list[Row]:
     return [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
-def page(rows: Sequence[Row]) -> str:
-    """The table as Markdown: a line for each program, length and alphabet, with Tracr's numbers beside headwork's where there are some."""
+def deeper(rows: Sequence[Row], mlps: bool = False) -> list[tuple[Row, Row]]:
+    """Where headwork's model has more layers than Tracr's, or is missing where Tracr's is there; with `mlps` counting MLPs alone too."""
     found = {row.key: row for row in rows}
+    pairs = [(found.get((*row.key[:3], "headwork"), Row(*row.key[:3], "headwork")), row) for row in rows if row.who == "Tracr"]
+    return [(a, b) for a, b in pairs if b.layers and (not a.parameters or (a.blocks if mlps else a.layers) > b.layers)]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown: what holds over all rows, then a line for each program, length and alphabet, Tracr's numbers beside headwork's."""
+    found = {row.key: row for row in rows}
+    ours, others = ([row for row in rows if row.who == who] for who in ("headwork", "Tracr"))
+    more = deeper(rows, mlps=True)
+    built, (wrong, tried), (theirs, of) = [row for row in others if row.layers], _sequences(ours), _sequences(others)
     out = [
-        "| program | N | V | layers | heads | d_model | parameters | compile, s | wrong | | Tracr: layers | heads | d_model "
-        "| parameters | compile, s | wrong |",
-        "| --- " + "| ---: " * 8 + "| --- " + "| ---: " * 6 + "|",
+        f"{len(ours):,} rows of headwork's, {min(r.date for r in ours)} to {max(r.date for r in ours)}: {wrong:,} of {tried:,} sequences "
+        f"wrong, {sum(r.note == 'certified' for r in ours):,} certified. {len(others):,} of Tracr's: {len(built):,} compiled, in "
+        f"{len(deeper(rows)):,} of which headwork has more attention layers than Tracr layers, in {len(more):,} with MLPs alone counted "
+        f"({', '.join(f'`{name}`' for name in sorted({a.name for a, _ in more}))}); {theirs:,} of {of:,} sequences wrong.",
+        "",
+        "| program | N | V | layers | with MLPs | heads | d_model | parameters | compile, s | wrong | | proof, s | Tracr: layers "
+        "| heads | d_model | parameters | compile, s | wrong |",
+        "| --- " + "| ---: " * 9 + "| --- | ---: " + "| ---: " * 6 + "|",
     ]
-    for name, length, symbols, who in sorted(found, key=lambda k: (SAMPLED.index(k[0]), k[2], k[1])):
+    for name, length, symbols, who in sorted(found, key=lambda k: (NAMES.index(k[0]), k[2], k[1])):
         if who == "headwork":
             a, b = found[name, length, symbols, who], found.get((name, length, symbols, "Tracr"))
             beside = _cells(b) if b is not None else "| | | | | "
-            out.append(f"| `{name}` | {length:,} | {symbols} | {_cells(a)} | {a.note} | {beside} |")
+            out.append(f"| `{name}` | {length:,} | {symbols} | {_cells(a)} | {a.note} | {a.proving:.2f} | {beside} |")
     return "\n".join(out)
 
 
+def _sequences(rows: Sequence[Row]) -> tuple[int, int]:
+    return sum(row.wrong for row in rows), sum(row.tried for row in rows)
+
+
 def _cells(row: Row) -> str:
-    sizes = f"{row.layers} | {row.heads} | {row.d_model:,} | {row.parameters:,} | {row.seconds:.2f}" if row.parameters else "| | | | "
+    numbers = [row.heads, row.d_model, row.parameters]
+    depth = [row.layers, row.blocks] if row.who == "headwork" else [row.layers]
+    sizes = " | ".join([*(f"{x:,}" for x in [*depth, *numbers]), f"{row.seconds:.2f}"])
+    if not row.parameters:
+        sizes = "| " * (len(depth) + 3)
     if row.who == "headwork":
         return f"{sizes} | {row.wrong} of {row.tried}" if row.tried else f"{sizes} | "
-    return f"{sizes} | " + (f"{row.wrong} of {row.tried}" if row.tried and not row.note else row.note)
+    own = f"; {row.wrong_by_its_own} of {row.tried - row.raised}" if row.raised or row.wrong != row.wrong_by_its_own else ""
+    said = [*([f"{row.wrong} of {row.tried}{own}"] if row.tried else []), *([row.note] if row.note else [])]
+    return f"{sizes} | " + "; ".join(said).replace("|", "/")
+
+
+def write(rows: Sequence[Row]) -> None:
+    """The page, with these rows."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, metavar="FILE", default=ROOT / "build" / "rasp_table.jsonl")
-    parser.add_argument("--page", type=Path, metavar="FILE")
-    parser.add_argument("--theirs", metavar="PYTHON")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--theirs", action="store_true")
     parser.add_argument("--only", choices=("ours", "theirs"))
     parser.add_argument("--wide", action="store_true")
-    parser.add_argument("--cell", nargs=3, metavar=("NAME", "LENGTH", "WIDE"), help=argparse.SUPPRESS)
+    parser.add_argument("--program", action="append", metavar="NAME", choices=NAMES)
     parser.add_argument("length", nargs="*", type=int)
     options = parser.parse_args()
-    if options.cell:
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT + 5))
-        name, length, wide = options.cell
-        print(json.dumps(asdict(theirs(name, int(length), bool(int(wide))))), flush=True)
-        return
-    if options.page:
-        print(page(read(options.page)))
-        return
-    sys.path.insert(0, str(ROOT))
-    from headwork.tests import rasp_library
-
+    if options.write:
+        rows = read(options.rows)
+        write(rows)
+        sys.exit("\n".join(f"{a.name} at {a.length}: {a.layers} layers, Tracr has {b.layers}" for a, b in deeper(rows)) or 0)
     options.rows.parent.mkdir(parents=True, exist_ok=True)
-    done = {row.key for row in read(options.rows)}
     for length in options.length or LENGTHS:
-        for name in SAMPLED:
-            symbols = len(program(rasp_library, name, length, options.wide)[1])
-            made = []
-            if options.only != "theirs" and (name, length, symbols, "headwork") not in done:
-                made.append(mine(name, length, options.wide))
-            if options.theirs and options.only != "ours" and (name, length, symbols, "Tracr") not in done:
-                made.append(elsewhere(options.theirs, name, length, options.wide))
+        rows = read(options.rows)
+        done = {row.key for row in rows}
+        missing: dict[str, list[str]] = {"headwork": [], "Tracr": []}
+        for name in options.program or NAMES:
+            key = (name, length, len(given(name, length, options.wide).symbols))
+            for who, names in missing.items():
+                if (*key, who) not in done:
+                    names.append(name)
+        ours = (mine(name, length, options.wide) for name in missing["headwork"] if options.only != "theirs")
+        others = tracr(missing["Tracr"], length, options.wide, rows) if options.theirs and options.only != "ours" else iter(())
+        for row in itertools.chain(ours, others):
             with options.rows.open("a", encoding="utf-8") as file:
-                for row in made:
-                    print(json.dumps(asdict(row)), file=file, flush=True)
-                    print(row.name, row.length, row.symbols, row.who, row.layers, f"{row.wrong}/{row.tried}", row.note, flush=True)
+                print(json.dumps(asdict(row)), file=file)
+            print(*row.key, row.layers, f"{row.wrong}/{row.tried}", f"{row.seconds:.2f} s, {row.proving:.2f} s", row.note, flush=True)
 
 
 if __name__ == "__main__":

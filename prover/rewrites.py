@@ -10,7 +10,7 @@ from typing import Any
 
 from ..compiler.graph import Graph, Node, reachable
 from ..compiler.ops import Affine, AtLeast, Clip, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse
-from ..compiler.rewrite import history, unstrict
+from ..compiler.rewrite import factored, history, unstrict
 from ..compiler.rewrite.maps import Rewritten, at_query, copy, position_of, shifted
 from ..kernel.numbers import Rejected
 from ..kernel.rewrite import pointer, step
@@ -80,7 +80,10 @@ def explain(ledger: Ledger, graph: Graph, numbers: list[int]) -> tuple[Graph, li
     for done in history(graph):
         numbers = Explained(ledger, done, numbers).numbers()
         graph = done.graph
-    return graph, numbers
+    made, numbers = factored(graph), [*numbers]
+    for node in made.nodes[len(numbers) :]:
+        numbers.append(ledger.node(node.op, tuple(numbers[a] for a in node.args)))
+    return made, numbers
 
 
 def same_meaning(a: Graph, b: Graph) -> bool:

@@ -17,8 +17,10 @@ from ..compiler.language.products import product
 from ..compiler.language.value import value_of
 from ..compiler.ops import Affine, AtLeast, Exists, Extreme, Table, Where
 from .column import ABSENT, MOST_POINTS, Coded, Column, Line, Ratio, aligned, as_number, chosen, constant, line, mapped, narrowed, plain
+from .evaluator import called
 from .exact import fraction, settled
-from .ratios import compared, scaled
+from .placed import written_down
+from .ratios import by_thresholds, compared, scaled
 from .traced import Branch, Compared, Linear, Plain, Product, Quotient, Rounded, Traced
 
 FEW_TERMS = 2
@@ -86,7 +88,7 @@ def _column_of(found: Traced, columns: Sequence[Column]) -> Column | None:
         case Product(a=a, b=b):
             return times(_linear(a, columns), _linear(b, columns))
         case Quotient(a=a, b=b):
-            return over(_linear(a, columns), _linear(b, columns))
+            return _whole_or_nothing(over(_linear(a, columns), _linear(b, columns)))
         case Rounded(by=by, of=inner):
             column = _column_of(inner, columns)
             return None if column is None else _rounded(by, column)
@@ -128,6 +130,8 @@ def _rounded(by: Any, column: Column) -> Column | None:
     if by is abs and isinstance(column, Ratio):
         n = whole_numerator(column)
         return Ratio(_size(n.numerator), n.denominator, abs(n.unit))
+    if isinstance(column, Ratio):
+        return by_thresholds(column, lambda p: called(by, p))
     return map_of(by, column)
 
 
@@ -173,6 +177,7 @@ def sum_of(terms: Sequence[tuple[Coded, Fraction]], constant_: Fraction) -> Code
     unit = greatest_common(units) or Fraction(1)
     if units == [unit]:
         return line(values[0], unit, constant_)
+    values = [written_down(v) for v in values]
     total = value_of(values[0].builder, Affine("int", tuple(int(u / unit) for u in units), 0), [v.index for v in values], None)
     return line(total, unit, constant_)
 
@@ -331,6 +336,14 @@ def over(a: Column, b: Column) -> Column | None:
     for c in bare:
         found = picked(_there(c), found, constant(c.builder, None))
     return found
+
+
+def _whole_or_nothing(found: Column | None) -> Column | None:
+    """A fraction over 0 or 1 is a number, or ⊥."""
+    if not isinstance(found, Ratio) or not 0 <= found.denominator.domain.lo <= found.denominator.domain.hi == 1:
+        return found
+    number = line(plain(found.numerator), found.unit, found.shift)
+    return number if found.denominator.domain.lo == 1 else picked(_there(found), number, constant(found.builder, None))
 
 
 def picked(condition: Value, a: Column, b: Column) -> Column:

@@ -43,6 +43,8 @@ def map_of(f: Callable[[Any], Any], column: Column) -> Column:
         whole = None if found is None or isinstance(found, (Branch, Rounded, Plain)) else column_of(found, [column])
         if whole is not None:
             return whole
+        if isinstance(found, Rounded) and isinstance(found.of, Quotient) and isinstance(inner := column_of(found.of, [column]), Coded):
+            return map_of(found.by, inner)  # one over a share, which is how often
         many = column.numerator.domain.size * column.denominator.domain.size > MAX_TABLE
         if found is not None and (many or (isinstance(found, Rounded) and found.by is abs)):
             whole = column_of(found, [column])

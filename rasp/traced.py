@@ -184,6 +184,27 @@ class Rounded(_Number):
     by: Callable[[Any], Any]
     of: Linear | Product | Quotient | Rounded
 
+    def _then(self, f: Callable[[Any], Any], other: object) -> Rounded:
+        if not is_number(other):
+            raise Untraceable
+        return Rounded(lambda x: f(self.by(x)), self.of)
+
+    def __add__(self, other: Any) -> Rounded:
+        return self._then(lambda x: x + other, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Rounded:
+        return self._then(lambda x: x - other, other)
+
+    def __rsub__(self, other: Any) -> Rounded:
+        return self._then(lambda x: other - x, other)
+
+    def __mul__(self, other: Any) -> Rounded:
+        return self._then(lambda x: x * other, other)
+
+    __rmul__ = __mul__
+
 
 @dataclass(frozen=True, eq=False)
 class Plain:

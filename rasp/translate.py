@@ -45,6 +45,7 @@ from .expr import RASPExpr
 from .functions import followed, listed, map_of, map_of_two
 from .fused import flattened, parts_of, passes_tuples
 from .greatest import Greatest, place_of_greatest
+from .placed import bounded
 from .selecting import Chosen, existing, selected
 from .selectors import Aggregate, Comparison, ConstantSelector, Select, Selector, SelectorAnd, SelectorNot, SelectorOr, SelectorWidth
 from .sops import Choice, ConstantSOp, Full, IndicesType, LengthType, Map, SequenceMap, SOp, TokensType
@@ -257,7 +258,7 @@ def _mean(positions: Positions, column: Column, default: Any, builder: Builder) 
     none = column.none
     value, unit, shift = as_number(column, "a mean")
     kept = positions & _where(existing(column)) if none else positions
-    total, number = summed(kept, value), counted(kept)
+    total, number = bounded(lambda: summed(kept, value), value, kept.condition), counted(kept)
     count = number
     if not none and positions._never_empty():  # pyright: ignore[reportPrivateUsage]
         count, default = within(number, 1, builder.sizes.length, None), None

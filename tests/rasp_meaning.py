@@ -10,7 +10,7 @@ from typing import Any
 def meaning(expr: Any, xs: Sequence[Any], causal: bool = False) -> list[Any]:
     """The values of an operation, position by position: ⊥ is None, means are fractions."""
     n, kind = len(xs), type(expr).__name__
-    again: Callable[[Any], list[Any]] = lambda e: meaning(e, xs, causal)  # noqa: E731
+    again: Callable[[Any], list[Any]] = lambda e: known(e, xs, causal)  # noqa: E731
     if kind == "TokensType":
         return list(xs)
     if kind == "IndicesType":
@@ -24,6 +24,8 @@ def meaning(expr: Any, xs: Sequence[Any], causal: bool = False) -> list[Any]:
     if kind in ("SequenceMap", "LinearSequenceMap"):
         first, second = again(expr.fst), again(expr.snd)
         return [apply(expr.f, first[i], second[i]) for i in range(n)]
+    if kind == "Choice":
+        return [None if c is None else x if c else y for c, x, y in zip(*map(again, (expr.condition, expr.fst, expr.snd)), strict=True)]
     if kind == "SelectorWidth":
         return [len(keys(expr.selector, i, xs, causal)) for i in range(n)]
     if kind == "Aggregate":

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 
-from headwork.benchmarks.peers.tasks import TASKS, Answers, Symbol, Task
+from .tasks import TASKS, Answers, Symbol, Task
 
 SEED = 0
 LENGTHS = (8, 16, 64, 256, 1024)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import headwork as hw
-from headwork.benchmarks.peers.cell import Built, work
-from headwork.benchmarks.peers.tasks import HOPS, Answers, Symbol, Task
+
+from .cell import Built, work
+from .tasks import HOPS, Answers, Symbol, Task
 
 
 def build(task: Task, length: int) -> Built:

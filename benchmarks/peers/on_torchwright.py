@@ -15,8 +15,8 @@ from torchwright.ops.swiglu.arithmetic_ops import compare, floor_int, multiply
 from torchwright.ops.swiglu.global_recency import global_position_from_bos
 from torchwright.ops.swiglu.logic_ops import bool_all_true, bool_not, cond_gate, equals_vector
 
-from headwork.benchmarks.peers.cell import Built, Inexpressible, work
-from headwork.benchmarks.peers.tasks import HOPS, Answers, Symbol, Task
+from .cell import Built, Inexpressible, work
+from .tasks import HOPS, Answers, Symbol, Task
 
 BOS = "<bos>"
 ROTATED = 16  # dimensions of a head that carry position

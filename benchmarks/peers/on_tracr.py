@@ -6,8 +6,8 @@ import jax
 from tracr.compiler import compiling, lib
 from tracr.rasp import rasp
 
-from headwork.benchmarks.peers.cell import Built, work
-from headwork.benchmarks.peers.tasks import HOPS, NUMBERS, Answers, Symbol, Task
+from .cell import Built, work
+from .tasks import HOPS, NUMBERS, Answers, Symbol, Task
 
 BOS = "BOS"
 

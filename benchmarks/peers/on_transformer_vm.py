@@ -8,8 +8,8 @@ from mlx_transformer_vm.attention import OptimizedKVCache
 from mlx_transformer_vm.graph import core as g
 from mlx_transformer_vm.model import build_model
 
-from headwork.benchmarks.peers.cell import Built, Inexpressible, work
-from headwork.benchmarks.peers.tasks import HOPS, Answers, Symbol, Task
+from .cell import Built, Inexpressible, work
+from .tasks import HOPS, Answers, Symbol, Task
 
 BOS = "bos"
 

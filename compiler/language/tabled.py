@@ -6,7 +6,7 @@ Rows are queries, columns are keys. In the order in which they are tried:
 - of two positions, a function of how far back the key is: masks, a window, or a pointer for each of a few places;
 - y = x + c of two numbers: an equality; any two rows equal or with nothing in common: an equality of classes; the opposite of these;
 - each row a part of the next: an order, of the numbers themselves or of ranks, one head a bit or one of a table;
-- anything else: one head of a table, one dimension a key.
+- anything else: one head of a table, one dimension a key; of low rank, two for each of the rank (`compiler/rewrite/factor.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def table_condition(q: Value, k: Value, held: Held, line: Location | None) -> Co
     if held.all():
         return there if q.domain.none or k.domain.none else ALL
     found = _by_place(nodes, q, k, held) or _by_equality(nodes, q, k, held, line)
-    if found is None and sum(held.shape) > RELATION_WIDTH * max(held.shape).bit_length():  # else one head of a table is narrower
+    alike = len(np.unique(held, axis=0)) + len(np.unique(held, axis=1).T)  # queries that select alike are one, and so are such keys
+    if found is None and alike > RELATION_WIDTH * max(held.shape).bit_length():  # else one head of a table is narrower
         found = _by_difference(nodes, q, k, held, there, line) or _by_order(nodes, q, k, held, line)
     return found or _by_table(nodes, q, k, held, line)
 

@@ -11,7 +11,8 @@ ranks depends on the position alone and no two positions have the same, there is
 so the winner beats every rival by at least one grid step, at which exp underflows to 0. Two matches differ in their
 bonus, hence by a step as well. Digits and norms: D = Σ (q_d - k_d)², g = 1, spelled 2·q·k - |q|² - |k|². Signs and
 one-hot: D = S - <q, k> with S the self-score; ⊥ is the zero vector at distance S, so g = min(gap, S). A relation R is
-one-hot with D = 1 - <Rᵀq, k>: 0 where R holds 1, else 1. A graded part needs D = 1 on every mismatch: one-hot has that, and
+one-hot with D = 1 - <Rᵀq, k>: 0 where R holds 1, else 1; or, where it has few factors, s·d·D = (s - t)·d - Σ U_j(q)·V_j(k) with
+g = s·d (`compiler/rewrite/factor.py`). A graded part needs D = 1 on every mismatch: one-hot has that, and
 so have scalars of two values; G parts that agree but for z add (N + 1)·(G - Σ D).
 
 A total's head has every match at -1 and every mismatch at -U or less, so that all matches weigh the same:
@@ -41,6 +42,7 @@ from ..domain import Domain
 from ..errors import InputError
 from ..graph import Graph
 from ..ops import Lookup, Pick, Position, Relation, Total, relation_of
+from ..rewrite.factor import Factored, factored_part
 
 Kind: TypeAlias = Literal["digits", "signs", "onehot"]
 Read = Callable[[int, Form], tuple[Lin, ...]]
@@ -49,7 +51,7 @@ CODES = ("auto", "scalar", "digits:r", "binary", "onehot")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One compared component: query and key nodes, their form, and the relation between them (empty for equality)."""
+    """One compared component: query and key nodes, their form, and the relation between them (empty for equality), perhaps factored."""
 
     query: int
     key: int
@@ -57,21 +59,36 @@ class Part:
     key_form: Form
     both_none: bool
     relation: Relation
+    factored: Factored | None = None
+
+    @property
+    def label(self) -> str:
+        """The form, for people."""
+        if self.factored is not None:
+            return f"relation of rank {len(self.factored.queries)}"
+        return "relation" if self.relation else str(self.form)
 
     def squares(self) -> int:
         """Σ max² over the digits."""
         return sum(hi * hi for _, hi in self.form.intervals())
 
     def self_score(self) -> int:
-        """S of signs and one-hot."""
+        """S of signs, one-hot and factors: the score of a match, less what is said of it without a query."""
+        if self.factored is not None:
+            return (self.factored.factors.scale - self.factored.factors.shift) * self.factored.factors.over
         return self.form.width if self.form.kind == "signs" else 1
 
     def gap(self) -> int:
         """The least distance of a mismatch, ⊥ included."""
+        if self.factored is not None:
+            return self.factored.factors.scale * self.factored.factors.over
         return min(2, self.form.width) if self.form.kind == "signs" else 1
 
-    def distance(self, read: Read, a: int) -> tuple[list[tuple[Lin, Lin]], Lin, Lin]:
+    def distance(self, read: Read, number: Callable[[int], Lin], a: int) -> tuple[list[tuple[Lin, Lin]], Lin, Lin]:
         """-a·D as products of a query and a key expression, one of the query alone, and one of the key alone."""
+        if self.factored is not None:
+            pairs = zip(self.factored.queries, self.factored.keys, strict=True)
+            return [(number(u) * a, number(v)) for u, v in pairs], Lin(), ONE * -(a * self.self_score())
         q, k = read(self.query, self.form), read(self.key, self.key_form)
         if self.form.kind == "digits":
             q_norm, k_norm = read(self.query, self.form.also("norm"))[0], read(self.key, self.form.also("norm"))[0]
@@ -87,6 +104,8 @@ class Part:
         """Σ max|q_d|·max|k_d| of what `distance` returns."""
         if self.form.kind == "digits":
             return 4 * a * self.squares() + 2 * a * self.both_none
+        if self.factored is not None:
+            return a * (self.factored.factors.steps + self.self_score())
         return a * (self.key_form.width + self.self_score())
 
 
@@ -110,10 +129,10 @@ class Candidate:
     @property
     def label(self) -> str:
         """The first part's form, for people."""
-        return "relation" if self.parts[0].relation else str(self.parts[0].form)
+        return self.parts[0].label
 
-    def build(self, read: Read, position: Lin, rank: Lin) -> tuple[tuple[Lin, ...], tuple[Lin, ...]]:
-        """Queries and keys, a pair of expressions for each dimension of the head."""
+    def build(self, read: Read, number: Callable[[int], Lin], position: Lin, rank: Lin) -> tuple[tuple[Lin, ...], tuple[Lin, ...]]:
+        """Queries and keys, a pair of expressions for each dimension of the head. `number` reads a node as its number, ⊥ as 0."""
         if self.visible:
             (part,) = self.parts
             q, k = read(part.query, part.form), read(part.key, part.form)
@@ -122,7 +141,7 @@ class Candidate:
         pairs: list[tuple[Lin, Lin]] = []
         q_alone, k_alone = Lin(), Lin()
         for part, weight in [*((part, self.a) for part in self.parts), *((part, self.grade) for part in self.graded)]:
-            products, of_query, of_key = part.distance(read, weight)
+            products, of_query, of_key = part.distance(read, number, weight)
             pairs += products
             q_alone, k_alone = q_alone + of_query, k_alone + of_key
         for what, weight in self.bonus:
@@ -171,16 +190,19 @@ def candidates(graph: Graph, head: int, code: str, dtype: Dtype, untied: bool = 
     graded = _graded(graph, node.args[2 * op.parts :]) if pick == "closest" else ()
     top = len(graded) if graded else scalar(graph.nodes[rank].domain).top if rank is not None else 0
     bonus, most, least = _bonus(pick, graph.sizes.length, top, dtype, untied)
+    known = [factored_part(graph, head, p) if code == "auto" else None for p in range(op.parts)]
     for kind, r in _codes(code, max(plain, default=1)):
         parts: list[Part] = []
         for p, (a, b) in enumerate(ends):
             relation, none = relation_of(op.relations, p), a.none and b.none
             if relation:
                 form, key_form = Form("onehot", relation[0] - 1, relation[1]), Form("onehot", relation[2] - 1, relation[3])
+                parts.append(Part(queries[p], keys[p], form, key_form, none, relation, known[p]))
+                continue
             else:
                 form = key_form = Form(kind, shifts[p], tops[p], min(r, tops[p].bit_length()) if kind == "digits" else 1)
-            parts.append(Part(queries[p], keys[p], form, key_form, none, relation))
-        forms = ", ".join("relation" if part.relation else str(part.form) for part in parts)
+            parts.append(Part(queries[p], keys[p], form, key_form, none, ()))
+        forms = ", ".join(part.label for part in parts)
         what = f"head {node.name} ({op.label()}, code {forms})"
         seen = visible and kind == "digits" and not op.relations
         weight = -(-least // min(part.gap() for part in parts))
@@ -256,7 +278,7 @@ def _steps(parts: list[Part], a: int, bonus: int, visible: bool) -> tuple[str, i
     total = sum(part.steps(a) for part in parts) + bonus
     squares = sum(part.squares() for part in parts if part.form.kind == "digits")
     wide = [part for part in parts if part.form.kind != "digits"]
-    width, score = sum(part.key_form.width for part in wide), sum(part.self_score() for part in wide)
+    width, score = sum(part.steps(1) - part.self_score() for part in wide), sum(part.self_score() for part in wide)
     terms = [f"4·A·Σ digit²{' + 2·A' if any(part.both_none for part in parts) else ''}"] if squares else []
     terms += ["A·(width + S)"] if wide else []
     facts = [f"A = {a:,}", *([f"Σ digit² = {squares:,}"] if squares else []), *([f"width = {width}, S = {score}"] if wide else [])]

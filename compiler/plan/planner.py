@@ -269,6 +269,13 @@ class _Planner:
             return self._computed(index, form, signs(form, partial(self.read, index), self.dtype))
         return self._computed(index, form, piecewise(moved, ONE, form.encode(np.arange(form.top + 1))))
 
+    def _number(self, index: int) -> Lin:
+        """A value as the number that it is, 0 where it is ⊥."""
+        node = self.graph.nodes[index]
+        form, of = scalar(node.domain), node.args[0] if isinstance(node.op, Table) and None not in node.op.entries else index
+        there = self.read(of, scalar(self.graph.nodes[of].domain).also("flag"))[0] if node.domain.none else ONE  # one for all tables of it
+        return self.read(index, form)[0] + there * form.off
+
     def _operand(self, index: int) -> Operand:
         domain = self.graph.nodes[index].domain
         form = scalar(domain)
@@ -305,7 +312,7 @@ class _Planner:
     def _built(self, index: int, node: Node, candidate: Candidate) -> Head:
         position = self._origin("position", scalar(self._domain("position")), "position")[0]
         rank = Lin() if candidate.rank is None else self.read(candidate.rank, scalar(self.graph.nodes[candidate.rank].domain))[0]
-        query, key = candidate.build(self.read, position, rank)
+        query, key = candidate.build(self.read, self._number, position, rank)
         if self.dtype.kept_back:
             query, key = apart(query, key)
         for lin in (*query, *key):

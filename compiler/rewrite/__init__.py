@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..graph import Graph
 from .associate import associate
+from .factor import factored
 from .fold import fold
 from .maps import Rewritten
 from .push import push, shift
@@ -16,10 +17,10 @@ _ROUNDS = 8
 
 
 def optimise(graph: Graph) -> Graph:
-    """Run the passes until nothing changes. Values are preserved and depth never grows (checked after each pass)."""
+    """Run the passes until nothing changes, then add the factors of relations. Values are preserved and depth never grows (checked)."""
     for done in history(graph):
         graph = done.graph
-    return graph
+    return factored(graph)
 
 
 def history(graph: Graph) -> Iterator[Rewritten]:
@@ -35,4 +36,4 @@ def history(graph: Graph) -> Iterator[Rewritten]:
             break
 
 
-__all__ = ["PASSES", "associate", "fold", "history", "optimise", "push", "shift", "unstrict", "without_strict"]
+__all__ = ["PASSES", "associate", "factored", "fold", "history", "optimise", "push", "shift", "unstrict", "without_strict"]
