@@ -28,6 +28,7 @@ MOST_RANK = 32  # more is not looked for
 LARGEST = 1 << 10  # of an entry of U and V: scores are sums of their products
 PRIME = 2_147_483_629
 UNITS = 2  # hidden units of a dimension of one-hot code, about
+WORTH = 2  # times cheaper: one-hot codes are shared with other relations of the same value, and are read more easily
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _tables(graph: Graph, index: int, part: int) -> list[tuple[Table, tuple[int,
 
 
 def _chosen(graph: Graph, index: int, part: int) -> Factors | None:
-    """The factors of a relation, if they are cheaper than one-hot codes: in dimensions, and in hidden units of what is computed."""
+    """The factors of a relation, if they are half as dear as one-hot codes: in dimensions, and in hidden units of what is computed."""
     query, key, relation = _ends(graph, index, part)
     if not relation or relation[1] < graph.nodes[query].domain.size or relation[3] < graph.nodes[key].domain.size:
         return None  # a value outside the table would be ⊥ in the factors
@@ -188,7 +189,7 @@ def _chosen(graph: Graph, index: int, part: int) -> Factors | None:
         made = not _given(graph, node)
         cost[0] += size * (1 + UNITS * made)
         cost[1] += sum(1 + made * _bends(table) for table in tables)
-    return some if cost[1] < cost[0] else None
+    return some if WORTH * cost[1] <= cost[0] else None
 
 
 def _given(graph: Graph, index: int) -> bool:
