@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..compiler.errors import DomainError
+from ..compiler.errors import DomainError, HeadworkError
 from ..compiler.language import maximum, minimum
 from ..compiler.language.functions import MAX_TABLE
 from ..compiler.language.value import logic, value_of
@@ -36,7 +36,7 @@ def map_of(f: Callable[[Any], Any], column: Column) -> Column:
     """A function at each position; ⊥ stays ⊥."""
 
     def ask(p: Any) -> Any:
-        return called(f, p)
+        return _asked("Map", f, p)
 
     if isinstance(column, Ratio):
         found = followed(f, [column])
@@ -61,11 +61,22 @@ def map_of(f: Callable[[Any], Any], column: Column) -> Column:
     return mapped(column, ask)
 
 
+def _asked(what: str, f: Callable[..., Any], *xs: Any) -> Any:
+    """What a function says. Raises DomainError, with the values, where it raises anything but an arithmetic error, which is ⊥."""
+    try:
+        return called(f, *xs)
+    except HeadworkError:
+        raise
+    except Exception as error:
+        fact = f"{what} called its function with ({', '.join(map(repr, xs))}) and it raised {type(error).__name__}: {error}"
+        raise DomainError(fact, hint="it is asked about every value that may come; return None where it has no answer") from error
+
+
 def map_of_two(f: Callable[[Any, Any], Any], a: Column, b: Column) -> Column:
     """A function of two values at each position; ⊥ where one is ⊥."""
 
     def ask(p: Any, q: Any) -> Any:
-        return called(f, p, q)
+        return _asked("SequenceMap", f, p, q)
 
     if any(isinstance(side, Coded) and not side.distinct for side in (a, b)):
         return constant(a.builder, None)

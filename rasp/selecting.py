@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.errors import DomainError
+from ..compiler.errors import DomainError, HeadworkError
 from ..compiler.language import Value
 from ..compiler.language.comparisons import Nodes
 from ..compiler.language.conditions import ALL, NOWHERE, Both, Condition, Either
@@ -174,7 +174,15 @@ def _by_point(held: np.ndarray[Any, Any], keys: Coded) -> np.ndarray[Any, Any]:
 
 
 def _held(predicate: Predicate, key: Any, query: Any) -> bool:
-    return key is not ABSENT and query is not ABSENT and holds(predicate, key, query)
+    if key is ABSENT or query is ABSENT:
+        return False
+    try:
+        return holds(predicate, key, query)
+    except HeadworkError:
+        raise
+    except Exception as error:
+        fact = f"a Select asked its predicate about key {key!r} and query {query!r}, and it raised {type(error).__name__}: {error}"
+        raise DomainError(fact, hint="it is asked about every pair that may come; return False for those it does not order") from error
 
 
 def _with_absent(column: Coded, predicate: Predicate, query: bool, others: Coded) -> Coded:

@@ -171,3 +171,19 @@ def test_a_program_is_shown_as_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "theirs.py").write_text(FILE, encoding="utf-8")
     done = CliRunner().invoke(app, ["show", f"{tmp_path}/theirs.py:hist", "--stage", "program", "--length", "4", "--alphabet", "2"])
     assert done.output.strip() == "select = Select(tokens, tokens, ==)\nhist = SelectorWidth(select)", done.output
+
+
+@pytest.mark.parametrize(
+    ("sop", "fact"),
+    [
+        (rasp.Map({"a": 1}.__getitem__, rasp.tokens), r"Map called its function with \(2\) and it raised KeyError: 2"),
+        (rasp.SequenceMap(lambda x, y: x + y, rasp.tokens, rasp.indices), r"SequenceMap called its function with .* raised TypeError"),
+        (
+            rasp.SelectorWidth(rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.LT)),
+            "key .* and query .*, and it raised TypeError",
+        ),
+    ],
+)
+def test_what_a_function_raises_is_an_error_that_names_the_values(sop: rasp.SOp, fact: str) -> None:
+    with pytest.raises(hw.DomainError, match=fact):
+        hw.compile(sop, length=4, alphabet=["a", 2])
