@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..compiler.errors import InputError
-from .options import AsJson, Style
+from .options import AsJson, PadOption, Style
 
 WORKERS = 4
 
@@ -40,6 +40,7 @@ def build(
     ablation: Annotated[str, typer.Option("--ablation", help="What decides edges: zero, mean or resample.")] = "resample",
     disguise: Annotated[bool, typer.Option("--disguise", help="In another basis; circuits go into the key.")] = False,
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The new file for the key of a disguised suite.")] = None,
+    pad: PadOption = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one a core, at most 4.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +61,7 @@ def build(
         features=None if features is None else [f.strip() for f in features.split(",")],
         ablation=ablation,
         key=key,
+        pad=pad,
         workers=workers or min(WORKERS, os.cpu_count() or 1),
         say=lambda line: typer.echo(line, err=True),
     )

@@ -90,7 +90,7 @@ class Runner:
     def _heads(self, b: int, block: Attention, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
         named: tuple[tuple[Path, Tensor], ...] = (("q", block.W_Q), ("k", block.W_K), ("v", block.W_V))
         qkv = {path: x[:, None] @ w for path, w in named}  # (B, nh, n, hs) each
-        for c in self.by_block[b]:
+        for c in self.by_block.get(b, ()):
             for path, w in named:
                 found = qkv[path]
                 if any(cut.path == path for cut in cuts.get(c.name, ())):
@@ -104,13 +104,13 @@ class Runner:
         pattern = (q @ k.mT).masked_fill(self.masks[key], -torch.inf).softmax(-1)  # (B, nh, n, n)
         result = (pattern @ v) @ block.W_O  # (B, nh, n, d_model)
         if parts is not None:
-            parts.update((c.name, result[:, c.head]) for c in self.by_block[b] if c.head is not None)
+            parts.update((c.name, result[:, c.head]) for c in self.by_block.get(b, ()) if c.head is not None)
         return result.sum(1)
 
     def _mlp(self, b: int, block: Mlp, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
         hidden = torch.relu(x @ block.W_in)  # (B, n, d_mlp)
         total = torch.zeros_like(x)
-        for c in self.by_block[b]:
+        for c in self.by_block.get(b, ()):
             own = torch.relu(_changed(x, cuts[c.name], "mlp") @ block.W_in) if c.name in cuts else hidden
             part = own @ self.out[c.name]
             if parts is not None:

@@ -24,6 +24,7 @@ from ..compiler.calls import public
 from ..compiler.errors import InputError
 from ..lab.necessity import Ablation
 from ..runtime.files import json_bytes
+from ..runtime.pad import Architecture, parse_architecture
 from ..runtime.place import put
 from ..runtime.serial import Json
 from .entry import MODEL, Options, build_model
@@ -71,17 +72,19 @@ def build_suite(
     features: Sequence[str] | None = None,
     ablation: str = "resample",
     key: str | Path | None = None,
+    pad: Architecture | str | None = None,
     workers: int = 1,
     say: Say | None = None,
 ) -> Built:
     """Build a suite of library and random programs as a new directory: see `docs/suite.md` for what is in it.
 
     `length`, `alphabet` and `steps` are ranges, ends included, from which each model's are drawn; `features` the kinds of steps. With
-    `key`, models are disguised, and what undoes that is written to this new file, with the circuits. A build of the same options that
-    was interrupted goes on. Raises InputError for impossible options, for a name that is taken, and where another build is under way.
+    `key`, models are disguised, and what undoes that is written to this new file, with the circuits. With `pad` all models have the
+    shapes of one architecture, and programs that do not fit it are left out. A build of the same options that was interrupted goes on.
+    Raises InputError for impossible options, for a name that is taken, and where another build is under way.
     """
     path = Path(os.path.abspath(directory))
-    options = _options(seed, style, length, alphabet, steps, features, ablation, key is not None)
+    options = _options(seed, style, length, alphabet, steps, features, ablation, key is not None, pad)
     if isinstance(models, bool) or not isinstance(models, int) or models < 1 or workers < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"{models!r} models by {workers!r} workers", hint="give at least 1 of each")
     for what in (path, *([Path(os.path.abspath(key))] if key is not None else [])):
@@ -111,6 +114,7 @@ def _options(
     features: Sequence[str] | None,
     ablation: str,
     disguise: bool,
+    pad: Architecture | str | None,
 ) -> Options:
     for what, given, known in (("style", style, get_args(Styles)), ("ablation", ablation, get_args(Ablation))):
         if given not in known:
@@ -126,7 +130,8 @@ def _options(
     if seed < 0:
         raise InputError(f"the seed is {seed}", hint="give one of at least 0")
     kinds = None if features is None else tuple(features)
-    return Options(seed, cast(Styles, style), length, alphabet, steps, kinds, cast(Ablation, ablation), disguise)
+    shapes = parse_architecture(pad) if isinstance(pad, str) else pad
+    return Options(seed, cast(Styles, style), length, alphabet, steps, kinds, cast(Ablation, ablation), disguise, shapes)
 
 
 @contextmanager

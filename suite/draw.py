@@ -31,11 +31,13 @@ class Draft:
     def __init__(self, token: Value, position: Value, warned: bool) -> None:
         self.pool: Pool = [Made("token", token), Made("position", position)]
         self.lines: dict[str, str] = {}
+        self.steps: dict[str, Step] = {}  # the kind of step that made each line
         self.warned = warned  # whether a line that cannot be meant, such as one that reads ahead, is taken all the same
 
     def add(self, choices: Choices, steps: Sequence[Step]) -> bool:
         """Draw a step; whether it made a value. A selector of too many heads and a value of too many numbers are left out."""
-        text = steps[choices.below(len(steps))](choices, self.pool)
+        step = steps[choices.below(len(steps))]
+        text = step(choices, self.pool)
         if text is None:
             return False
         names: dict[str, object] = {made.name: made.value for made in self.pool}
@@ -52,7 +54,7 @@ class Draft:
         if value.domain.size > MAX_SIZE:
             return False
         name = f"v{len(self.lines) + 1}"
-        self.lines[name] = text
+        self.lines[name], self.steps[name] = text, step
         self.pool.append(Made(name, value))
         return True
 
@@ -94,6 +96,13 @@ def random_program(
 
 def random_text(seed: int, length: int, alphabet: int, steps: int, features: Sequence[str] | None, causal: bool) -> str:
     """The text of a random program: see `random_program`."""
+    return random_lines(seed, length, alphabet, steps, features, causal)[0]
+
+
+def random_lines(
+    seed: int, length: int, alphabet: int, steps: int, features: Sequence[str] | None, causal: bool
+) -> tuple[str, tuple[str, ...]]:
+    """The text of a random program, and the feature that each of its lines is of."""
     unknown = [name for name in features or () if name not in FEATURES]
     if unknown or (features is not None and not features):
         raise InputError(f"there is no feature {', '.join(unknown) or 'at all'}", hint=f"features are {', '.join(FEATURES)}")
@@ -117,7 +126,8 @@ def random_text(seed: int, length: int, alphabet: int, steps: int, features: Seq
     body = [f"    {new[name]} = {NAMES.sub(lambda m: new.get(m[0], m[0]), draft.lines[name])}" for name in new]
     options = f'name="random {seed}", alphabet={alphabet}' + ("" if causal else ", causal=False")
     head = ["import headwork as hw", "", "", f"@hw.program({options})", f"def program({', '.join(given)}):"]
-    return "\n".join([*head, *body, f"    return {new[result]}"]) + "\n"
+    kinds = {step: name for name, step in FEATURES.items()}
+    return "\n".join([*head, *body, f"    return {new[result]}"]) + "\n", tuple(kinds[draft.steps[name]] for name in new)
 
 
 class Written:

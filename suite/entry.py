@@ -6,8 +6,9 @@ import json
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -25,8 +26,9 @@ from ..lab.necessity import Ablation
 from ..programs import Entry, entry, names
 from ..runtime.files import CONFIG, PROGRAM, TENSORS, config_json, json_bytes, program_json, sealed
 from ..runtime.model import Model, compile
+from ..runtime.pad import Architecture, pad_model
 from ..runtime.serial import Json
-from .draw import from_text, random_text
+from .draw import from_text, random_lines
 from .samples import Samples, samples, value_of
 from .truth import truth
 
@@ -51,16 +53,22 @@ class Options:
     features: tuple[str, ...] | None
     ablation: Ablation
     disguise: bool
+    pad: Architecture | None = None
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A program that was drawn, as text and compiled; the library's entry with its parameters where it is of the library."""
+    """A program that was drawn, as text and compiled; the library's entry with its parameters where it is of the library.
+
+    `features` are the kinds of steps of a random program, line by line; `left_out` why the programs drawn before it did not fit.
+    """
 
     text: str
     model: Model
     own: Entry | None
     parameters: Mapping[str, object]
+    features: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Unfit(Exception):
@@ -70,19 +78,25 @@ class Unfit(Exception):
 def build_model(work: Path, options: Options, number: int) -> int:
     """Build a model of a suite under its number; the first of the programs drawn for it that fits. Returns the number."""
     place, aside = work / "models" / f"{number:04}", work / "models" / f".{number:04}"
+    left_out: list[str] = []
     for attempt in range(ATTEMPTS):
         shutil.rmtree(aside, ignore_errors=True)
         rng = random.Random(f"{options.seed} {number} {attempt}")
         try:
-            drawn = _drawn(options, number, attempt, rng)
+            drawn = replace(_drawn(options, number, attempt, rng), left_out=tuple(left_out))
             key = _write(aside, options, number, drawn, rng)
-        except Unfit:
+        except Unfit as unfit:
+            left_out.append(str(unfit))
             continue
         if key is not None:
             (work / "keys" / f"{number:04}.json").write_bytes(key)
         os.rename(aside, place)
         return number
-    raise InputError(f"none of {ATTEMPTS} programs fits model {number}", hint="allow more steps, features, symbols or a greater length")
+    most, times = Counter(left_out).most_common(1)[0]
+    raise InputError(
+        f"none of {ATTEMPTS} programs fits model {number}: {times} times {most}",
+        hint="allow more steps, features, symbols, a greater length or a greater architecture",
+    )
 
 
 def _drawn(options: Options, number: int, attempt: int, rng: random.Random) -> Drawn:
@@ -90,8 +104,8 @@ def _drawn(options: Options, number: int, attempt: int, rng: random.Random) -> D
         return _of_library(options, number // EVERY + attempt * 7919, rng)
     length, size = rng.randint(*options.length), rng.randint(*options.alphabet)
     steps, causal = rng.randint(*options.steps), rng.random() < 0.9
-    text = random_text(rng.randrange(1 << 31), length, size, steps, options.features, causal)
-    return Drawn(text, _compiled(from_text(text), length, None, options), None, {})
+    text, features = random_lines(rng.randrange(1 << 31), length, size, steps, options.features, causal)
+    return Drawn(text, _compiled(from_text(text), length, None, options), None, {}, features)
 
 
 def _of_library(options: Options, turn: int, rng: random.Random) -> Drawn:
@@ -109,7 +123,7 @@ def _of_library(options: Options, turn: int, rng: random.Random) -> Drawn:
     try:
         program, settled = found.program(**given), found.settle(given)
     except HeadworkError as error:
-        raise Unfit from error
+        raise Unfit(f"{found.name}: {error.fact}") from error
     model = _compiled(program, rng.randint(*options.length), symbols, options)
     shown = ", ".join([repr(found.name), *(f"{name}={value!r}" for name, value in given.items())])
     text = f'"""{found.summary}"""\n\nimport headwork as hw\n\nALPHABET = {symbols!r}\nprogram = hw.programs.get({shown})\n'
@@ -120,13 +134,18 @@ def _compiled(program: Program, length: int, symbols: list[Symbol] | None, optio
     try:
         model = compile(program, length=length, alphabet=symbols, style=options.style)
     except HeadworkError as error:
-        raise Unfit from error
+        raise Unfit(f"it is not compiled: {error.fact}") from error
     forms = model.output_forms
-    if model.graph.guard is not None or model.graph.fractions or any(f.kind == "log" or f.classes > MOST_CLASSES for f in forms):
-        raise Unfit
+    if model.graph.guard is not None or model.graph.fractions or any(f.kind == "log" for f in forms):
+        raise Unfit("it has a guard, or gives fractions or logarithms")
+    if any(f.classes > MOST_CLASSES for f in forms):
+        raise Unfit(f"an output has more than {MOST_CLASSES} classes")
     if not 1 <= sum(model.cost.heads) <= MOST_HEADS:
-        raise Unfit
-    return model
+        raise Unfit(f"it has {sum(model.cost.heads)} heads")
+    try:
+        return model if options.pad is None else pad_model(model, options.pad)
+    except InputError as error:
+        raise Unfit(error.fact) from error
 
 
 def _write(place: Path, options: Options, number: int, drawn: Drawn, rng: random.Random) -> bytes | None:
@@ -161,7 +180,7 @@ def _write(place: Path, options: Options, number: int, drawn: Drawn, rng: random
     described = _described(options, number, drawn, built, why, place)
     (place / MODEL).write_bytes(json_bytes(described))
     if _bytes(place) > MOST_BYTES:
-        raise Unfit
+        raise Unfit("it is greater than 1 MB")
     if hidden is None:
         return None
     return compact({"key": json.loads(hidden.key.text()), "circuit": circuits, "program": program_json(model)})
@@ -188,12 +207,12 @@ def _sampled(drawn: Drawn, rng: random.Random) -> Samples:
 
     data = samples(model, rng, row if own else None)
     if data is None:
-        raise Unfit
+        raise Unfit("it says the same on every row")
     for ids, answers in zip(data.rows, data.answers, strict=True) if own else ():
         said = [[value_of(model, o, c) for o, c in enumerate(at)] for at in answers]
         wanted = own.reference([symbols[i] for i in ids], **drawn.parameters) if own else []
         if wanted and not model.graph.single and len(cast("Sequence[object]", wanted[0])) != len(model.graph.outputs):
-            raise Unfit  # its reference speaks of all its own symbols
+            raise Unfit(f"{model.name}: its reference speaks of all its own symbols")
         right = [list(x) if isinstance(x, (list, tuple)) and not model.graph.single else [x] for x in wanted]
         assert said == right, f"{model.name}: the reference and the interpreter differ on {ids}: {right} and {said}"
     return data
@@ -245,6 +264,8 @@ def _described(options: Options, number: int, drawn: Drawn, built: Built | None,
         "entry": drawn.own.name if drawn.own else None,
         "parameters": cast(Json, parameters),
         "steps": len(kinds),
+        "features": list(drawn.features),
+        "left_out": list(drawn.left_out),
         "style": model.style,
         "dtype": model.dtype,
         "causal": model.graph.sizes.causal,

@@ -44,7 +44,7 @@ def _datasheet(options: Options, models: Sequence[dict[str, Json]]) -> str:
     entries = Counter(cast(str, m["entry"]) for m in models if m["entry"])
     weights, layers = sorted(cast(int, m["weights"]) for m in models), Counter(cast(int, m["attention_layers"]) for m in models)
     features = "all" if options.features is None else ", ".join(options.features)
-    hidden = options.disguise
+    hidden, left = options.disguise, sum(len(cast("list[str]", m["left_out"])) for m in models)
     lines = [
         "# Datasheet",
         "",
@@ -57,6 +57,7 @@ def _datasheet(options: Options, models: Sequence[dict[str, Json]]) -> str:
         f"- Attention layers: {', '.join(f'{n} in {layers[n]:,}' for n in sorted(layers))}.",
         f"- Lengths {options.length[0]} to {options.length[1]}, alphabets of {options.alphabet[0]} to {options.alphabet[1]} symbols "
         f"(programs about their own symbols have those), {options.steps[0]} to {options.steps[1]} steps drawn, features: {features}.",
+        *([f"- All have the shapes of one architecture: {options.pad}."] if options.pad else []),
         f"- {proved:,} have a certificate that every answer is right on every input; the others say in `model.json` why there is none.",
         f"- {held['held']:,} have a GPT-2 checkpoint" + ("; the others say why:" if len(held) > 1 else "."),
         *(f"    - {number:,}: {why}" for why, number in _reasons(held).most_common(8)),
@@ -76,7 +77,8 @@ def _datasheet(options: Options, models: Sequence[dict[str, Json]]) -> str:
         "## How it was made",
         "",
         f"By `headwork suite build` with seed {options.seed}: the same options give the same bytes. Programs are drawn step by step, and",
-        "those that say the same on every row, do not attend, or are greater than 1 MB are left out.",
+        "those that say the same on every row, do not attend, or are greater than 1 MB are left out, and the next is drawn: "
+        f"{left:,} were, each with its reason in `model.json`.",
         f"Edges are decided under {options.ablation} ablation by running all sequences of the model's length where they are few, and all",
         "pairs of them; else they are searched, and what has no witness is undecided. Scores leave undecided edges out.",
         *(HIDDEN if hidden else []),

@@ -476,3 +476,17 @@ def test_an_interrupt_ends_all_processes_and_leaves_what_is_whole(tmp_path: Path
     said, _ = done.communicate(timeout=200)
     assert done.returncode == 130 and said.strip() == "interrupted"
     assert 2 <= len(list(there.glob("0*"))) < 60 and not (tmp_path / "suite").exists()
+
+
+def test_a_suite_of_one_architecture_has_one_shape_and_says_what_was_left_out(tmp_path: Path) -> None:
+    wide = "layers=6,heads=3,d_model=48,d_head=24,d_mlp=64"
+    build_suite(tmp_path / "wide", 3, seed=3, style="natural", pad=wide, **SIZES)
+    models = read(tmp_path / "wide" / "index.json")["models"]
+    loaded = [hw.load(tmp_path / "wide" / "models" / m["id"]) for m in models]
+    first = [{k: v.shape for k, v in m.module.blocks.state_dict().items()} for m in loaded]
+    assert first[0] == first[1] == first[2] and {m.module.shape.d_model for m in loaded} == {48}
+    assert all(m["certificate"]["proved"] or m["certificate"]["why"] for m in models)
+    assert all(len(m["features"]) == m["steps"] for m in models) and all(all(m["left_out"]) for m in models)
+    assert "All have the shapes of one architecture: layers 6" in (tmp_path / "wide" / "DATASHEET.md").read_text(encoding="utf-8")
+    with pytest.raises(hw.InputError, match=r"none of 200 programs fits model 0: .* (too small|heads)"):
+        build_suite(tmp_path / "small", 1, seed=3, pad="layers=1,heads=1,d_model=2,d_head=1,d_mlp=1", **SIZES)
