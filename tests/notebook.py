@@ -2,6 +2,7 @@
 
     python tests/notebook.py FILE...            run notebooks; stops at the first that shows something else than what is stored in it
     python tests/notebook.py --write FILE...    store what they show
+    python tests/notebook.py --needs FILE...    print the extras that they name, as `[plot]` or nothing
 
 A notebook is JSON, and running one needs no Jupyter: a cell is executed, what it prints is a stream, and the value of its last
 expression is shown as Jupyter shows it: a figure as PNG, what has `_repr_html_` as HTML too. PNGs are compared by their presence.
@@ -15,7 +16,8 @@ import base64
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +90,29 @@ def check(path: Path) -> int:
     return sum(cell["cell_type"] == "code" for cell in now["cells"])
 
 
+def needs(paths: Iterable[Path]) -> str:
+    """What an environment for these notebooks is made with, as pip writes it: the extras that their first cells name. Raises Wrong."""
+    found: set[str] = set()
+    for path in paths:
+        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        said = re.search(r"Needs `headwork(?:\[([a-z,]+)\])?`\.", first)
+        if said is None:
+            raise Wrong(f"{path.name} does not say what it needs")
+        found.update((said[1] or "").split(","))
+    extras = ",".join(sorted(found - {""}))
+    return f"[{extras}]" if extras else ""
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="store what they show")
+    parser.add_argument("--needs", action="store_true", help="print the extras that they name")
     parser.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args()
-    for path in options.files:
+    if options.needs:
+        print(needs(options.files))
+    for path in () if options.needs else options.files:
         if options.write:
             path.write_text(text(run(path)), encoding="utf-8")
         else:

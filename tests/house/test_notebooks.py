@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headwork.tests.notebook import Wrong, check, run
+from headwork.tests.notebook import Wrong, check, needs, run
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
@@ -25,6 +25,7 @@ def test_a_notebook_shows_what_is_stored(path: Path, tmp_path: Path, monkeypatch
 def test_notebooks_are_whole() -> None:
     """Every cell of code was run, in order, and shows something or sets something; every picture is one; cells are short."""
     assert len(NOTEBOOKS) >= 7
+    assert needs(NOTEBOOKS) == "[plot]"
     for path in NOTEBOOKS:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -41,6 +42,8 @@ def test_a_notebook_that_shows_something_else_is_wrong(tmp_path: Path) -> None:
     cell = {"cell_type": "code", "metadata": {}, "source": ["x = 2\n", "print(x)\n", "x + 1"], "execution_count": None, "outputs": []}
     path = tmp_path / "one.ipynb"
     path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    with pytest.raises(Wrong, match="does not say what it needs"):
+        needs([path])
     with pytest.raises(Wrong, match="shows"):
         check(path)
     notebook = run(path)
