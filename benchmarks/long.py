@@ -1,15 +1,16 @@
 """Long texts: what sparse execution costs, in time and memory, beside the dense engine, plain Python and other decoders.
 
-    python benchmarks/long.py [--only SECTION …] [--repeats R] [--plot FILE] [--json FILE]
-        [--firebrand PYTHON] [--transformer-vm PYTHON]
+    python benchmarks/long.py [--only SECTION …] [--repeats R] [--json FILE] [--write] [--firebrand PYTHON] [--transformer-vm PYTHON]
 
-Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference), `slopes` (six programs from 2^13 tokens to the longest
-length of a power of two that is certified here, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
+Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference), `slopes` (six programs from 2^14 tokens to 2^18, or to the
+longest power of two that is certified, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
 and the length from which the sparse one is faster), `decode` (sessions of khop-8 and turing at a context of 10^3 and of 10^6, and the same
 by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, the busy beaver of 4 states until it halts, and that of 5 as far
 as its cells go, each in one session, compared with a direct simulation), `lengths` (every program of the library compiled at N = 2^20 in
 float32 and float64, each in a process of its own with its peak memory, or what refuses it). Times are CPU seconds of one thread, medians
-of R runs with the least and the greatest; certificates are found before and timed alone.
+of R runs with the least and the greatest; certificates are found before and timed alone. At the end each target is printed beside what
+was measured. `--write` puts the tables into docs/execution.md and draws docs/execution.png; `--json` keeps the rows, so that sections can
+be measured one by one.
 `--firebrand` is a Python with firebrand installed, whose RV32IM machine then counts in the same run; `--transformer-vm` one with
 mlx-transformer-vm, which then decodes khop-8 with its caches.
 """
@@ -25,13 +26,16 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from long_said import Found, Row, page, plot, targets
+from record import record
 
 import headwork as hw
 from headwork import programs
@@ -41,13 +45,13 @@ from headwork.execution.grounds import require
 from headwork.runtime.model import Model
 
 SECTIONS = ("prefill", "slopes", "dense", "decode", "machines", "lengths")
-SLOPES = (  # program, dtype, and the longest length that is tried
-    ("histogram", "float64", 1 << 18),
-    ("sort", "float64", 1 << 17),
-    ("dyck_k", "float64", 1 << 17),
-    ("ngram", "float32", 1 << 10),
-    ("nearest", "float64", 1 << 17),
-    ("compose", "float32", 1 << 18),
+SLOPES: tuple[tuple[str, str, str, int], ...] = (  # program, dtype, code, and the longest power of two that is certified
+    ("histogram", "float64", "auto", 1 << 18),
+    ("sort", "float64", "auto", 1 << 17),
+    ("dyck_k", "float64", "auto", 1 << 17),
+    ("ngram", "float64", "binary", 1 << 12),
+    ("nearest", "float64", "binary", 1 << 18),
+    ("compose", "float32", "auto", 1 << 18),
 )
 BEAVER4 = [r.split() for r in "A 0 1 > B|A 1 1 < B|B 0 1 < A|B 1 0 < C|C 0 1 > H|C 1 1 < D|D 0 1 > D|D 1 0 > A".split("|")]
 BEAVER5 = [
@@ -57,49 +61,14 @@ COUNTER = [r.split() for r in "R _ _ < I|R 0 0 > R|R 1 1 > R|I 1 0 < I|I 0 1 > R
 STEPS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measurement: seconds (median, least, greatest) for so many tokens, and what else is to be said."""
-
-    section: str
-    what: str
-    tokens: int
-    seconds: float
-    least: float
-    most: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        span = f"{self.seconds:.3g} s ({self.least:.3g} to {self.most:.3g})"
-        return f"| {self.section} | {self.what} | {self.tokens:,} | {span} | {self.tokens / self.seconds:,.0f} | {self.note} |"
-
-
-@dataclass
-class Found:
-    """All rows, printed as they come."""
-
-    repeats: int
-    rows: list[Row] = field(default_factory=list[Row])
-
-    def add(self, section: str, what: str, tokens: int, run: Callable[[], object], note: str = "", repeats: int | None = None) -> Row:
-        """Time a call."""
-        times: list[float] = []
-        for _ in range(repeats or self.repeats):
-            start = time.process_time()
-            run()
-            times.append(time.process_time() - start)
-        row = Row(section, what, tokens, median(times), min(times), max(times), note)
-        self.rows.append(row)
-        print(row, flush=True)
-        return row
-
-
-def made(name: str, length: int, dtype: str, alphabet: int | Sequence[Symbol] | None = None, **parameters: object) -> tuple[Model, str]:
+def made(
+    name: str, length: int, dtype: str, alphabet: int | Sequence[Symbol] | None = None, code: str = "auto", **parameters: object
+) -> tuple[Model, str]:
     """A certified model, and how long it and its certificate took."""
     entry = programs.entry(name)
     start = time.process_time()
     alphabet = alphabet or (None if parameters else entry.alphabet)
-    model = hw.compile(entry.program(**parameters), length=length, alphabet=alphabet, dtype=dtype)
+    model = hw.compile(entry.program(**parameters), length=length, alphabet=alphabet, dtype=dtype, code=code)
     compiled = time.process_time()
     require(model)
     return model, f"{dtype}; compiled in {compiled - start:.1f} s, certified in {time.process_time() - compiled:.0f} s"
@@ -113,8 +82,12 @@ def text(name: str, model: Model, n: int, **parameters: object) -> list[int]:
     return ids[:n]
 
 
+def gigabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 def memory() -> str:
-    return f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+    return f"peak memory {gigabytes():.2f} GiB"
 
 
 def prefill(found: Found) -> None:
@@ -126,6 +99,7 @@ def prefill(found: Found) -> None:
     found.add("prefill", "khop-16, V = 64, token ids to classes", n, lambda: engine(model).classes([ids]), f"{note}; {memory()}")
     symbols = model.decode(ids)
     found.add("prefill", "the same, symbols to symbols: `model.run`", n, lambda: model.run(symbols, engine="sparse"), memory())
+    found.facts["prefill, GiB"] = gigabytes()
     found.add("prefill", "khop's reference in plain Python", n, lambda: programs.entry("khop").reference(symbols, k=16))
     classes = engine(model, audit=8).classes([ids])  # raises where a query that is scored in full reads something else
     assert classes.shape == (1, n)
@@ -135,16 +109,17 @@ def prefill(found: Found) -> None:
 
 def slopes(found: Found) -> None:
     """Time against length."""
-    for name, dtype, longest in SLOPES:
-        model, note = made(name, longest, dtype)
-        lengths = [n for n in (1 << k for k in range(9 if longest < 1 << 13 else 13, 19)) if n <= longest]
+    for name, dtype, code, longest in SLOPES:
+        model, note = made(name, longest, dtype, code=code)
+        lengths = [n for n in (1 << k for k in range(9 if longest < 1 << 14 else 14, 19)) if n <= longest]
         rows: list[Row] = []
         for n in lengths:
             ids = text(name, model, n)
             engine(model).classes([ids])
             rows.append(found.add("slopes", name, n, lambda m=model, i=ids: engine(m).classes([i]), note if n == longest else ""))
         slope = np.polyfit(np.log([r.tokens for r in rows]), np.log([r.seconds for r in rows]), 1)[0]
-        print(f"slope of {name}: {slope:.2f}")
+        found.facts[f"slope of {name}"] = float(slope)
+        print(f"slope of {name}: {slope:.2f}", flush=True)
 
 
 def dense(found: Found) -> None:
@@ -156,15 +131,16 @@ def dense(found: Found) -> None:
         ("sort", "float64", {}, None),
         ("dyck_k", "float64", {}, None),
         ("compose", "float32", {}, None),
-        ("nearest", "float32", {}, None),
+        ("nearest", "float64", {"code": "binary"}, None),
     ):
-        model, note = made(name, n, dtype, alphabet, **parameters)
-        ids = text(name, model, n, **parameters) if name != "khop" else np.random.default_rng(0).integers(0, 64, n).tolist()
+        model, note = made(name, n, dtype, alphabet, **parameters)  # pyright: ignore[reportArgumentType]
+        ids = text(name, model, n) if name != "khop" else np.random.default_rng(0).integers(0, 64, n).tolist()
         assert torch.equal(model.classes([ids]), engine(model).classes([ids]))
         sparse = found.add("dense", f"{name}, sparse", n, lambda m=model, i=ids: engine(m).classes([i]), note, 5)
         full = found.add("dense", f"{name}, dense", n, lambda m=model, i=ids: m.classes([i]), repeats=5)
         cross = next((k for k in (64, 128, 256, 512, 1024, 2048, 4096) if _faster(model, ids[:k])), None)
-        print(f"{name}: {full.seconds / sparse.seconds:.1f} times as fast at {n:,} tokens; faster from {cross} tokens")
+        found.facts |= {f"ratio of {name}": full.seconds / sparse.seconds, f"crossover of {name}": float(cross or math.inf)}
+        print(f"{name}: {full.seconds / sparse.seconds:.1f} times as fast at {n:,} tokens; faster from {cross} tokens", flush=True)
 
 
 def _faster(model: Model, ids: list[int]) -> bool:
@@ -206,6 +182,9 @@ def decode(found: Found, peers: Mapping[str, str]) -> None:
             worker = Path(__file__).parent / "peers" / f"decode_{name}.py"
             done = subprocess.run([python, worker], check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
             print(f"{name}:", done.stdout.strip(), flush=True)
+            found.others += [f"{name}: {line}" for line in done.stdout.strip().splitlines()]
+            if name == "firebrand":
+                found.facts["firebrand, tokens/s"] = float(done.stdout.split(" a second")[0].split()[-1].replace(",", ""))
 
 
 def simulated(rules: Sequence[Sequence[str]], cells: int, steps: int) -> list[str]:
@@ -240,54 +219,35 @@ def machines(found: Found) -> None:
         said: list[Symbol] = []
         found.add("machines", what, len(wanted), lambda s=session, out=said: out.extend(s.generate(STEPS)), note, 1)
         assert said[: len(wanted)] == wanted and len(said) == len(wanted), f"{what}: differs from its simulation"
-        print(f"{what}: {len(wanted):,} steps as simulated")
+        found.facts[f"steps as simulated, {what}"] = float(len(wanted))
+        print(f"{what}: {len(wanted):,} steps as simulated", flush=True)
 
 
 def lengths(found: Found) -> None:
     """Every program of the library at N = 2^20."""
+    found.lengths.clear()
     for name in programs.names():
         for dtype in ("float32", "float64"):
-            code = f"import benchmarks.long as long; long.compiled({name!r}, {dtype!r})"
-            done = subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False
-            )
-            print(f"| lengths | {name}, {dtype} | {done.stdout.strip() or 'stopped'} |", flush=True)
+            code = f"import long; long.compiled({name!r}, {dtype!r})"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+            *refused, took = (done.stdout.strip() or f"stopped after {CPU} s of CPU; {CPU} s; ").split("; ")[:-1] or [""]
+            used = done.stdout.rstrip().split("peak memory ")[-1].removesuffix(" GiB")
+            found.lengths.append([name, dtype, took.removesuffix(" s"), used or "-", "; ".join(refused)])
+            print("| lengths |", " | ".join(found.lengths[-1]), "|", flush=True)
+
+
+CPU = 30  # seconds that a program of the library may take to be compiled
 
 
 def compiled(name: str, dtype: str) -> None:
-    """Compile one program at N = 2^20: CPU seconds and peak memory, or the reason why not. Stops after a minute of CPU."""
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+    """Compile one program at N = 2^20: CPU seconds and peak memory, or the reason why not. Stops after so much CPU."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
     entry, start = programs.entry(name), time.process_time()
     try:
         hw.compile(entry.program(), length=1 << 20, alphabet=entry.alphabet, dtype=dtype)
     except hw.HeadworkError as error:
-        print(str(error).splitlines()[0], end="; ")
+        print(str(error).splitlines()[0].replace("; ", ", "), end="; ")
     print(f"{time.process_time() - start:.1f} s; {memory()}")
-
-
-def plot(rows: Sequence[Row], file: Path) -> None:
-    """Seconds against tokens, log-log."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    slopes = [r for r in rows if r.section == "slopes"]
-    for name in dict.fromkeys(r.what for r in slopes):
-        some = [r for r in slopes if r.what == name]
-        axes.plot([r.tokens for r in some], [r.seconds for r in some], marker="o", markersize=4, label=name)
-    for r in rows:
-        if r.section == "prefill" and "classes" in r.what:
-            axes.plot([r.tokens], [r.seconds], marker="*", markersize=11, linestyle="", color="black", label="khop-16")
-        if r.section == "dense" and r.what == "khop, dense":
-            n = np.array([r.tokens, 1 << 20])
-            axes.plot(n, r.seconds * (n / n[0]) ** 2, linestyle=":", color="grey", label="khop-16, dense (N² from 4,096 on)")
-    axes.set(xscale="log", yscale="log", xlabel="tokens", ylabel="seconds, token ids to classes", title="Sparse execution")
-    axes.set_xticks([1 << k for k in range(10, 21, 2)], [f"$2^{{{k}}}$" for k in range(10, 21, 2)])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    FigureCanvasAgg(figure).print_png(str(file))
 
 
 def main() -> None:
@@ -295,26 +255,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path, help="keep the rows in this file, beside those of other sections")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/execution.md, and draw docs/execution.png")
     parser.add_argument("--firebrand", default="", help="a Python with firebrand installed")
     parser.add_argument("--transformer-vm", default="", help="a Python with mlx-transformer-vm installed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = Found(options.repeats)
     if options.json and options.json.exists():
-        kept = [Row(**row) for row in json.loads(options.json.read_text())]
-        found.rows += [row for row in kept if row.section not in options.only]
+        kept = json.loads(options.json.read_text())
+        found.rows += [row for row in (Row(**row) for row in kept["rows"]) if row.section not in options.only]
+        found.facts, found.lengths, found.others = kept["facts"], kept["lengths"], kept["others"] if "decode" not in options.only else []
     print(f"{sys.version.split()[0]}, torch {torch.__version__}, one thread")
     print("| section | what | tokens | median (least to greatest) | tokens/s | note |\n| --- | --- | --- | --- | --- | --- |")
     peers = {"firebrand": options.firebrand, "transformer_vm": options.transformer_vm}
     for section in options.only:
         decode(found, peers) if section == "decode" else globals()[section](found)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in found.rows], indent=1) + "\n")
-    if options.plot:
-        plot(found.rows, options.plot)
-    assert all(math.isfinite(row.seconds) for row in found.rows)
+        if options.json:
+            kept = {"rows": [asdict(row) for row in found.rows], "facts": found.facts, "lengths": found.lengths, "others": found.others}
+            options.json.write_text(json.dumps(kept, indent=1) + "\n")
+    print("\n" + "\n".join(targets(found)))
+    if options.write:
+        said = f"{date.today()}, Python {sys.version.split()[0]}, torch {torch.__version__}, {os.cpu_count()} cores"
+        for name, lines in page(found, said).items():
+            record(name, "\n".join(lines), DOCS / "execution.md")
+        plot(found.rows, DOCS / "execution.png")
+
+
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 if __name__ == "__main__":

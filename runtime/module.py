@@ -73,7 +73,9 @@ class Shape:
 class Attention(nn.Module):
     """softmax(q kᵀ + mask) v per head, with score scale 1; neighbouring heads of one mask share a kernel call.
 
-    Where `open` is set, or somebody looks at scores or patterns, the weights are computed in the open instead.
+    Where `open` is set, or somebody looks at scores or patterns, the weights are computed in the open instead. So they are on a GPU:
+    torch's fused kernel there multiplies float32 as three products of TF32, which have no more than 22 of its 24 bits, whatever
+    the switches say.
     """
 
     def __init__(self, d_model: int, shape: AttentionShape) -> None:
@@ -91,7 +93,7 @@ class Attention(nn.Module):
         point = self.attn.point
         named = (("hook_q", self.W_Q), ("hook_k", self.W_K), ("hook_v", self.W_V))
         q, k, v = (point(name)(_heads(x, w)).transpose(1, 2) for name, w in named)  # (B, nh, n, hs)
-        if self.open or point("hook_pattern").watched or point("hook_attn_scores").watched:
+        if self.open or x.is_cuda or point("hook_pattern").watched or point("hook_attn_scores").watched:
             scores = point("hook_attn_scores")((q @ k.mT).masked_fill(~self.visible(x), -torch.inf))  # (B, nh, n, n)
             z = point("hook_pattern")(scores.softmax(-1)) @ v
         else:
