@@ -74,6 +74,7 @@ READINGS: dict[str, Reading] = {
     "depth": Reading("longest way to the root of the forest"),
     "bits": Reading("bits of a key"),
     "fan": Reading("heads a layer that a scan is given"),
+    "unsolvable": Reading("maximal subgroups of the transition semigroup that are not solvable"),
     "state": Reading("bits of a recurrent state"),
     "steps": Reading("steps of gradient descent, or of thought"),
     "gates": Reading("gates of a circuit"),

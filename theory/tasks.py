@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 from ..programs import Entry
+from ..programs.automaton import Rows, read_rows
 from ..programs.compose import PEOPLE
+from .semigroup import unsolvable
 
 Settings: TypeAlias = Mapping[str, object]
 Task: TypeAlias = tuple[str | None, dict[str, int], str | None]
@@ -48,7 +50,6 @@ PLAIN: dict[str, str] = {
     "automaton_by_steps": "automaton-by-steps",
     "turing": "turing-by-steps",
     "list_ranking": "list-ranking",
-    "looped_automaton": "looped-automaton",
     "match3": "match3",
     "equal": "equal",
     "disjoint": "disjoint",
@@ -61,13 +62,15 @@ SPECIAL: dict[str, Callable[[Entry, Settings], Task]] = {
     "ngram_counts": lambda e, s: (_markov(s), {}, None),
     "looped_khop": lambda e, s: ("looped-khop", {"k": _whole(s, "k")}, "position"),
     "reachability": lambda e, s: ("reachability", {"V": _whole(s, "vertices")}, None),
-    "automaton": lambda e, s: ("scan" if e.layers(4, **s) > 1 else "counted-automaton", {}, None),
+    "automaton": lambda e, s: ("scan" if e.layers(4, **s) > 1 else "counted-automaton", _groups(s), None),
+    "looped_automaton": lambda e, s: ("looped-automaton", _groups(s), None),
     "addition": lambda e, s: ("addition", {"fan": _whole(s, "heads")}, None),
     "hop_by_steps": lambda e, s: ("hop-by-steps", {"k": _whole(s, "k"), "steps": _whole(s, "k") + 1}, None),
     "kth_one": lambda e, s: ("kth-one", {"k": _whole(s, "k"), "steps": _whole(s, "k")}, None),
     "compose_by_steps": lambda e, s: ("compose-by-steps", {"k": _whole(s, "k"), "steps": _whole(s, "k")}, None),
     "alternations": lambda e, s: ("alternating" if s["exact"] else "alternations", {"k": _whole(s, "k")}, None),
-    "gridworld": lambda e, s: ("gridworld", {"S": _whole(s, "places")}, None),
+    # Steps between walls keep the order of places, and such maps hold no group but the trivial one.
+    "gridworld": lambda e, s: ("gridworld", {"S": _whole(s, "places"), "unsolvable": 0}, None),
     "circuit_by_steps": lambda e, s: ("circuit-by-steps", dict.fromkeys(("gates", "steps"), _entries(s, "gates")), None),
 }
 
@@ -76,6 +79,10 @@ def task(entry: Entry, settings: Settings) -> Task:
     """The family of a library program for these parameters, None where no statement is about it."""
     special = SPECIAL.get(entry.name)
     return special(entry, settings) if special else (PLAIN.get(entry.name), {}, None)
+
+
+def _groups(settings: Settings) -> dict[str, int]:
+    return {"unsolvable": unsolvable(list(read_rows(cast("Rows", settings["dfa"]), ())[1].values()))}
 
 
 def _markov(settings: Settings) -> str:
