@@ -41,7 +41,8 @@ def attention(ctx: Context, state: State, w: Mapping[str, Reals], masks: Sequenc
                 raise Unshown(f"{what}: dimension {d} held something")
         written |= set(claims)
         if node.op == "lookup":
-            leak = heads.lookup(found, ctx.terms, node, ctx.noise, what)
+            alike = all(unpicked(ctx, int(fetch)) for (fetch,) in claims.values())
+            leak = heads.lookup(found, ctx.terms, node, ctx.noise, alike, what)
             ctx.shown.leads.append((number, h, said["node"], leak.lead))
             made = {d: copied(ctx, state, w, h, d, said["node"], int(fetch), leak, what) for d, (fetch,) in claims.items()}
         else:
@@ -55,6 +56,12 @@ def attention(ctx: Context, state: State, w: Mapping[str, Reals], masks: Sequenc
             cells[d] = Cell(cell.variable, cell.x, cell.com, ind, cell.scale, cell.head)
     rounds = (len(masks) + 1) * (ctx.noise.unit + OWN) * (np.abs(bos) + np.abs(state.bos) + off)
     return State(cells, bos, (off + np.where((bos != state.bos) | (off > state.off), rounds, 0)) * UP)
+
+
+def unpicked(ctx: Context, fetch: int) -> bool:
+    """Whether a fetch brings the same whichever match is read: it reads a constant."""
+    node = ctx.terms.nodes[fetch]
+    return node.op == "fetch" and ctx.terms.of(node.args[1]).variable is None
 
 
 def at_bos(ctx: Context, state: State, w_v: Reals, w_o: Reals, bos: Reals, off: Reals) -> None:
@@ -122,7 +129,8 @@ def copied(
     """A dimension that a lookup brings, by case of what is read; ⊥ is what BOS holds.
 
     Proof: weights p add up to 1 within N roundings, those of rivals to at most the leak. Σ p·v - v(winner) = Σ over rivals of
-    p·(v - v(winner)), and no |v| is above `most`. What rounds is relative to Σ p·|v|.
+    p·(v - v(winner)), and no |v| is above `most`. What rounds is relative to Σ p·|v|. A constant has one case, so all matches bring the
+    same within that case's errors, and so does any average of theirs: then only what does not match is a rival.
     """
     node = ctx.terms.nodes[fetch]
     if node.op != "fetch" or node.args[0] != lookup:
@@ -164,7 +172,8 @@ def share(
     Weights are divided by D' = 1 + Σ r' + ρ', where D = 1 + c·r is expected, so all shares of a token have the one factor D/D',
     between (1 + c·r)/(1 + c·hi + ρ) and (1 + c·r)/(1 + c·lo). Both are monotone in c, being quotients of linear functions, so
     their extremes are at c = 0 and c = N. What is divided is BOS's value, or Σ r'·v: within |v|·max(hi - r, r - lo) of r·v for each match,
-    hi times what v is off, and ρ times the greatest v. If all v have one sign, Σ|v| is |Σ v|.
+    hi times what v is off, and ρ times the greatest v. If all v have one sign, Σ|v| is |Σ v|. Here v is the value times the gain with
+    which the head writes it, whatever that is.
     """
     b = brought(ctx, state, w, h, d, what)
     lo, hi, rivals, n = shares.lo, shares.hi, shares.rivals, ctx.terms.length
@@ -193,13 +202,16 @@ def share(
     table = np.where(value.table == NONE, 0, value.table)
     table = np.broadcast_to(table, b.x.shape if value.variable is None else table.shape)
     x, com, ind = (np.broadcast_to(a, table.shape) for a in (b.x, b.com, b.ind))
+    largest = int(np.abs(table).argmax())
+    gain = float(x[largest] / table[largest]) if table[largest] else 1.0
+    table = table * gain
     wrong = float((np.abs(x - table) + com + ind).max())
     most = float(np.abs(table).max()) + wrong
     if abs(b.bos) > 0:
         raise Unshown(f"{what}: dimension {d} is a share of tokens, and BOS brings something")
     c, s = ctx.terms.matched[which], ctx.terms.cases[hidden(which)]
-    size = np.abs(s) if table.min() >= 0 or table.max() <= 0 else c * np.abs(table).max()
-    middle = s * r / (1 + c * r)
+    size = np.abs(gain * s) if table.min() >= 0 or table.max() <= 0 else c * np.abs(table).max()
+    middle = gain * s * r / (1 + c * r)
     spread = size * max(hi - r, r - lo) + wrong * c * hi + rivals * most + error * ((size + wrong * c) * hi + rivals * most)
     off = (spread / (1 + c * r) + b.bos_off) * UP
     ctx.joined[hidden(which)] = (matches, c)

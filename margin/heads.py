@@ -7,106 +7,31 @@ table form a component; the components' scores add up, and the least lead of a s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .keys import PAIRS, Bools, Component, Keys, keys_of
 from .state import OWN, UP, Noise, Projection, Reals, State, project, rounding
 from .terms import NONE, POSITION, Ints, Node, Terms, Unshown, holds, product
-
-Bools = NDArray[np.bool_]
-PAIRS = 512  # joint cases of keys that are compared two by two
-
-
-@dataclass(slots=True)
-class Component:
-    """Variables of queries and of keys that meet. Scores, and BOS's, and what they may be off.
-
-    `own` is what the scores of two tokens of one case may differ, halved. Shapes: s, off, own, match (queries, keys); rest_lo and
-    rest_hi (queries,).
-    """
-
-    queries: list[int]
-    keys: list[int]
-    rows: dict[int, Ints]
-    columns: dict[int, Ints]
-    s: Reals
-    off: Reals
-    own: Reals
-    match: Bools
-    rest_lo: Reals
-    rest_hi: Reals
-
-    def bounds(self) -> tuple[Reals, Reals, Reals]:
-        """By query: the least score of a match (inf without one), the greatest of a match, the greatest of anything else."""
-        least = np.where(self.match, self.s - self.off, np.inf).min(axis=1)
-        most = np.where(self.match, self.s + self.off, -np.inf).max(axis=1)
-        rival = np.where(self.match, -np.inf, self.s + self.off).max(axis=1)
-        return least, most, rival
-
-
-@dataclass(slots=True)
-class Keys:
-    """How the difference of two keys' scores under one query may be off, which is less than each score may.
-
-    With k and k' the keys of two tokens, x and x' their cells: q·(k - k') is off by what q is off times |k - k'|, by the noise of W_K times
-    |x - x'|, and by what each key's cells are off; where the cases are the same, by what is not alike there.
-    `reach` bounds |q|, `off` what q is off, over all queries. Shapes: (d_head,).
-    """
-
-    state: State
-    w_k: Reals
-    sides: dict[int | None, Projection]
-    reach: Reals
-    off: Reals
-    noise: Noise
-
-    def apart(self, v: int, count: int) -> Reals:
-        """What the scores of two cases of a variable may be off against each other, but for `own`. Shape (cases, cases)."""
-        if v not in self.sides:
-            return np.zeros((count, count))
-        x, com, weight = self._cells(v)
-        found = _distances(self.sides[v].x, self.off) + self.noise.weights * _distances(x, weight)
-        each = (1 + self.noise.weights) * (com @ weight)
-        return (found + np.where(np.eye(count, dtype=bool), 0, each[:, None] + each)) * UP
-
-    def far(self, v: int, count: int) -> Reals:
-        """The same as a sum of a part for each case. Shape (cases,)."""
-        if v not in self.sides:
-            return np.zeros(count)
-        x, com, weight = self._cells(v)
-        return (
-            np.abs(self.sides[v].x) @ self.off + self.noise.weights * (np.abs(x) @ weight) + (1 + self.noise.weights) * (com @ weight)
-        ) * UP
-
-    def _cells(self, v: int) -> tuple[Reals, Reals, Reals]:
-        dims = [int(d) for d in np.flatnonzero(np.abs(self.w_k).max(axis=1)) if self.state.cells[d].variable == v]
-        x, com, _ = self.state.stack(dims)
-        return x, com, np.abs(self.w_k[dims]) @ self.reach
-
-
-def _distances(x: Reals, weight: Reals) -> Reals:
-    """Σ weight·|x - x'|. Shapes: (cases, dims), (dims,) -> (cases, cases)."""
-    found = np.zeros((len(x), len(x)))
-    for column, w in zip(x.T, weight, strict=True):
-        if w and column.any():
-            found += w * np.abs(column[:, None] - column)
-    return found
 
 
 @dataclass(slots=True)
 class Scores:
-    """A head's components, and what they share: BOS's constant score less a key's, errors of tokens' scores and of BOS's, and `keys`."""
+    """A head's components, and what they share: BOS's constant score less a key's, errors of tokens' scores and of BOS's, and `keys`.
+
+    `never` says that no query and key match, whatever the components say.
+    """
 
     parts: list[Component]
     rest: float
     slack: float
     rest_slack: float
-    keys: Keys
+    keys: Callable[[Component], Keys]
     unlinked: float  # what variables that do not meet add to the difference of two keys' scores, halved
+    never: bool
 
 
 def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise: Noise, what: str) -> Scores:
@@ -119,10 +44,8 @@ def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise
     bos = state.bos @ w_k
     bos_noise = (noise.weights + rounding(w_k, noise.unit)) * (1 + noise.weights)
     bos_off = (state.off @ size_k + bos_noise * ((np.abs(state.bos) + state.off) @ size_k)) * UP
-    n = node.fields["parts"]
-    relations = node.fields["relations"] or ((),) * n
-    pairs = [(node.args[p], node.args[n + p], tuple(relations[p])) for p in range(n)]
-    graded = node.args[2 * n :] if node.fields.get("graded") else ()
+    pairs = terms.compared(node)
+    graded = node.args[2 * len(pairs) :] if node.fields.get("graded") else ()
     half = len(graded) // 2
     ties = _tie_variables(terms, node)
     links = [(terms.of(a).variable, terms.of(b).variable) for a, b, _ in pairs]
@@ -138,28 +61,22 @@ def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise
                 unlinked += float(np.abs(s).max()) + float(own.max())
     groups = _groups(links, [b for b in k if b is not None], [a for a in q if a is not None], ties)
     found = [_component(terms, queries, keys, tables, q, bos, bos_off, gamma, pairs, what) for queries, keys in groups]
-    fixed = [(a, b, r) for a, b, r in pairs if terms.of(a).variable is None and terms.of(b).variable is None]
-    for a, b, r in fixed:
-        if not holds(r, terms.of(a).table, terms.of(b).table).all():
-            raise Unshown(f"{what}: it can match nothing")
     constant = rest = rest_slack = 0.0
     if None in q:
         s, off, own = tables[None, None] if None in k else (np.zeros((1, 1)),) * 3
         constant, rest = float(s[0, 0]), float((q[None].x @ bos)[0])
         rest_slack = float(_rest(q[None], bos, bos_off, gamma)[0]) * UP
         slack, unlinked = slack + float(off[0, 0]), unlinked + float(own[0, 0])
-    reach = sum((_most(p) for p in q.values()), np.zeros(w_q.shape[1])) * UP
-    off_q = sum(((p.com + p.ind).max(axis=0) for p in q.values()), np.zeros(w_q.shape[1])) * UP
-    return Scores(found, rest - constant, slack * UP, rest_slack, Keys(state, w_k, k, reach, off_q, noise), unlinked * UP)
+
+    def keys(part: Component) -> Keys:
+        return keys_of(state, w_k, q, k, part, noise)
+
+    return Scores(found, rest - constant, slack * UP, rest_slack, keys, unlinked * UP, not terms.matches(node))
 
 
 def _sides(state: State, matrix: Reals, noise: Noise) -> dict[int | None, Projection]:
     dims = [int(d) for d in np.flatnonzero(np.abs(matrix).max(axis=1))]
     return {v: project(state, ds, matrix[ds], matrix, noise) for v, ds in state.variables(dims).items()}
-
-
-def _most(p: Projection) -> Reals:
-    return (np.abs(p.x) + p.com + p.ind).max(axis=0)
 
 
 def _rest(p: Projection, bos: Reals, bos_off: Reals, gamma: float) -> Reals:
@@ -262,30 +179,33 @@ def _component(
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Of a lookup: how much weight is not on the winner at most, and not on BOS where there is none; and the least lead in nats."""
+    """Of a lookup: how much weight is not on the winner (on matches, where any does) at most, and not on BOS where there is none.
+
+    `lead` is the least lead in nats.
+    """
 
     found: float
     missing: float
     lead: float
 
 
-def lookup(found: Scores, terms: Terms, node: Node, noise: Noise, what: str) -> Leak:
-    """Every rival's total weight. Raises Unshown where a rival may win."""
+def lookup(found: Scores, terms: Terms, node: Node, noise: Noise, any_match: bool, what: str) -> Leak:
+    """Every rival's total weight; `any_match`: all matches are as good, and are no rivals. Raises Unshown where a rival may win."""
     n = terms.length
     parts = found.parts
     bounds = [c.bounds() for c in parts]
     possible = [np.isfinite(least) for least, _, _ in bounds]
-    missing = _mismatch(parts, bounds, [np.ones(len(p), bool) for p in possible], rest=True) - found.rest + found.slack + found.rest_slack
-    if not all(p.any() for p in possible):
+    missing = _beside_bos(found, bounds)
+    if found.never or not all(p.any() for p in possible):
         return Leak(0.0, _weight(n, missing, what, "what does not match"), -missing)
     mismatch = _mismatch(parts, bounds, possible, rest=False) + 2 * found.slack
     bos = sum(float((c.rest_hi - least)[p].max()) for c, (least, _, _), p in zip(parts, bounds, possible, strict=True))
     bos += found.rest + found.slack + found.rest_slack
     ties = 0.0
     lead = min(-mismatch, -bos, -missing)
-    if node.fields["pick"] == "only":
-        _require_unique(terms, node, what)
-    else:
+    if not any_match and not _unique(terms, node):
+        if node.fields["pick"] == "only":
+            raise Unshown(f"{what}: several keys may match, and it breaks no ties")
         ties, nearest = _ties(found, terms, node, _variation(found, possible), what)
         lead = min(lead, nearest)
     if max(mismatch, bos) >= 0:
@@ -297,14 +217,14 @@ def lookup(found: Scores, terms: Terms, node: Node, noise: Noise, what: str) -> 
 
 def _variation(found: Scores, possible: Sequence[Bools]) -> float:
     """By how much other components than the first may raise one match of a query above another."""
-    keys, total = found.keys, 2 * found.unlinked
+    total = 2 * found.unlinked
     for c, p in zip(found.parts[1:], possible[1:], strict=True):
         alone = 2 * float(np.where(c.match, c.own, 0).max())
-        if (c.match.sum(axis=1) > 1).any():  # several cases match one query
+        several = p & (c.match.sum(axis=1) > 1)
+        if several.any():  # several cases match one query
             reach = np.where(c.match, c.s, -np.inf).max(axis=1) - np.where(c.match, c.s, np.inf).min(axis=1)
-            sizes = {v: int(c.columns[v].max()) + 1 for v in c.keys}
-            far = sum(float(keys.apart(v, n).max() if n <= PAIRS else 2 * keys.far(v, n).max()) for v, n in sizes.items())
-            alone += float(reach[p].max()) + far
+            keys = found.keys(c)
+            alone += max(float(reach[row]) + sum(keys.farthest(v, row) for v in c.keys) for row in map(int, np.flatnonzero(several)))
         total += alone
     return total * UP
 
@@ -327,13 +247,24 @@ def _mismatch(parts: list[Component], bounds: list[tuple[Reals, Reals, Reals]], 
     return max((o - a + sum(any_hi) for o, a in zip(odd, any_hi, strict=True) if np.isfinite(o)), default=-np.inf)
 
 
-def _require_unique(terms: Terms, node: Node, what: str) -> None:
-    n = node.fields["parts"]
-    for p in range(n):
-        key, relation = terms.of(node.args[n + p]), (node.fields["relations"] or ((),) * n)[p]
-        if key.variable == POSITION and not relation and len(np.unique(key.table[key.table != NONE])) == (key.table != NONE).sum():
-            return
-    raise Unshown(f"{what}: several keys may match, and it breaks no ties")
+def _beside_bos(found: Scores, bounds: list[tuple[Reals, Reals, Reals]]) -> float:
+    """By how much what does not match may score above BOS, at most; everything, if nothing matches."""
+    parts = found.parts
+    if found.never:
+        over = sum(float((np.maximum(most, rival) - c.rest_lo).max()) for c, (_, most, rival) in zip(parts, bounds, strict=True))
+    else:
+        over = _mismatch(parts, bounds, [np.ones(len(least), bool) for least, _, _ in bounds], rest=True)
+    return over - found.rest + found.slack + found.rest_slack
+
+
+def _unique(terms: Terms, node: Node) -> bool:
+    """Whether at most one key can match: a part compares, by equality, what is of another value at each position where it is one."""
+    for _, k, relation in terms.compared(node):
+        key = terms.of(k)
+        there = key.table[key.table != NONE]
+        if key.variable == POSITION and not relation and len(np.unique(there)) == len(there):
+            return True
+    return False
 
 
 def _ties(found: Scores, terms: Terms, node: Node, variation: float, what: str) -> tuple[float, float]:
@@ -341,41 +272,29 @@ def _ties(found: Scores, terms: Terms, node: Node, variation: float, what: str) 
 
     Proof: let a match at t of level k be picked. Its rivals are matches of lower levels anywhere, and of its own level at positions
     that come after t in the order of picking (earlier ones for `latest`). Each position has one token in one case, so its score is at most
-    the best of what is allowed there. Against the winner's it may be off by `apart` of their cases, position by position and
-    level by level, by what each key is off alone, and by `variation` from other components. The rivals' weight is at most the
+    the best of what is allowed there. Against the winner's it may be off by `apart` of their cases under this query, position by
+    position and level by level, by what each key is off alone, and by `variation` from other components. The rivals' weight is at most the
     sum over positions of e^(rival - winner).
     """
-    c, keys = found.parts[0], found.keys
+    c = found.parts[0]
+    keys = found.keys(c)
     pick, n, length = node.fields["pick"], node.fields["parts"], terms.length
     turned = pick == "earliest"
     t = terms.cases[POSITION][c.columns[POSITION]]
     t = length + 1 - t if turned else t
-    between = np.zeros((length + 2, length + 2))
-    apart = keys.apart(POSITION, length)
-    between[1:-1, 1:-1] = apart[::-1, ::-1] if turned else apart
-    own = c.own
     others = {v: len(terms.cases[v]) for v in c.keys if v != POSITION}
     joint = np.zeros(len(t), np.int64)  # the case of all other variables of a column
     for v, size in others.items():
         joint = joint * size + c.columns[v]
-    pairs: Reals | None = np.zeros((1, 1))
-    if math.prod(others.values()) <= PAIRS:
-        for v, size in others.items():
-            more = keys.apart(v, size)
-            pairs = (pairs[:, None, :, None] + more[None, :, None, :]).reshape(len(pairs) * size, -1)
-    else:
-        pairs = None
-        for v, size in others.items():
-            own = own + keys.far(v, size)[c.columns[v]]
+    paired = math.prod(others.values()) <= PAIRS
     rank = np.zeros(c.match.shape[1], np.int64)
     if pick in ("largest", "smallest"):
         value = terms.of(node.args[-1])
         rank = value.table[c.columns[value.variable]] if value.variable is not None else rank
         rank = -rank if pick == "smallest" else rank
     graded = node.args[2 * n :] if node.fields["graded"] else ()
-    high, low = c.s + own, c.s - own
     worst, nearest = 0.0, np.inf
-    known: dict[bytes, Reals] = {}
+    known: dict[tuple[object, ...], Reals] = {}
     for row in range(c.match.shape[0]):
         at = np.flatnonzero(c.match[row])
         if not len(at):
@@ -388,14 +307,21 @@ def _ties(found: Scores, terms: Terms, node: Node, variation: float, what: str) 
             level = level + (u == w)
         levels, l = np.unique(level[at], return_inverse=True)
         far = np.zeros((len(levels), len(levels)))
-        if pairs is not None and len(pairs) > 1:
-            key = np.stack([l, joint[at]]).tobytes()
-            if key not in known:
-                known = {key: _by_level(pairs, l, joint[at], len(levels))}  # rows of one kind stand together
-            far = known[key]
+        own = c.own[row, at]
+        if paired:
+            tables = [keys.apart(v, row) for v in others]
+            key = (*map(id, tables), l.tobytes(), joint[at].tobytes())
+            if others and key not in known:
+                known = {key: _by_level(tables, l, joint[at], len(levels))}  # rows of one kind stand together
+            far = known[key] if others else far
+        else:
+            own = own + sum(keys.far(v, row)[c.columns[v][at]] for v in others)
+        apart = keys.apart(POSITION, row)
+        between = np.zeros((length + 2, length + 2))
+        between[1:-1, 1:-1] = apart[::-1, ::-1] if turned else apart
         hi, lo = np.full((length + 2, len(levels)), -np.inf), np.full((length + 2, len(levels)), np.inf)
-        np.maximum.at(hi, (t[at], l), high[row, at])
-        np.minimum.at(lo, (t[at], l), low[row, at])
+        np.maximum.at(hi, (t[at], l), c.s[row, at] + own)
+        np.minimum.at(lo, (t[at], l), c.s[row, at] - own)
         for k in range(len(levels)):
             winners = np.flatnonzero(np.isfinite(lo[:, k]))
             below = (hi[:, :k] + far[:k, k]).max(axis=1, initial=-np.inf)  # the best of lower levels at each position
@@ -410,8 +336,11 @@ def _ties(found: Scores, terms: Terms, node: Node, variation: float, what: str) 
     return worst, nearest
 
 
-def _by_level(pairs: Reals, levels: Ints, joint: Ints, count: int) -> Reals:
-    """The greatest of pairs of cases by their levels. Shape (count, count)."""
+def _by_level(tables: Sequence[Reals], levels: Ints, joint: Ints, count: int) -> Reals:
+    """The greatest of pairs of joint cases, each the sum of its variables' tables, by their levels. Shape (count, count)."""
+    pairs = np.zeros((1, 1))
+    for more in tables:
+        pairs = (pairs[:, None, :, None] + more[None, :, None, :]).reshape(len(pairs) * len(more), -1)
     there = np.zeros((count, len(pairs)), bool)
     there[levels, joint] = True
     rows = np.stack([pairs[at].max(axis=0) for at in there])
@@ -432,11 +361,8 @@ def total(found: Scores, terms: Terms, noise: Noise, what: str) -> Shares:
     low = high = 0.0
     bounds = [c.bounds() for c in found.parts]
     possible = [np.isfinite(least) for least, _, _ in bounds]
-    mismatch = (
-        _mismatch(found.parts, bounds, [np.ones(len(p), bool) for p in possible], rest=True) - found.rest + found.slack + found.rest_slack
-    )
-    rivals = terms.length * math.exp(min(mismatch, 50)) * (1 + 4 * noise.exp)
-    if not all(p.any() for p in possible):
+    rivals = terms.length * math.exp(min(_beside_bos(found, bounds), 50)) * (1 + 4 * noise.exp)
+    if found.never or not all(p.any() for p in possible):
         return Shares(1.0 / terms.length, 1.0 / terms.length, rivals)
     for c, (least, most, _), p in zip(found.parts, bounds, possible, strict=True):
         low += float((least - c.rest_hi)[p].min())

@@ -81,7 +81,7 @@ class Terms:
             case "lookup":
                 return None
             case "fetch":
-                return self._variable(number, self.of(node.args[1]).table, none=True)
+                return self._variable(number, self._read(node), none=True)
             case "total":
                 return self._added(number, node)
             case _:
@@ -92,18 +92,41 @@ class Terms:
         self.cases[number] = np.roll(found, -1) if found[0] == NONE else found  # ⊥ last
         return Value(number, self.cases[number])
 
+    def _read(self, node: Node) -> Ints:
+        """What may be read through a lookup; a strict one picks an earlier position, so never the last."""
+        value = self.of(node.args[1])
+        strict = self.nodes[node.args[0]].fields["mask"] == "strict"
+        return value.table[:-1] if strict and value.variable == POSITION else value.table
+
     def _added(self, number: int, node: Node) -> Value:
         """Cases of a total: each number of matches with each sum that it allows."""
         values = self.of(node.args[-1]).table
         values = np.where(values == NONE, 0, values)
         lo, hi = int(values.min()), int(values.max())
-        most = self.length - (node.fields["mask"] == "strict")
+        most = self.length - (node.fields["mask"] == "strict") if self.matches(node) else 0
         pairs = [(c, s) for c in range(most + 1) for s in range(c * lo, c * hi + 1)]
         if len(pairs) > MOST:
             raise Unshown(f"node {number} has {len(pairs):,} sums")
         self.matched[number], sums = (np.array(column) for column in zip(*pairs, strict=True))
         self.cases[hidden(number)] = sums
         return self._variable(number, sums)
+
+    def compared(self, node: Node) -> list[tuple[int, int, tuple[int, ...]]]:
+        """The parts of a lookup or total: query, key, and the relation, empty for equality."""
+        n = node.fields["parts"]
+        relations = node.fields["relations"] or ((),) * n
+        return [(node.args[p], node.args[n + p], tuple(relations[p])) for p in range(n)]
+
+    def matches(self, node: Node) -> bool:
+        """Whether a lookup or total may match anything, as far as values alone say: some two of each part hold."""
+        for a, b, relation in self.compared(node):
+            left, right = np.unique(self.of(a).table), np.unique(self.of(b).table)
+            if relation and len(left) * len(right) > MOST:
+                continue
+            both = np.intersect1d(left, right)
+            if not (holds(relation, left[:, None], right[None, :]).any() if relation else (both != NONE).any()):
+                return False
+        return True
 
     def _computed(self, number: int, node: Node) -> Value:
         args = [self.of(a) for a in node.args]

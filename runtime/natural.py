@@ -52,6 +52,9 @@ def records_of(natural: Natural) -> tuple[HeadRecord, ...]:
             assert isinstance(node.op, (Lookup, Total))
             names, parts = [plan.graph.nodes[a].name for a in node.args], node.op.parts
             pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:parts], names[parts : 2 * parts], strict=True))
-            does = f"{node.op.label().removeprefix('lookup ')}: {pairs} -> {', '.join(plan.features[f].name for f in features)}"
+            label = node.op.label().removeprefix("lookup ")
+            if head.kind == "any" and isinstance(node.op, Lookup):
+                label = label.replace(node.op.pick, "any", 1)
+            does = f"{label}: {pairs} -> {', '.join(plan.features[f].name for f in features)}"
             records.append(HeadRecord(number, head.name, does, head.code, head.why, 0))
     return tuple(records)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ..domain import Domain
 from ..graph import Node
-from ..ops import Lookup, Relation, Total, related, relation_of
+from ..ops import Fetch, Lookup, Relation, Total, related, relation_of
 from .draft import Code, Draft, form
-from .gadgets import levels, merged, rounding, share_rounding
-from .heads import apart, near, resting, scale, short, slope, split
-from .stage import BOS, ONE, Compute, Copy, Feature, Head, Lin, added
+from .gadgets import counted, merged, rounding, share_rounding
+from .heads import apart, digits, near, resting, scale, short, slope, split
+from .stage import BOS, ONE, Compute, Copy, Feature, Head, Kind, Lin, added
 
 
 def fetched(draft: Draft, index: int, node: Node) -> Code:
@@ -36,24 +36,27 @@ def total(draft: Draft, index: int, node: Node) -> Code:
     if (op, node.args[:-1]) not in draft.built:
         compared = _compared(node, parts, op.relations)
         a = apart(n)
-        queries, keys, full = _pairs(draft, node, short(a), compared)
-        factor = split(sum(full))
-        queries += [{ONE: factor[0]}, {ONE: 1.0}]
-        keys += [{BOS: factor[1]}, {BOS: h}]
+        queries, keys, full = _pairs(draft, node, short(a), compared, alike=True)
+        if sum(full):
+            factor = split(sum(full))
+            queries.append({ONE: factor[0]})
+            keys.append({BOS: factor[1]})
+        queries.append({ONE: 1.0})
+        keys.append({BOS: h})
         why = f"matches score alike, BOS {h:g} above them, the rest {a:g} below"
         _made(draft, index, node, "total", queries, keys, why)
     head = draft.built[op, node.args[:-1]]
     values = {v: lin for v, lin in draft.read(node.args[-1]).items() if v}
     domain = node.domain
-    rest = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}", None)
     if not values:
         return Code(None, (0,))
     lo, hi = _bounds(draft, op, list(values), domain)
-    share = _share(draft, head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}", index)
+    step = digits(lo, hi)
+    rest = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}", None)
+    blocks = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}, {step:g} times", None, step)
+    share = _share(draft, head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}", index, math.exp(h))
     feature, dims = draft.new(node.name, index, (lo, hi), node)
-    x = added([({share: 1.0}, math.exp(h)), ({rest: 1.0}, 1.0 - lo)])
-    silence = {BOS: 2.0 - lo}  # at BOS its own weight is 1
-    units = merged(levels(x, {rest: 1.0}, dims, silence))
+    units = merged(counted(share, rest, blocks, step, lo, dims))
     draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), share_rounding(dims, slope(n))))
     return draft.identity(feature)
 
@@ -68,7 +71,8 @@ def _lookup(draft: Draft, index: int) -> int:
     n, parts = draft.length, op.parts
     bonus: list[tuple[Lin, Lin]] = []
     steps, base = 0.0, 0.0
-    if op.pick != "only":
+    kind = "any" if _alike(draft, node) else "lookup"
+    if op.pick != "only" and kind == "lookup" and not _single(draft, node):
         steps += n - 1
         bonus.append(({ONE: 1.0}, added([(draft.ruler(), -draft.lead if op.pick == "earliest" else draft.lead)])))
     grade = float((n + 1) * draft.lead)
@@ -84,7 +88,7 @@ def _lookup(draft: Draft, index: int) -> int:
         half = len(rest) // 2
         queries, keys, full = _pairs(draft, node, short(grade), [(q, k, ()) for q, k in zip(rest[:half], rest[half:], strict=True)])
         bonus += zip(queries, keys, strict=True)
-        base = sum(full) / 2
+        base = sum(f / 2 if f else -short(grade) / 2 for f in full)
         steps += (n + 1) * half * short(grade) / grade
     size = scale(draft.lead, steps)
     compared = _compared(node, parts, op.relations)
@@ -94,10 +98,35 @@ def _lookup(draft: Draft, index: int) -> int:
     queries += [{ONE: factor[0]}, *(q for q, _ in bonus)]
     keys += [{BOS: factor[1]}, *(k for _, k in bonus)]
     why = f"leads by {draft.lead:g}, a match adds {size.match:g}, BOS scores {rest_score:g}"
-    return _made(draft, index, node, "lookup", queries, keys, why)
+    return _made(draft, index, node, kind, queries, keys, why)
 
 
-def _made(draft: Draft, index: int, node: Node, kind: Literal["lookup", "total"], queries: list[Lin], keys: list[Lin], why: str) -> int:
+def _alike(draft: Draft, node: Node) -> bool:
+    """Whether only constants are read through a lookup. Then its head need not pick, and attends to all matches alike."""
+    nodes = draft.graph.nodes
+    read = [other.args[1] for other in nodes if isinstance(other.op, Fetch) and _same(nodes[other.args[0]], node)]
+    return all(draft.at(source).feature is None for source in read)
+
+
+def _single(draft: Draft, node: Node) -> bool:
+    """Whether at most one position can match."""
+    op = node.op
+    assert isinstance(op, Lookup)
+    return any(not relation and _places(draft, k) for _, k, relation in _compared(node, op.parts, op.relations))
+
+
+def _same(a: Node, b: Node) -> bool:
+    return (a.op, a.args) == (b.op, b.args)
+
+
+def _places(draft: Draft, index: int) -> bool:
+    """Whether a value is another at each position where it is one."""
+    code = draft.at(index)
+    there = [v for v in code.of if v is not None]
+    return code.feature is not None and draft.features[code.feature].value == "position" and len(set(there)) == len(there)
+
+
+def _made(draft: Draft, index: int, node: Node, kind: Kind, queries: list[Lin], keys: list[Lin], why: str) -> int:
     op = node.op
     assert isinstance(op, (Lookup, Total))
     code = "binary" if draft.code == "binary" else "onehot"
@@ -108,9 +137,13 @@ def _made(draft: Draft, index: int, node: Node, kind: Literal["lookup", "total"]
 
 
 def _pairs(
-    draft: Draft, node: Node, a: float, what: Sequence[tuple[int, int, tuple[int, ...]]]
+    draft: Draft, node: Node, a: float, what: Sequence[tuple[int, int, tuple[int, ...]]], alike: bool = False
 ) -> tuple[list[Lin], list[Lin], list[float]]:
-    """Queries and keys of compared parts, and what a match of each adds: `a` more than anything else."""
+    """Queries and keys of compared parts, and what a match of each adds: `a` more than anything else.
+
+    Where several cells of the key match one query, their weights' noise is not alike, and may prefer the wrong match. There a match adds 0,
+    which no noise moves, and all else takes `a` off; and so where all matches are to score `alike`, beside BOS.
+    """
     queries: list[Lin] = []
     keys: list[Lin] = []
     full: list[float] = []
@@ -127,6 +160,13 @@ def _pairs(
             keys += [added([(lin, factor[1])]) for lin in sides[1]]
             full[-1] = short(a / 2) * bits
             continue
+        if _apart(draft, k, left, relation, 1 if alike else 2):
+            factor = split(a)
+            for query, key in _penalties(draft, q, k, relation):
+                queries.append(added([(query, -factor[0])]))
+                keys.append(added([(key, factor[1])]))
+            full[-1] = 0.0
+            continue
         columns: dict[tuple[int, ...], list[Lin]] = {}
         for v, lin in right.items():
             asked = tuple(u for u in left if (related(relation, u, v) if relation else u == v))
@@ -139,14 +179,39 @@ def _pairs(
     return queries, keys, full
 
 
-def _share(draft: Draft, head: int, source: Lin, name: str, total: int | None) -> int:
-    """The dimension that holds what a head averages, without rounding."""
-    key = head, tuple(sorted(source.items()))
+def _apart(draft: Draft, k: int, left: Iterable[int], relation: Relation, least: int) -> bool:
+    """Whether one query is matched by `least` cells of a key or more, or by a constant, whose cell is another weight for each token.
+
+    What may be ⊥ has no cell for that, and is not taken off by one.
+    """
+    code = draft.at(k)
+    if code.feature is None:
+        return bool(code.values)
+    counts = Counter(v for v in code.of[:-1] if v is not None)
+    most = max((sum(n for v, n in counts.items() if (related(relation, u, v) if relation else u == v)) for u in left), default=0)
+    return draft.always(code) and most >= least
+
+
+def _penalties(draft: Draft, q: int, k: int, relation: Relation) -> list[tuple[Lin, Lin]]:
+    """Queries and keys that add up to 1 where two values do not match, else to 0; keys that refuse the same are one."""
+    left, right, nobody = draft.read(q), draft.read(k), draft.none(q)
+    columns: dict[tuple[int, ...], list[Lin]] = {}
+    for v, lin in right.items():
+        asked = tuple(u for u in left if (related(relation, u, v) if relation else u == v))
+        columns.setdefault(asked, []).append(lin)
+    found = [(added([(nobody, 1.0), *((lin, 1.0) for u, lin in left.items() if u not in asked)]), lins) for asked, lins in columns.items()]
+    found += [({ONE: 1.0}, [draft.none(k)])]
+    return [(query, key) for query, lins in found if query and (key := added((lin, 1.0) for lin in lins))]
+
+
+def _share(draft: Draft, head: int, source: Lin, name: str, total: int | None, gain: float = 1.0) -> int:
+    """The dimension that holds what a head averages, `gain` times, without rounding."""
+    key = head, tuple(sorted(source.items())), gain
     if key not in draft.averages:
         dim = draft.width
         draft.width += 1
         draft.values.append(())
-        draft.features.append(Feature(name, "one", None, (dim,), Copy(head, (source,))))
+        draft.features.append(Feature(name, "one", None, (dim,), Copy(head, (source,), gain)))
         draft.shares[len(draft.features) - 1] = total
         draft.averages[key] = dim
     return draft.averages[key]

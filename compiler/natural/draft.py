@@ -52,7 +52,7 @@ class Draft:
         self.built: dict[tuple[object, tuple[int, ...]], int] = {}
         self._origins: dict[str, int] = {}
         self._derived: dict[Code, int] = {}
-        self.averages: dict[tuple[int, tuple[tuple[int, float], ...]], int] = {}
+        self.averages: dict[tuple[int, tuple[tuple[int, float], ...], float], int] = {}
         self._ruler: int | None = None
         self.shares: dict[int, int | None] = {}
         one, bos = np.ones((self.symbols + 1, 1)), np.zeros((self.symbols + 1, 1))
@@ -129,11 +129,28 @@ class Draft:
             if value is not None:
                 found[value][dim] = 1.0
         if (rest := code.of[-1]) is not None:
-            value = self.features[code.feature].value
-            if value in ("token", "position") or (isinstance(value, int) and not self.graph.nodes[value].domain.none):
-                return {v: lin for v, lin in found.items() if lin}  # never ⊥
+            if self.always(code):
+                return {v: lin for v, lin in found.items() if lin}
             found[rest] = added([(found[rest], 1.0), ({ONE: 1.0}, 1.0), *(({dim: 1.0}, -1.0) for dim in cells)])
         return dict(found)
+
+    def always(self, code: Code) -> bool:
+        """Whether what a value is a function of is never ⊥ itself."""
+        if code.feature is None:
+            return True
+        value = self.features[code.feature].value
+        return value in ("token", "position") or (isinstance(value, int) and not self.graph.nodes[value].domain.none)
+
+    def none(self, index: int) -> Lin:
+        """The expression that is 1 where a node is ⊥, else 0: a sum of cells, or for what may itself be ⊥ one less all of its cells."""
+        code = self.at(index)
+        if code.feature is None:
+            return {} if code.values else {ONE: 1.0}
+        cells = self.features[code.feature].dims
+        gone = [({dim: 1.0}, 1.0) for dim, value in zip(cells, code.of[:-1], strict=True) if value is None]
+        if code.of[-1] is None and not self.always(code):
+            gone += [({ONE: 1.0}, 1.0), *(({dim: 1.0}, -1.0) for dim in cells)]
+        return added(gone)
 
     def read(self, index: int) -> dict[int, Lin]:
         """The expressions of a node's values."""

@@ -48,14 +48,14 @@ class Matrices:
         for h, ((head, _), pairs) in enumerate(zip(uses, written, strict=True)):
             w_q[h, :, : len(plan.heads[head].query)] = self._columns(plan.heads[head].query)
             w_k[h, :, : len(plan.heads[head].key)] = self._columns(plan.heads[head].key)
-            w_v[h, :, : len(pairs)] = self._columns([lin for lin, _ in pairs])
-            w_o[h, range(len(pairs)), [dim for _, dim in pairs]] = 1
+            w_v[h, :, : len(pairs)] = self._columns([lin for lin, _, _ in pairs])
+            w_o[h, range(len(pairs)), [dim for _, dim, _ in pairs]] = [gain for _, _, gain in pairs]
         return AttentionWeights(w_q, w_k, w_v, w_o, tuple(plan.heads[head].mask for head, _ in uses))
 
-    def _brought(self, f: int) -> list[tuple[Lin, int]]:
+    def _brought(self, f: int) -> list[tuple[Lin, int, float]]:
         feature = self.plan.features[f]
         assert isinstance(feature.recipe, Copy)
-        return [(lin, dim) for lin, dim in zip(feature.recipe.source, feature.dims, strict=True) if lin]
+        return [(lin, dim, feature.recipe.gain) for lin, dim in zip(feature.recipe.source, feature.dims, strict=True) if lin]
 
     def _mlp(self, layer: Mlp) -> MlpWeights:
         units: list[Unit] = []

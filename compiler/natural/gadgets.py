@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .stage import ONE, Lin, Unit, added
+from .stage import BOS, ONE, Lin, Unit, added
 
 SLOPE = 1 / 4  # of the roof of a gate, and of a staircase whose operands are small
 RISE, ROOF = 2 - SLOPE / 2, SLOPE * 3 / 2 - 2
@@ -44,6 +44,29 @@ def levels(x: Lin, unit: Lin, dims: Sequence[int], silence: Lin, slope: float = 
         high_end = [(dims[n - 1], end)] if n else []
         for bend, out in ((n + 0.25, low + high), (n + 0.75, low_end + high_end)):
             units.append(Unit(added([(x, 1.0), (unit, -bend), (silence, -1.0)]), tuple(out)))
+    return units
+
+
+def counted(share: int, rest: int, blocks: int, block: float, lo: int, dims: Sequence[int]) -> list[Unit]:
+    """Units that read a number v >= lo - 1 off shares: dimension j of `dims` is 109/64 times the rest where v = lo + j, else 0.
+
+    They compare `share`, v times the rest, with bends that are quarters: a·`blocks` + b·`rest`, a whole, and b at most half a block.
+    At BOS `rest` is 1 and `share` is 0, and nothing may fire. What is taken off there is 127/4, where that is enough: then a column's
+    numbers are quarters up to its greatest, 127 of them, which a column of int8 with a scale of its own holds as they are. What they
+    write are 103, 91, 127 and 115 of 1/32: the slope over a flat is 12/32, a flat's end comes to 109/64·rest + 3/32, and steps are
+
+        103/32·3/4 - 91/32·1/4 = 109/64        103/32 - 91/32 - 127/32 + 115/32 = 0
+    """
+    units: list[Unit] = []
+    for n in range(len(dims) + 1):
+        low, low_end = ([(dims[n], w / 32)] if n < len(dims) else [] for w in (103, -91))
+        high, high_end = ([(dims[n - 1], w / 32)] if n else [] for w in (-127, 115))
+        for bend, out in ((n + 0.25, low + high), (n + 0.75, low_end + high_end)):
+            whole = lo - 1 + bend
+            a = round(whole / block)
+            b = whole - a * block
+            silence = max(127 / 4, 1.0 - whole)
+            units.append(Unit(added([({share: 1.0}, 1.0), ({blocks: 1.0}, -a), ({rest: 1.0}, -b), ({BOS: 1.0}, -silence)]), tuple(out)))
     return units
 
 
@@ -90,19 +113,19 @@ def sum_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
 
 
 def share_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
-    """Units that round cells that are 0, or between 1/2 and 1, in place: x becomes slope·x + (1 - 3/4·slope)·flat(x).
+    """Units that round cells that are 0, or between 109/128 and 109/64, in place: x becomes slope·x + (1 - 5/4·slope)·flat(x).
 
-    flat(x) = 4·relu(x - 1/8) - 4·relu(x - 3/8) is 0 at 0 and 1 from 3/8 on, so what is 1/2 to 1 ends within slope/4 of 1.
+    flat(x) = 4·relu(x - 1/4) - 4·relu(x - 1/2) is 0 up to 1/4 and 1 from 1/2 on, so what is 7/8 to 7/4 or so ends within slope/2 of 1.
     """
-    top = 4 * (1 - 0.75 * slope)
+    top = 4 * (1 - 1.25 * slope)
     return tuple(
         unit
         for dim in dims
         for unit in (
             Unit({dim: 1.0}, ((dim, slope - 1),)),
             Unit({dim: -1.0}, ((dim, 1.0),)),
-            Unit({dim: 1.0, ONE: -0.125}, ((dim, top),)),
-            Unit({dim: 1.0, ONE: -0.375}, ((dim, -top),)),
+            Unit({dim: 1.0, ONE: -0.25}, ((dim, top),)),
+            Unit({dim: 1.0, ONE: -0.5}, ((dim, -top),)),
         )
     )
 

@@ -20,9 +20,9 @@ H/(H + c); for H near N that is between 1/2 and 1, and c is read from it with di
     N·e^-A <= 1/16            A = ln(16·N), rounded up: 7 at N = 64
 
 of a match's weight together. h is ln N rounded up to 1/8, which few bits hold. A number read off shares keeps a slope κ where it is
-rounded, for gradients; a key that is off by κ/4 moves the score of a match by A·κ/4 and a count of N by N times that:
+rounded, for gradients; a key that is off by κ/2 moves the score of a match by A·κ/2 and a count of N by N times that:
 
-    N·A·κ/4 <= 1/128          κ = 1/(32·N·A), rounded down to a power of two.
+    N·A·κ/2 <= 1/128          κ = 1/(64·N·A), rounded down to a power of two.
 
 **Sums.** A level of a staircase over a sum of m cells that is worth up to S adds up pre-activations of up to 2·S with weights of 8
 together, each off by (m + 2)·2^-24·2·S in float32 where the order of summation is bad. A key that is off by e moves a match by
@@ -57,8 +57,13 @@ def resting(length: int) -> float:
 
 
 def slope(length: int, values: int = 0) -> float:
-    """The slope that the rounding of shares and sums keeps: the greatest power of two with N·A·κ/4 <= 1/128, and R²·κ/8 <= 1/128."""
-    return 2.0 ** math.floor(-math.log2(max(32 * length * apart(length), 16 * values * values)))
+    """The slope that the rounding of shares and sums keeps: the greatest power of two with N·A·κ/2 <= 1/128, and R²·κ/8 <= 1/128."""
+    return 2.0 ** math.floor(-math.log2(max(64 * length * apart(length), 16 * values * values)))
+
+
+def digits(lo: int, hi: int) -> float:
+    """The block in which bends of a staircase from lo - 1 to hi + 1 are counted: the power of two nearest to the root of the greatest."""
+    return 2.0 ** round(math.log2(max(1, 1 - lo, hi + 1)) / 2)
 
 
 def coarse(cells: int, largest: float, match: float, lead: float) -> bool:
@@ -91,13 +96,13 @@ def short(x: float) -> float:
 
 def near(x: float) -> float:
     """The nearest number of eight significant bits: a relative 1/512 away, of what BOS scores, which has half of a match to spare."""
-    unit = 2.0 ** (math.floor(math.log2(x)) - 7)
+    unit = 2.0 ** (math.floor(math.log2(abs(x) or 1.0)) - 7)
     return round(x / unit) * unit
 
 
 def split(x: float) -> tuple[float, float]:
-    """Two factors of a number, near its root: the first has its bits, the second is a power of two."""
-    power = 2.0 ** (math.floor(math.log2(x)) // 2) if x else 1.0
+    """Two factors of a number, near its root: the first has its bits and its sign, the second is a power of two."""
+    power = 2.0 ** (math.floor(math.log2(abs(x))) // 2) if x else 1.0
     return x / power, power
 
 

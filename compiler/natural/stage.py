@@ -18,6 +18,7 @@ from ..graph import Graph
 from ..ops import Mask
 from ..plan.stage import Origin
 
+Kind: TypeAlias = Literal["lookup", "any", "total"]  # of a head: it picks a position, takes all matches alike, or adds up
 Lin: TypeAlias = Mapping[int, float]  # dimension of the stream to coefficient
 ONE, BOS = 0, 1  # the first two dimensions: 1 at every token, 1 at BOS alone
 
@@ -56,10 +57,11 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What a head brings: `source` is averaged with its weights."""
+    """What a head brings: `source` is averaged with its weights, and `gain` times that is written."""
 
     head: int
     source: tuple[Lin, ...]
+    gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Head:
     node: int
     name: str
     mask: Mask
-    kind: Literal["lookup", "total"]
+    kind: Kind
     query: tuple[Lin, ...]
     key: tuple[Lin, ...]
     code: str
@@ -167,7 +169,7 @@ def prune(plan: Plan) -> Plan:
             case Compute():
                 return Compute(units(old.units))
             case Copy():
-                return Copy(heads[old.head], tuple(map(lin, old.source)))
+                return Copy(heads[old.head], tuple(map(lin, old.source)), old.gain)
 
     return replace(
         plan,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,10 @@ import torch
 
 import headwork as hw
 from headwork import programs
+from headwork.certificate.natural import script, subject
 from headwork.certificate.robustness import changed, stored
+from headwork.margin.check import Noise, check
+from headwork.margin.terms import Node, Unshown
 from headwork.runtime.interpreter import interpret_roots
 from headwork.runtime.module import Attention
 
@@ -158,3 +162,104 @@ def test_what_has_no_margin_rule_is_refused() -> None:
     other = replace(model, optimised=natural("previous").optimised)
     with pytest.raises(hw.Refused):
         hw.certify(other, witness=False)
+
+
+def _changed(model: hw.Model, name: str, change: Callable[[torch.Tensor], None]) -> hw.Model:
+    """The model with one tensor changed in place."""
+    mutant = changed(model, lambda t: t)
+    with torch.no_grad():
+        change(mutant.module.state_dict()[name])
+    return mutant
+
+
+def _refused(model: hw.Model, match: str) -> None:
+    with pytest.raises(hw.Refused, match=match):
+        hw.certify(model, witness=False)
+
+
+def test_a_lookup_of_constants_needs_no_order_and_others_do() -> None:
+    """`equal` asks whether anything matches, so its head has no bonus; where one is needed and gone, or tokens differ, it is refused."""
+    model = natural("equal", 16)
+    assert "a match adds 24" in model.records[-1].inequality and hw.certify(model).margin > 0.4
+    token = next(p for p in model.probes if p.name == "token").dims[0]
+    brought = next(p for p in model.probes if p.name == "fetch").dims[0]
+    head = "blocks.4."
+    assert model.module.state_dict()[head + "W_O"][0, :, brought].count_nonzero() == 1
+
+    def differ(t: torch.Tensor) -> None:
+        t[0, token, 0] += 0.9  # one of the two tokens brings 1.9 and the other 1
+
+    wrong = _changed(model, head + "W_V", differ)
+    assert not right(wrong, 0) or not hw.check(wrong).ok
+    _refused(wrong, r"off its code|several variables|leads by")
+    pick = natural("induction", 8)
+    ruler = pick.natural.plan.features  # the model was compiled here, so it has its plan
+    dims = next(f.dims for f in ruler if f.name == "ruler")
+    for block in (0, 2):
+        pick = _changed(pick, f"blocks.{block}.W_K", lambda t: t[:, dims[0] : dims[-1] + 1].zero_())
+    assert not right(pick, 0)
+    _refused(pick, "of two matches")
+
+
+def test_what_cannot_match_is_certified_and_bos_must_win() -> None:
+    @hw.program(alphabet=3)
+    def never(token: hw.Value, position: hw.Value) -> hw.Value:
+        return hw.match(query=(token, position >= 1), key=(token, position < 1)).latest().fetch(position)
+
+    @hw.program(alphabet=3)
+    def none(token: hw.Value, position: hw.Value) -> hw.Value:
+        return hw.match(query=(token, position >= 1), key=(token, position < 1)).count()
+
+    for program in (never, none):
+        model = hw.compile(program, length=7, style="natural")
+        assert hw.certify(model).margin > 0.4 and right(model, 1)
+        drowned = _changed(model, "blocks.0.W_K", lambda t: t[:, 1].zero_())  # BOS scores as tokens do
+        _refused(drowned, r"above the winner|off its code|shares may|leads by")
+
+
+def test_a_strict_lookup_never_reads_the_last_position() -> None:
+    @hw.program(alphabet=2, causal=True)
+    def last(token: hw.Value, position: hw.Value) -> hw.Value:
+        return hw.match(query=token, key=hw.previous(token)).latest().fetch(hw.previous(position))
+
+    model = hw.compile(last, length=6, style="natural")
+    assert model.output_forms[0].top == 5 and hw.certify(model).margin > 0.4
+    given, said = subject(model), script(model)
+    assert check(given, said, Noise()).margin > 0.4
+    nodes = tuple(Node(n.op, {**n.fields, "mask": "causal"} if "mask" in n.fields else n.fields, n.args) for n in given.nodes)
+    blocks = tuple(tuple("causal" for _ in masks) for masks in given.blocks)
+    with pytest.raises(Unshown, match="may be worth what has no class"):
+        check(replace(given, nodes=nodes, blocks=blocks), said, Noise())
+
+
+def test_keys_of_one_meaning_are_told_apart_by_nothing() -> None:
+    """In `recall_pairs` two words have one key: what one of them adds where a query is not 0 is refused, elsewhere it is not."""
+    model = natural("recall_pairs", 16)
+    feature = next(p for p in model.probes if p.name == "told")
+    word = model.alphabet.id("dog=1") + 1
+    names = [int(feature.dims[k]) for k in range(len(feature.dims))]
+    mine = next(d for d in names if model.module.W_E[word, d] == 1)
+    other = next(d for d in names if d != mine)
+
+    def leak(t: torch.Tensor) -> None:
+        t[word, other] = 0.05  # the query asks for `dog`, and takes off what is not
+
+    wrong = _changed(model, "W_E", leak)
+    row = [model.alphabet.id(w) for w in ("dog=0", "dog=1", "dog")]
+    assert wrong.values([row])[0] != model.values([row])[0] == [list(column) for column in interpret_roots(model.graph, row)]
+    _refused(wrong, r"of two matches|off its code")
+    larger = _changed(model, "W_E", lambda t: t[word, mine].mul_(1 + 2.0**-6))
+    assert hw.certify(larger).margin > 0.3
+
+
+def test_the_factor_of_a_share_is_read_from_the_head() -> None:
+    """A count's share is written e^h times; where it is written otherwise, the staircase is not where it says."""
+    model = natural("histogram", 16)
+    larger = _changed(model, "blocks.0.W_O", lambda t: t.mul_(1.125))  # shares of one head are only compared
+    assert right(larger, 0) and hw.certify(larger).margin > 0.3
+    share = int((model.module.state_dict()["blocks.0.W_O"][0] > 5).nonzero()[0, 0])
+    wrong = _changed(model, "blocks.0.W_O", lambda t: t[0, share].mul_(1.2))
+    assert not right(wrong, 0)
+    _refused(wrong, "off its code")
+    for format_ in ("bfloat16", "float16", "int8 per channel"):
+        assert right(stored(model, format_), 1) and hw.certify(stored(model, format_)).margin > 0.3, format_
