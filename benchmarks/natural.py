@@ -14,6 +14,7 @@ from pathlib import Path
 from table import markdown, write
 
 import headwork as hw
+from headwork.certificate.robustness import formats_of, measured_radius, proved_radius, texts_of
 from headwork.compiler.errors import HeadworkError
 
 PAGE = Path(__file__).parent.parent / "docs" / "natural.md"
@@ -24,16 +25,17 @@ HEAD = ["program", "style", "parameters", "layers", "d_model", "reads", "radius 
 
 def row(name: str, style: str, length: int, samples: int, seed: int) -> list[str]:
     """One program in one style."""
-    model = hw.compile(hw.programs.get(name), length=length, style=style)
+    program = hw.programs.get(name)
+    model = hw.compile(hw.unrolled(program) if style == "natural" else program, length=length, style=style).unrolled()
     cost = model.cost
     reads = "counts" if any(node.op.name == "total" for node in model.optimised.nodes) else "lookups" if model.records else "–"
     sizes = [f"{cost.parameters:,}", str(cost.attention_layers), str(cost.d_model), reads]
-    found = hw.robustness(model, samples=samples, seed=seed)
-    proved = [SHORT[f] for f, said in found.formats.items() if said == "proved"]
-    radius = f"{found.proved_weights:.1e}" if found.proved_weights else "0"
-    if style == "natural" and not found.proved_weights:
-        radius = f"0: {found.lost}"
-    return [f"`{name}`", style, *sizes, radius, f"{found.measured_weights:.1e}", ", ".join(proved) or "none"]
+    radius, lost = proved_radius(model)
+    texts = texts_of(model, seed)
+    proved = [SHORT[f] for f, said in formats_of(model, texts).items() if said == "proved"]
+    said = f"{radius:.1e}" if radius or style == "compact" else f"0: {lost}"
+    measured = measured_radius(model, samples, seed, texts)
+    return [f"`{name}`", style, *sizes, "0" if said == "0.0e+00" else said, f"{measured:.1e}", ", ".join(proved) or "none"]
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ FORMATS = ("bfloat16", "float16", "tf32", "int8 per channel", "int8 per tensor")
 MAX_SAMPLES = 100_000
 STEPS = 7  # of each bisection: the radius is found to a factor of 2**(1/4) or so
 LEAST, MOST = -40.0, 0.0  # powers of two between which it lies
+PROVED = -24.0  # the least that is proved: what is less is less than float32's own rounding
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,39 +88,52 @@ def robustness(model: Model, *, samples: int = 20, seed: int = 0, texts: Sequenc
     model = model.unrolled()
     if not 1 <= samples <= MAX_SAMPLES:
         raise InputError(f"{samples!r} samples are too few or too many", hint=f"give 1 to {MAX_SAMPLES:,}")
-    rows = [list(row) for row in texts] if texts is not None else _texts(model, seed)
-    lost = "the compact style is shown bit by bit, and no noise is"
-    weights = stream = 0.0
+    rows = [list(row) for row in texts] if texts is not None else texts_of(model, seed)
+    weights, lost = proved_radius(model)
+    stream = 0.0
     if model.style == "natural":
-        unit = UNITS[model.dtype]
-        weights, lost = proved_radius(model)
-        stream, _ = _bisected(lambda e: _margin(model, Noise(stream=e, unit=unit)))
-    measured, _ = _bisected(lambda e: _answers(model, rows, e, samples, seed))
+        stream, _ = _bisected(lambda e: _margin(model, Noise(stream=e, unit=UNITS[model.dtype])))
+    measured = measured_radius(model, samples, seed, rows)
     formats = formats_of(model, rows)
     return Robustness(model.name, model.style, weights, stream, measured, lost, formats, samples)
 
 
 def proved_radius(model: Model) -> tuple[float, str]:
-    """The greatest relative noise of every weight of a natural model under which its margins are shown, and what is lost above it."""
-    return _bisected(lambda e: _margin(model, Noise(weights=e, unit=UNITS[model.dtype])))
+    """The relative noise of every weight that is shown harmless, and where the margin is lost above it; 0 for the compact style."""
+    if model.style != "natural":
+        return 0.0, "the compact style is shown bit by bit, and no noise is"
+    return _bisected(lambda e: _margin(model, Noise(weights=e, unit=UNITS[model.dtype])), PROVED)
+
+
+def measured_radius(model: Model, samples: int, seed: int, rows: Sequence[Sequence[int]] | None = None) -> float:
+    """The greatest size of Gaussian noise, relative to each weight, at which no draw answers wrong.
+
+    A tenth of the draws finds where it is at most. All are drawn there, and a step of the bisection below for as long as one is wrong.
+    """
+    rows = rows if rows is not None else texts_of(model, seed)
+    found, _ = _bisected(lambda e: _answers(model, rows, e, max(1, samples // 10), seed))
+    while found > 2.0**LEAST and _answers(model, rows, found, samples, seed):
+        found *= 2.0 ** ((LEAST - MOST) / 2 ** (STEPS + 1))
+    return found if found > 2.0**LEAST else 0.0
 
 
 def formats_of(model: Model, rows: Sequence[Sequence[int]] | None = None) -> dict[str, str]:
     """Of each format whether the weights survive it, as `Robustness.formats` says; `rows` are texts to look for errors on."""
-    tried = _texts(model, 0) if rows is None else rows
+    tried = texts_of(model, 0) if rows is None else rows
     return {name: _stored(model, name, tried) for name in FORMATS}
 
 
-def _texts(model: Model, seed: int) -> list[list[int]]:
+def texts_of(model: Model, seed: int) -> list[list[int]]:
+    """Three texts to try, as long as they may be: of all symbols, and of three."""
     rng = random.Random(seed)
     size = len(model.alphabet)
     few = [rng.sample(range(size), min(size, 3)) for _ in range(2)]
     return [[rng.choice(pool) for _ in range(model.length)] for pool in (range(size), *few)]
 
 
-def _bisected(fails: Callable[[float], str]) -> tuple[float, str]:
+def _bisected(fails: Callable[[float], str], least: float = LEAST) -> tuple[float, str]:
     """The greatest size, a power of two to a fraction, at which nothing fails, and what fails above it; 0 where even the least does."""
-    low, high = LEAST, MOST
+    low, high = least, MOST
     if said := fails(2.0**low):
         return 0.0, said
     if not (said := fails(2.0**high)):

@@ -32,10 +32,10 @@ def total(draft: Draft, index: int, node: Node) -> Code:
     op = node.op
     assert isinstance(op, Total)
     n, parts = draft.length, op.parts
-    h = resting(n)
+    h = resting(n)  # BOS above a match: e^h is N to 1.14·N, so BOS has 1/2 to 1 of the weight
     if (op, node.args[:-1]) not in draft.built:
         compared = _compared(node, parts, op.relations)
-        a = apart(n)
+        a = apart(n)  # N·e^-A <= 1/16: all mismatches together weigh less than a sixteenth of a match
         queries, keys, full = _pairs(draft, node, short(a), compared, alike=True)
         if sum(full):
             factor = split(sum(full))
@@ -51,11 +51,12 @@ def total(draft: Draft, index: int, node: Node) -> Code:
     if not values:
         return Code(None, (0,))
     lo, hi = _bounds(draft, op, list(values), domain)
-    step = digits(lo, hi)
+    step = digits(lo, hi)  # bends are a·step + b: both are quarters below 127/4 where hi - lo is below about 500
     rest = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}", None)
     blocks = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}, {step:g} times", None, step)
     share = _share(draft, head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}", index, math.exp(h))
     feature, dims = draft.new(node.name, index, (lo, hi), node)
+    # c matches: H·share = c·rest. A level is 1/4 of a rest wide on each side of c, and the rest is at least 1/2. N·A·κ/2 <= 1/128: `slope`.
     units = merged(counted(share, rest, blocks, step, lo, dims))
     draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), share_rounding(dims, slope(n))))
     return draft.identity(feature)
