@@ -18,6 +18,7 @@ def card(source_layers: int, target: Target, built: Built, proof: Sequence[str],
     """README.md of a checkpoint in a directory of that name; `proof` says what is proved of it, and notes."""
     model, words, stock = built.model, built.words, target.storage.module == "transformers"
     symbols = " ".join(words.words[1 : words.symbols + 1][:64]) + (" …" if words.symbols > 64 else "")
+    right = "right" if model.style == "natural" else "exact"
     lines = [
         "---",
         f"library_name: {target.storage.module}",
@@ -34,7 +35,14 @@ def card(source_layers: int, target: Target, built: Built, proof: Sequence[str],
         f"{_said(built)} Words are separated by spaces. {BOS} stands",
         f"first, the tokenizer puts it there. Sequences have up to {model.length:,} words. Generation stops at what is no symbol.",
         "",
-        *([f"It is exact in {model.dtype}; loaded in fewer bits, in bfloat16 say, it gives NaN and no words.", ""] if stock else []),
+        *(
+            [
+                f"It is {right} in {model.dtype}; loaded in fewer bits, in bfloat16 say, it gives NaN and no words.",
+                "",
+            ]
+            if stock
+            else []
+        ),
         *(["A word that is no symbol is an error of the tokenizer's (its text: Missing [UNK] token).", ""] if stock else []),
         f"Symbols ({words.symbols:,}): {symbols}",
         "",
@@ -85,6 +93,8 @@ def summary(source_layers: int, built: Built) -> list[str]:
         grown = f"{layers} attention layers where headwork's own model has {source_layers}"
         lines.append(f"{strict} strict {'lookup' if strict == 1 else 'lookups'} written as causal ones over previous keys: {grown}")
     lines.append(f"{parameters(built.tensors):,} parameters")
+    if built.stored:
+        lines.append(f"weights are stored in {built.stored} and computed with in {model.dtype}, as the configuration says")
     if built.words.drawn:
         bits = model.output_forms[0].parts
         lines.append(f"logits are logarithms to {bits} bits: each probability is count / Σ counts to within a relative 2^-{bits}")

@@ -28,7 +28,7 @@ def write_files(work: Path, spec: Target, built: Built) -> None:
     """Write all files but the card into a directory."""
     model, frame = built.model, built.frame
     spec.storage.write(work, built)
-    sidecar: Json = {
+    sidecar: dict[str, Json] = {
         "format": FORMAT,
         "version": VERSION,
         "target": spec.name,
@@ -38,7 +38,7 @@ def write_files(work: Path, spec: Target, built: Built) -> None:
         "program": program_json(model),
         "circuit": as_json(labels_of(spec.name, spec.terms, model, frame)),
     }
-    write_json(work / EXPORT, sidecar)
+    write_json(work / EXPORT, sidecar | ({"stored": built.stored} if built.stored else {}))
 
 
 def is_export(directory: Path) -> bool:

@@ -6,8 +6,9 @@ column, and m falls out:
 
     Σ w_d·(x_d - m)  +  (-Σ w_d)·(0 - m)  =  Σ w_d·x_d
 
-whatever m is. Nothing balances the stream and no dimension is rewritten. What is left is rounding. Four roundings on the way are within
-the unit that `soft.py` grants, and besides them every term has |m| more: with |m| <= M and n terms a sum of them is off by at most
+whatever m is. There are three such dimensions, each with eight bits of the sum, so that short weights stay short (`soft.py`). Nothing
+balances the stream and no dimension is rewritten. What is left is rounding. Four roundings on the way are within the unit that `soft.py`
+grants, and besides them every term has |m| more: with |m| <= M and n terms a sum of them is off by at most
 
     (2·(n + 4) + 8)·u·M·Σ |w_d|                                                                       (1)
 
@@ -26,19 +27,20 @@ from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .native import Frame, Native, Reals, pairs, require_causal
 from .rounding import EPSILON
-from .soft import causal, kept
+from .soft import HALF, causal, kept
 from .target import TRAP, Built, head, unit
 from .words import Words
 
-NAME = "GPT-2"
+NAME, PARTS = "GPT-2", 3
 
 
 def build(model: Model, code: str, dtype: str) -> Built:
     """The model itself, or its program lowered naturally without strict masks. Raises as `causal` does."""
     model = causal(model, NAME, code, dtype)
+    stored = dtype if dtype in HALF else ""
     words, frame = Words.of(model), _frame(model.module.shape)
     made = config(model, words, frame), tensors(model, words, frame)
-    return Built(model, code, words, frame, *made, len(pairs(model.module.shape)), "The weights are headwork's own.", ())
+    return Built(model, code, words, frame, *made, len(pairs(model.module.shape)), "The weights are headwork's own.", (), stored)
 
 
 def _sizes(shape: Shape) -> tuple[int, int, int]:
@@ -47,12 +49,12 @@ def _sizes(shape: Shape) -> tuple[int, int, int]:
     d_head = 4
     while d_head < max((b.d_head for b in attention), default=1):
         d_head *= 4
-    heads = max(-(-(shape.d_model + 1) // d_head), *(len(b.masks) for b in attention), 1)
+    heads = max(-(-(shape.d_model + PARTS) // d_head), *(len(b.masks) for b in attention), 1)
     return heads, d_head, 1 + max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=0)
 
 
 def _frame(shape: Shape) -> Frame:
-    """The native stream, and behind it at least one dimension that is always zero."""
+    """The native stream, and behind it the dimensions that are always zero."""
     heads, d_head, _ = _sizes(shape)
     return Frame((0,) * shape.d_model, heads * d_head)
 
@@ -63,7 +65,7 @@ def claim(model: Model) -> str:
 
     def noise(together: float, u: float) -> Noise:
         mean = (1 / n + 4 * u) * together
-        return Noise(read=(2 * (model.module.shape.d_model + 5) + 8) * u * mean)
+        return Noise(read=(2 * (model.module.shape.d_model + PARTS + 4) + 8) * u * mean)
 
     found, granted = kept(model, NAME, noise)
     if found.together**2 >= EPSILON[model.dtype] * 2.0**-60:
@@ -72,6 +74,12 @@ def claim(model: Model) -> str:
         f"The weights are headwork's own. LayerNorm's mean falls out of all that is read, by a dimension that is always zero, but for "
         f"{granted.read:.1e} of rounding, which the margins bear: the right class leads by at least {found.margin:.3g} all the same."
     )
+
+
+def _leading(x: Reals) -> Reals:
+    """Each number's first eight bits, by truncation."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.trunc(mantissa * 256), exponent - 8)
 
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
@@ -110,7 +118,10 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     def reads(matrix: Reals) -> Reals:
         """A matrix that reads the stream, the mean taken off. Shapes: (d_model, k) -> (width, k)."""
         wide = frame.reads(matrix)
-        wide[d] = -matrix.sum(axis=0).astype(model.dtype)
+        rest = -matrix.sum(axis=0).astype(model.dtype).astype(np.float64)
+        for part in range(PARTS):
+            wide[d + part] = _leading(rest) if part < PARTS - 1 else rest
+            rest = rest - wide[d + part]
         return wide
 
     def norm(name: str) -> None:

@@ -345,5 +345,4 @@ TARGET = Target(
     proof,
     Terms("blocks.{}"),
     holds_any=True,
-    holds_natural=True,
 )

@@ -207,7 +207,7 @@ def labels_of(target: str, terms: Terms, model: Model, frame: Frame) -> Labels:
     """The labels of a lowered model in a target's terms."""
     read = circuit(model)
     at = _layers(model, terms)
-    heads = tuple(_head(read, c, terms, at) for c in read.wiring.components if c.kind == "head")
+    heads = tuple(head for c in read.wiring.components if c.kind == "head" and (head := _head(read, c, terms, at)).does)
     groups = (c for c in read.wiring.components if c.kind in ("mlp", "clear"))
     units = (UnitsLabel(at[c.block], c.name, c.units, _reads(read, c), _writes(read, c)) for c in groups)
     order = sorted(range(len(model.probes)), key=lambda p: (model.probes[p].block, model.probes[p].dims, model.probes[p].name))
@@ -228,10 +228,11 @@ def require_same_circuit(target: str, terms: Terms, model: Model, lowered: Model
 
 
 def _does(model: Model) -> list[tuple[str, ...]]:
-    """What each head of each attention layer matches."""
+    """What each head of each attention layer matches; those that fill an architecture, which match nothing, left out."""
     wiring = circuit(model).wiring
-    blocks = enumerate(model.module.shape.blocks)
-    return [tuple(wiring.label(b, h) for h in range(len(part.masks))) for b, part in blocks if isinstance(part, AttentionShape)]
+    blocks = [(b, part) for b, part in enumerate(model.module.shape.blocks) if isinstance(part, AttentionShape)]
+    found = [tuple(filter(None, (wiring.label(b, h) for h in range(len(part.masks))))) for b, part in blocks]
+    return [heads for heads in found if heads]
 
 
 def _listing(heads: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from .labels import Terms
 from .native import Frame, Native, Reals, most_bits, pairs, relower, require_causal, require_whole
-from .soft import causal, kept
+from .soft import HALF, causal, kept
 from .stock import STOCK, storage
 from .target import TRAP, Built, Storage, Target, by_style, head, unit
 from .words import Words
@@ -316,7 +316,17 @@ def _build_natural(
             raise InputError(fact, hint="export it to gpt2, hooked or onnx")
         words, frame = Words.of(model), _frame(model.module.shape)
         made = own_config(model, words, frame), own_tensors(model, words, frame)
-        return Built(model, code, words, frame, *made, 1 + len(_pairs(model.module.shape)), "The weights are headwork's own.", ())
+        return Built(
+            model,
+            code,
+            words,
+            frame,
+            *made,
+            1 + len(_pairs(model.module.shape)),
+            "The weights are headwork's own.",
+            (),
+            dtype if dtype in HALF else "",
+        )
 
     return build
 

@@ -270,5 +270,4 @@ TARGET = Target(
     lambda *_: OWN,
     TERMS,
     holds_any=True,
-    holds_natural=True,
 )

@@ -28,6 +28,7 @@ from .expected import Expected
 from .files import FORMAT, TARGETS, VERSION, require_alone, require_bytes, target_named
 from .labels import Labels, labels_of
 from .native import Frame
+from .soft import HALF
 from .target import HEAD, Built, Certified, Target, head
 from .words import Words
 
@@ -139,7 +140,7 @@ def require_installed(spec: Target) -> None:
 def _read(path: Path) -> tuple[Target, Built]:
     """The target, and what it says; everything in the files is shown to be part of it."""
     sidecar = Reader(read_json(path / EXPORT), EXPORT)
-    sidecar.only("format", "version", "target", "code", "frame", "config", "program", "circuit")
+    sidecar.only("format", "version", "target", "code", "frame", "config", "program", "circuit", *{"stored"}.intersection(sidecar.data))
     sidecar.str("format", (FORMAT,))
     version = sidecar.int("version", 1)
     if version != VERSION:
@@ -179,7 +180,10 @@ def _read(path: Path) -> tuple[Target, Built]:
     for field, value in fields.items():
         if said.get(field) != value:
             raise CheckpointError(f"{path}: field {field!r} is not {value!r}", hint="export the model again")
-    built = Built(model, sidecar.str("code"), words, frame, fields, again, 0, "", ())
+    kept = sidecar.str("stored", HALF) if "stored" in sidecar.data else ""
+    if kept and (model.style != "natural" or spec.holds_any):
+        raise sidecar.error("stored", f"is {kept!r}, which no such export is stored in")
+    built = Built(model, sidecar.str("code"), words, frame, fields, again, 0, "", (), kept)
     with tempfile.TemporaryDirectory(prefix="headwork-") as work:
         require_bytes(path, spec, built, Path(work))
     return spec, built

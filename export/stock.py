@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.torch import save_file
 
 from ..compiler.errors import CheckpointError
 from ..runtime.files import read_json, write_json
@@ -28,7 +29,7 @@ def write(work: Path, built: Built) -> None:
     write_json(work / "generation_config.json", words.generation_config(model.length))
     write_json(work / "tokenizer.json", words.tokenizer())
     write_json(work / "tokenizer_config.json", words.tokenizer_config(model.length))
-    save_file(stored(built), work / TENSORS, metadata={"format": "pt"})  # version 4 of transformers insists on the metadata
+    save_file(shortened(built), work / TENSORS, metadata={"format": "pt"})  # version 4 of transformers insists on the metadata
     (work / TENSORS).chmod(0o644)
 
 
@@ -41,18 +42,30 @@ def stored(built: Built) -> dict[str, np.ndarray]:
     return made
 
 
+def shortened(built: Built) -> dict[str, torch.Tensor]:
+    """The tensors as they are stored: in the format of fewer bits where there is one, and it holds every entry."""
+    made = {name: torch.from_numpy(tensor) for name, tensor in stored(built).items()}
+    if built.stored:
+        kind = getattr(torch, built.stored)
+        short = {name: tensor.to(kind) for name, tensor in made.items()}
+        made |= {name: tensor for name, tensor in short.items() if torch.equal(tensor.to(made[name].dtype), made[name])}
+    return made
+
+
 def read(path: Path) -> dict[str, Reals]:
     """The tensors of a file, in float64. Raises CheckpointError where it cannot be read, or holds numbers of another kind."""
     again = "the file is damaged; export the model again"
     found: dict[str, Reals] = {}
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(path, framework="pt") as file:
             names: list[str] = file.keys()
             for name in names:
                 kind = file.get_slice(name).get_dtype()
-                if kind not in ("F32", "F64"):
-                    raise CheckpointError(f"{path}: tensor {name!r} holds {kind}, not float32 or float64", hint=again)
-                found[name] = file.get_tensor(name).astype(np.float64)
+                if kind not in ("F32", "F64", "F16", "BF16"):
+                    raise CheckpointError(
+                        f"{path}: tensor {name!r} holds {kind}, none of float32, float64, float16 and bfloat16", hint=again
+                    )
+                found[name] = file.get_tensor(name).double().numpy()
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", hint=again) from error
     return found

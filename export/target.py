@@ -35,7 +35,10 @@ TRAP = 2.0**128 - 2.0**104
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A program for a target: the model it was lowered to, config.json, the tensors, what holds in its arithmetic, and notes."""
+    """A program for a target: the model it was lowered to, config.json, the tensors, what holds in its arithmetic, and notes.
+
+    `stored` names a format of fewer bits than the model's, in which those tensors are stored that it holds exactly.
+    """
 
     model: Model
     code: str
@@ -46,6 +49,7 @@ class Built:
     blocks: int
     claim: str
     notes: tuple[str, ...]
+    stored: str = ""
 
 
 @dataclass(frozen=True, slots=True)

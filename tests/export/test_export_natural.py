@@ -160,6 +160,43 @@ def test_the_stream_stays_within_the_bound_that_is_shown(name: str) -> None:
     assert bound / 4 < most <= bound
 
 
+@pytest.mark.parametrize(("target", "dtype"), [("gpt2", "bfloat16"), ("gpt2", "float16"), ("llama", "bfloat16")])
+def test_weights_are_stored_in_few_bits_where_that_is_proved(target: str, dtype: str, tmp_path: Path) -> None:
+    whole = natural("induction", 6)
+    whole.export(tmp_path / "whole", target, check=False)
+    report = whole.export(tmp_path / "out", target, check=False, dtype=dtype)
+    assert f"stored in {dtype} and computed with in float32" in str(report)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "out")]
+    assert sizes[1] < 0.75 * sizes[0]
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["torch_dtype"] == "float32"
+    back, kind = hw.read_export(tmp_path / "out"), getattr(torch, dtype)
+    for name, tensor in back.module.state_dict().items():
+        assert torch.equal(tensor, whole.module.state_dict()[name].to(kind).to(torch.float32))
+    assert hw.certify_export(tmp_path / "out").certificate.margin > 0.4
+
+
+def test_few_bits_that_are_not_proved_are_refused(tmp_path: Path) -> None:
+    model = natural("induction", 6)
+    with torch.no_grad():
+        model.module.state_dict()["blocks.0.W_O"].zero_()
+    with pytest.raises(hw.ExactnessError, match="is not shown right with its weights in bfloat16: block 3, head 0"):
+        model.export(tmp_path / "out", "gpt2", check=False, dtype="bfloat16")
+    with pytest.raises(hw.InputError, match="stored in float16 is written of a natural model, to gpt2, llama, mistral or qwen2"):
+        hw.compile(programs.get("induction"), length=6, alphabet=3).export(tmp_path / "out", "gpt2", check=False, dtype="float16")
+    with pytest.raises(hw.InputError, match=r"this is natural induction to onnx"):
+        natural("induction", 6).export(tmp_path / "out", "onnx", check=False, dtype="float16")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_transformers_computes_with_them_in_float32(dtype: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install -e '.[hf]'")
+    report = natural("induction", 8).export(tmp_path / "out", "gpt2", dtype=dtype)
+    assert report.checked is not None and report.checked.ok
+    short = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=getattr(torch, dtype))
+    assert short(torch.tensor([[0, 1, 2]])).logits.isnan().all()  # loaded in fewer bits it says nothing
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["induction", "khop", "recall", "parity", "dyck1", "prefix_sum", "equal"])
 @pytest.mark.parametrize("target", ["gpt2", "llama"])
