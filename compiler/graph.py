@@ -143,7 +143,7 @@ class Builder:
     """Builds a graph: equal operations on equal arguments are one node (hash-consing), which is all the CSE there is.
 
     `integers` says that integer literals are integers even where the alphabet holds them as symbols. `reads` remembers of a node that
-    was computed instead of read which value at which position it is.
+    was computed instead of read which value at which position it is, `nowhere` of nodes whether they are ⊥ wherever they are asked for.
     """
 
     integers = False
@@ -154,6 +154,7 @@ class Builder:
         self.depth: list[int] = []
         self.notes: dict[str, None] = {}
         self.reads: dict[int, tuple[int, int]] = {}
+        self.nowhere: dict[int, bool] = {}
         self.labels: list[Symbol] = list(sizes.labels)
         self.loops = Loops()
         self._known: dict[tuple[Op, tuple[int, ...]], int] = {}

@@ -15,10 +15,10 @@ from ..kernel.blocks import left
 from ..kernel.heads import MAX_PAIRS, Compared, Group, agreeing, compare, lookup, matches, twice
 from ..kernel.numbers import NONE, Ints, Reals, Rejected, Scaled, scaled
 from ..kernel.stream import Cell, Form, Stream
-from ..kernel.terms import ONE, POSITION, TOKEN, Term
+from ..kernel.terms import ONE, POSITION, TOKEN, Term, Terms
 from ..kernel.totals import depth
 from .questions import head_question, mlp_question
-from .ways import Script, Sum, cases, first, needed, origins, size, unify, ways
+from .ways import Script, Sum, Way, cases, first, namings, origins, size, ways
 
 Asked = dict[Hashable, Any]  # questions that the kernel answered with yes, and what it found
 Claim = tuple[int, tuple[Any, ...], int, int]  # term, form, dimension of the code, dimension of the stream
@@ -31,7 +31,7 @@ def attention(
     due = rules.claims(stream.terms, claims, len(stream.cells), dtype)
     w_v, live = scaled(w["W_V"], f"block {number}, W_V", 0), np.array([c is not None for c in stream.cells])
     left = {dim: _totals(stream, cell) for dim, cell in due.items()}
-    heads: list[Script] = []
+    found, heads = list[tuple[Head, list[tuple[int, int]], Scaled, list[int]]](), list[Script]()
     for head, mask in enumerate(masks):
         what = f"block {number}, head {head}"
         w_q, w_k = (scaled(w[name][head], f"{what}, {name}") for name in ("W_Q", "W_K"))
@@ -39,12 +39,19 @@ def attention(
         channels = made.v.ints[live].any(axis=0) | np.zeros(made.v.ints.shape[1], bool)
         entries = [(int(e), int(d)) for e, d in np.argwhere(w_o) if channels[e] or left.get(int(d))]
         if any(left.get(d) for _, d in entries):
-            heads.append(_total(made, w_o, entries, left))
+            found.append((made, entries, Scaled(np.zeros((0, 0), np.int64), 0), []))
             continue
         scale = scaled(w_o, f"{what}, W_O", 0)
         effect = Scaled(made.v.ints @ scale.ints, made.v.shift + scale.shift)
-        dims = [int(d) for d in np.flatnonzero(effect.ints[live].any(axis=0))]
+        found.append((made, [], effect, [int(d) for d in np.flatnonzero(effect.ints[live].any(axis=0))]))
+    written = {d for *_, dims in found for d in dims}
+    unwritten = [d for d, c in due.items() if d not in written and (c.least or c.most) and stream.terms.list[c.term].op == "fetch"]
+    for head, (made, entries, effect, dims) in enumerate(found):
+        if entries:
+            heads.append(_total(made, w["W_O"][head], entries, left))
+            continue
         heads.append(_copy(made, effect, dims, due) if dims else {"kind": "idle"})
+        unwritten = _nothing(made, effect, unwritten, due, heads)
     after = list(stream.cells)
     for dim, cell in due.items():
         after[dim] = cell
@@ -101,6 +108,23 @@ def _copy(head: Head, effect: Scaled, dims: Sequence[int], due: Mapping[int, Cel
 
         writes.append((d, first(options + cases(stream, column, [value]) + _places(head, value), accepted)))
     return {"kind": "lookup", "term": term, **script, "writes": writes}
+
+
+def _nothing(head: Head, effect: Scaled, dims: Sequence[int], due: Mapping[int, Cell], heads: list[Script]) -> list[int]:
+    """Values that are always ⊥ where a head reads them, of which it writes nothing: taken into the last script. Returns the other ones."""
+    terms, rest = head.stream.terms, list[int]()
+    for d in dims:
+        asked = terms.list[due[d].term].args[0]
+        if heads[-1]["kind"] == "lookup" and not terms.same(heads[-1]["term"], asked):
+            rest.append(d)
+            continue
+        try:
+            more = _copy(head, effect, [d], due)
+        except Rejected:
+            rest.append(d)
+        else:
+            heads[-1] = more | {"writes": heads[-1].get("writes", []) + more["writes"]}
+    return rest
 
 
 def _places(head: Head, value: int) -> list[tuple[float, Script]]:
@@ -163,50 +187,51 @@ def _add(head: Head, at: int, dim: int, scale: float, node: Term, d: float | Non
 
 def groups(stream: Stream, term: Term, w_q: Scaled, w_k: Scaled) -> list[tuple[float, Script]]:
     """Components grouped so that no variable is in two groups; what the key's position (and what ranks) adds is in the position's."""
-    terms, pairs = stream.terms, [pair[:2] for pair in term.compared()]
+    pairs = [pair[:2] for pair in term.compared()]
     found: list[tuple[float, Script]] = []
     for way in ways(stream, np.concatenate([w_q.ints, w_k.ints], axis=1), [a for pair in pairs for a in pair]):
-        links: nx.Graph[tuple[str, int]] = nx.Graph()
-        links.add_nodes_from(("part", p) for p in range(len(pairs)))
-        links.add_node(("k", POSITION))
-        names: dict[str, dict[int, int]] = {}
         sides = dict(zip("qk", np.split(way.rows, 2, axis=1), strict=True))
-        for side, rows in sides.items():
-            nodes = [pair[side == "k"] for pair in pairs]
-            read = [cell.term for _, cell in way.stream.held(rows)]
-            wanted = needed(way.stream, read, nodes + ([term.args[-1]] if term.ranked and side == "k" else []))
-            named = unify(terms, None if wanted is None else wanted | ({POSITION: POSITION} if side == "k" else {}), way.sources)
-            if named is None:
-                break
-            names[side] = named
-            for p, node in enumerate(nodes):
-                links.add_edges_from((("part", p), (side, terms.find(named[v]))) for v in origins(terms, node, set(named)) or ())
-            if term.ranked and side == "k":
-                links.add_edges_from(
-                    (("k", POSITION), ("k", terms.find(named[v]))) for v in origins(terms, term.args[-1], set(named)) or ()
-                )
-            for v in read:  # what no component reads has no group, and the kernel says so
-                if terms.list[v].op != "const" and side == "k" and (side, terms.find(named[terms.find(v)])) not in links:
-                    links.add_edge(("k", POSITION), (side, terms.find(named[terms.find(v)])))
-        if len(names) < 2:
-            continue
-        raw = {side: {terms.find(v): v for v in names[side].values()} for side in "qk"}
-        left = {s: [(d, c) for d, c in way.stream.held(rows) if terms.list[c.term].op != "const"] for s, rows in sides.items()}
-        some: list[Script] = []
-        count = 0.0
-        for group in sorted(nx.connected_components(links), key=lambda g: sorted(map(str, g))):
-            over = {side: sorted(raw[side][v] for kind, v in group if kind == side) for side in "qk"}
-            made: Script = {"parts": sorted(v for kind, v in group if kind == "part")}
-            for side, name in zip("qk", ("query", "key"), strict=True):
-                reps = {terms.find(v) for v in over[side]}
-                mine = [(d, c) for d, c in left[side] if origins(terms, c.term, reps) is not None]
-                left[side] = [held for held in left[side] if held not in mine]
-                made[name] = {"over": over[side], "dims": [d for d, _ in mine]}
-            some.append(made)
-            spans = [np.prod([float(terms.ranges[v].hi - terms.ranges[v].lo + 2) for v in over[side]]) for side in "qk"]
-            count += float(spans[0] + spans[1] + min(spans[0] * spans[1], 1 << 22))
-        found.append((count, {"sums": _listed(way.sums), "groups": some}))
+        read = {side: [(d, c) for d, c in way.stream.held(rows) if stream.terms.list[c.term].op != "const"] for side, rows in sides.items()}
+        nodes = {side: [pair[side == "k"] for pair in pairs] for side in "qk"}
+        nodes["k"] += [term.args[-1]] if term.ranked else []
+        named = [namings(way, [c.term for _, c in read[side]], nodes[side], [POSITION] if side == "k" else []) for side in "qk"]
+        for choice in range(max(map(len, named))):
+            names = {side: some[min(choice, len(some) - 1)] for side, some in zip("qk", named, strict=True)}
+            found.append(_grouped(stream.terms, term, names, read, way))
     return found
+
+
+def _grouped(
+    terms: Terms, term: Term, names: Mapping[str, dict[int, int]], read: Mapping[str, list[tuple[int, Cell]]], way: Way
+) -> tuple[float, Script]:
+    """The groups that variables make, by what each stands for on each side, and how many cases they have."""
+    links: nx.Graph[tuple[str, int]] = nx.Graph()
+    links.add_nodes_from(("part", p) for p in range(len(term.compared())))
+    links.add_node(("k", POSITION))
+
+    def behind(side: str, number: int) -> list[tuple[str, int]]:
+        return [(side, terms.find(names[side][v])) for v in origins(terms, number, set(names[side])) or ()]
+
+    for p, (query, key, _) in enumerate(term.compared()):
+        links.add_edges_from((("part", p), v) for v in behind("q", query) + behind("k", key))
+    if term.ranked:
+        links.add_edges_from((("k", POSITION), v) for v in behind("k", term.args[-1]))
+    for _, cell in read["k"]:  # what no component reads has no group, and the kernel says so
+        links.add_edges_from((("k", POSITION), v) for v in behind("k", cell.term) if v not in links)
+    raw = {side: {terms.find(v): v for v in names[side].values()} for side in "qk"}
+    left, some, count = {side: list(held) for side, held in read.items()}, list[Script](), 0.0
+    for group in sorted(nx.connected_components(links), key=lambda g: sorted(map(str, g))):
+        over = {side: sorted(raw[side][v] for kind, v in group if kind == side) for side in "qk"}
+        made: Script = {"parts": sorted(v for kind, v in group if kind == "part")}
+        for side, name in zip("qk", ("query", "key"), strict=True):
+            reps = {terms.find(v) for v in over[side]}
+            mine = [(d, c) for d, c in left[side] if origins(terms, c.term, reps) is not None]
+            left[side] = [held for held in left[side] if held not in mine]
+            made[name] = {"over": over[side], "dims": [d for d, _ in mine]}
+        some.append(made)
+        spans = [np.prod([float(terms.ranges[v].hi - terms.ranges[v].lo + 2) for v in over[side]]) for side in "qk"]
+        count += float(spans[0] + spans[1] + min(spans[0] * spans[1], 1 << 22))
+    return count, {"sums": _listed(way.sums), "groups": some}
 
 
 def _many(stream: Stream, group: Script) -> bool:

@@ -18,7 +18,7 @@ def cancelled(ledger: Ledger, graph: Graph, numbers: list[int]) -> list[int]:
         if args != tuple(numbers[a] for a in node.args):
             made = ledger.node(node.op, args)
             ledger.take("congruence", number, made)
-        if terms.list[made].op == "affine":
+        if terms.list[made].op == "affine" and not all(terms.list[a].op == "total" for a in args):  # a cell says which totals it adds up
             parts, constant = linear(terms, made)
             kept = {rep: c for rep, c in parts.items() if c}
             if len(kept) < len(parts) and not any(terms.ranges[rep].none for rep in parts if rep not in kept):

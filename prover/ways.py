@@ -66,8 +66,8 @@ def cases(stream: Stream, rows: Ints, nodes: Sequence[int], others: Sequence[Cel
     found: list[tuple[float, Script]] = []
     for way in ways(stream, rows, nodes):
         read = [cell.term for _, cell in way.stream.held(way.rows)] + [cell.term for cell in others]
-        over = variables(way.stream, read, nodes, way.sources)
-        if over is not None:
+        for names in namings(way, read, nodes):
+            over = sorted(set(names.values()))
             found.append((size(stream.terms, over), {"over": over, "sums": [[number, list(dims)] for number, dims in way.sums]}))
     return found
 
@@ -77,14 +77,24 @@ def size(terms: Terms, over: Sequence[int]) -> float:
     return math.prod(float(terms.ranges[v].hi - terms.ranges[v].lo + 1 + terms.ranges[v].none) for v in over)
 
 
-def variables(stream: Stream, read: Sequence[int], nodes: Sequence[int], sources: tuple[int, ...]) -> list[int] | None:
-    """Terms that determine all that is read and `nodes`; None if nothing that is placed determines these."""
-    names = unify(stream.terms, needed(stream, read, nodes), sources)
-    return None if names is None else sorted({v for v in names.values()})
+def namings(way: Way, read: Sequence[int], nodes: Sequence[int], more: Collection[int] = ()) -> list[dict[int, int]]:
+    """What to take as a variable for each value that is read or wanted, `more` included: as `unify` has it; and with what is computed
+    from several others computed."""
+    wanted = needed(way.stream, read, nodes) | {v: v for v in more}
+    apart = {rep: v for rep, v in wanted.items() if not computed(way.stream.terms, rep, v, wanted)}
+    return [unify(way.stream.terms, some, way.sources) for some in ([wanted, apart] if len(apart) < len(wanted) else [wanted])]
 
 
-def needed(stream: Stream, read: Sequence[int], nodes: Sequence[int]) -> dict[int, int] | None:
-    """What is read and what determines `nodes`, by what is read if that does, else by all that is placed: representatives and terms."""
+def computed(terms: Terms, rep: int, number: int, wanted: Collection[int]) -> bool:
+    """Whether a value is computed from others that are read too."""
+    if rep in (TOKEN, POSITION) or terms.list[number].op not in LOCAL:
+        return False
+    others = set(wanted) - {rep}
+    return all(origins(terms, a, others) is not None for a in terms.list[number].args)
+
+
+def needed(stream: Stream, read: Sequence[int], nodes: Sequence[int]) -> dict[int, int]:
+    """What is read and what determines `nodes`: what is read if that does, else what is placed, else themselves; by representatives."""
     terms = stream.terms
     found = {terms.find(v): v for v in read if terms.list[v].op != "const"}
     placed = {terms.find(c.term): c.term for c in stream.cells if c is not None and terms.list[c.term].op != "const"}
@@ -94,16 +104,12 @@ def needed(stream: Stream, read: Sequence[int], nodes: Sequence[int]) -> dict[in
         behind = origins(terms, node, {*found, *inside})
         if behind is None:
             behind = origins(terms, node, {*placed, *inside})
-        if behind is None:
-            return None
-        wanted |= {rep: (placed | found | inside)[rep] for rep in behind}
+        wanted |= {terms.find(node): node} if behind is None else {rep: (placed | found | inside)[rep] for rep in behind}
     return wanted
 
 
-def unify(terms: Terms, wanted: dict[int, int] | None, sources: tuple[int, ...]) -> dict[int, int] | None:
+def unify(terms: Terms, wanted: dict[int, int], sources: tuple[int, ...]) -> dict[int, int]:
     """What each variable is computed from, where that is another of them; itself otherwise."""
-    if wanted is None:
-        return None
     names = dict(wanted)
     for source in sources:
         members = [rep for rep, v in wanted.items() if rep == source or origins(terms, v, {TOKEN, POSITION}) == {source}]

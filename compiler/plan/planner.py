@@ -19,6 +19,7 @@ from ..graph import Graph, Node
 from ..ops import Affine, Const, Fetch, Gadgets, Given, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
 from .heads import Candidate, apart, candidates
 from .outputs import logarithm, output
+from .reach import Reach
 from .stage import Carried, Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, label, piecewise, prune
 from .stairs import floor, signs
 from .tally import exactness, fill
@@ -59,6 +60,7 @@ class _Planner:
         self._refused: dict[tuple[int, Form], ExactnessError] = {}
         self._head_of: dict[tuple[Op, tuple[int, ...]], int] = {}
         self._repeated: dict[int, int] = {}
+        self._reach = Reach.of(graph)
         self._sizes: dict[str, int] = {"token": len(graph.sizes.alphabet), "position": graph.sizes.length}
         self.add("one", Form("digits", 0, 1), Embed("position", np.ones((graph.sizes.length, 1), np.int64)), "one")
 
@@ -144,9 +146,12 @@ class _Planner:
             case Given(state=state) if form == scalar(node.domain):
                 return self.add(index, form, Carried(state), node.name)
             case Fetch():
-                source = self.read(node.args[1], form)
+                written = self._reach.written(node.args[1], form)
+                if written is None:
+                    return self._converted(index, node, form)
+                source = self.read(node.args[1], written)
                 head = self._head(node.args[0], self.graph.nodes[node.args[0]].args)
-                return self.add(index, form, Copy(head, source), label(node.name, form))
+                return self.add(index, written, Copy(head, source), label(node.name, form))
             case Total() if form == scalar(node.domain):
                 return self._total(index, form, [(1, index)], 0)
             case Affine(coefficients=cs, constant=k) if form == scalar(node.domain) and self._adds_up(node):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..graph import Builder, Graph, Node, reachable
 from ..ops import Fetch, Position
-from .maps import Rewrite, Rule, at, at_query, copy, position_of, read_known
+from .maps import Rewrite, Rule, at, at_query, copy, nowhere, position_of, read_known
 
 MAX_RUNS, MAX_LEAVES = 64, 2048
 
@@ -91,9 +91,9 @@ def _spelled(builder: Builder, words: dict[int, Word], of_word: dict[Word, int],
 
 
 def _visible(builder: Builder, p: int) -> bool:
-    """Whether p never points ahead of its own position; every place is visible to a bidirectional program."""
+    """Whether p points to a place, and never ahead of its own position; every place is visible to a bidirectional program."""
     lag = builder.nodes[p].domain.lag
-    return not builder.sizes.causal or (lag is not None and lag <= 0)
+    return not builder.sizes.causal or (lag is not None and lag <= 0 and not nowhere(builder, p))
 
 
 def _fetches(builder: Builder, index: int) -> int:

@@ -87,6 +87,23 @@ def of_position(builder: Builder, index: int) -> bool:
     return all(op.strict if isinstance(op, Local) else isinstance(op, (Position, Const)) for op in ops)
 
 
+def nowhere(builder: Builder, index: int) -> bool:
+    """Whether a position is ⊥ wherever it is asked for: cut from a range that it never meets, or computed from such a one."""
+    found, stack = builder.nowhere, [index]
+    while stack:
+        node = builder.nodes[stack[-1]]
+        through = node.args if isinstance(node.op, Local) and node.op.strict else ()
+        if missing := [a for a in through if a not in found]:
+            stack += missing
+            continue
+        empty = isinstance(node.op, Const) and node.op.value is None
+        if isinstance(node.op, Clip):
+            domain = builder.nodes[node.args[0]].domain
+            empty = domain.hi < node.op.lo or domain.lo > node.op.hi
+        found[stack.pop()] = empty or any(found[a] for a in through)
+    return found[index]
+
+
 def substitute(builder: Builder, index: int, position: int) -> int:
     """A value that depends on the position alone, with another position in its place."""
     made: dict[int, int] = {}
@@ -110,7 +127,12 @@ def read_known(builder: Builder, value: int, position: int) -> int | None:
     if isinstance(builder.nodes[position].op, Position):
         return value
     lag = builder.nodes[position].domain.lag
-    if lag is None or lag > 0 or not (of_position(builder, position) and of_position(builder, value) and reads_position(builder, value)):
+    if (
+        lag is None
+        or lag > 0
+        or nowhere(builder, position)
+        or not (of_position(builder, position) and of_position(builder, value) and reads_position(builder, value))
+    ):
         return None
     found = substitute(builder, value, clip(builder, position, 1, builder.sizes.length))
     builder.reads.setdefault(found, (value, position))

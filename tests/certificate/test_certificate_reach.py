@@ -22,9 +22,30 @@ def long_chain(position: hw.Value) -> hw.Value:
     return position
 
 
+def off_the_text(token: hw.Value, position: hw.Value) -> hw.Value:
+    for _ in range(4):
+        token = token.at(position - 16)
+    return token
+
+
+def a_sum_and_its_parts(token: hw.Value, position: hw.Value) -> hw.Value:
+    earlier = hw.match(token, token, before=True).count()
+    return hw.match(position % 3 + earlier // 2, earlier).count()
+
+
+def one_and_true(token: hw.Value, position: hw.Value) -> hw.Value:
+    there = (position * 0).exists
+    return hw.visible(token).count() - hw.match(there, there).count()
+
+
 def itself(token: hw.Value) -> hw.Value:
     count = hw.match(token, token).count()
     return count <= count
+
+
+def twice_back(token: hw.Value) -> hw.Value:
+    before = hw.match(token, token, before=True).latest()
+    return before.fetch(before.position)
 
 
 PROGRAMS: dict[str, tuple[Body, int]] = {  # with the length that is certified
@@ -37,6 +58,11 @@ PROGRAMS: dict[str, tuple[Body, int]] = {  # with the length that is certified
         lambda token, position: hw.match(token, token, before=True).latest().fetch(position - 2),
         64,
     ),
+    "what is read is smaller than what may stand there": (twice_back, 16),
+    "a value that is always ⊥, read": (lambda token, position: hw.where(position * 0 >= 1, token, None).at(position - 1).exists, 16),
+    "places off the text, and off it again": (off_the_text, 16),
+    "a sum beside what it sums": (a_sum_and_its_parts, 1),
+    "totals that cancel": (one_and_true, 16),
     "keys that never match": (lambda token: hw.select(hw.match(token, token).count(), token, lambda q, k: False).any(), 64),
     "a long chain": (long_chain, 16),
 }
