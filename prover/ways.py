@@ -78,11 +78,16 @@ def size(terms: Terms, over: Sequence[int]) -> float:
 
 
 def namings(way: Way, read: Sequence[int], nodes: Sequence[int], more: Collection[int] = ()) -> list[dict[int, int]]:
-    """What to take as a variable for each value that is read or wanted, `more` included: as `unify` has it; and with what is computed
-    from several others computed."""
-    wanted = needed(way.stream, read, nodes) | {v: v for v in more}
-    apart = {rep: v for rep, v in wanted.items() if not computed(way.stream.terms, rep, v, wanted)}
-    return [unify(way.stream.terms, some, way.sources) for some in ([wanted, apart] if len(apart) < len(wanted) else [wanted])]
+    """What to take as a variable for each value that is read or wanted, `more` included: as `unify` has it; with what is computed from
+    several others computed; and what is computed from one other as a variable beside it, which a part of its own may read."""
+    terms, wanted = way.stream.terms, needed(way.stream, read, nodes) | {v: v for v in more}
+    found = [unify(terms, wanted, way.sources)]
+    apart = {rep: v for rep, v in wanted.items() if not computed(terms, rep, v, wanted)}
+    if len(apart) < len(wanted):
+        found.append(unify(terms, apart, way.sources))
+    if (beside := unify(terms, wanted, way.sources, collapse=False)) != found[0]:
+        found.append(beside)
+    return found
 
 
 def computed(terms: Terms, rep: int, number: int, wanted: Collection[int]) -> bool:
@@ -108,14 +113,14 @@ def needed(stream: Stream, read: Sequence[int], nodes: Sequence[int]) -> dict[in
     return wanted
 
 
-def unify(terms: Terms, wanted: dict[int, int], sources: tuple[int, ...]) -> dict[int, int]:
-    """What each variable is computed from, where that is another of them; itself otherwise."""
+def unify(terms: Terms, wanted: dict[int, int], sources: tuple[int, ...], collapse: bool = True) -> dict[int, int]:
+    """What each variable is computed from, where that is another of them; itself otherwise. Without `collapse` sources alone count."""
     names = dict(wanted)
     for source in sources:
         members = [rep for rep, v in wanted.items() if rep == source or origins(terms, v, {TOKEN, POSITION}) == {source}]
         if len(members) > 1:
             names |= dict.fromkeys(members, source)
-    for rep, v in sorted(wanted.items()):  # arguments come first
+    for rep, v in sorted(wanted.items()) if collapse else ():  # arguments come first
         if names[rep] == v and rep not in (TOKEN, POSITION) and terms.list[v].op in LOCAL:
             others = set(wanted) - {rep}
             behind = set[int]()

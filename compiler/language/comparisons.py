@@ -239,7 +239,8 @@ class Nodes:
         if less is None:
             flipped = self._flip(y, bit)
             return self._term(self._quotient(x, 1 << bit), flipped)
-        return self._term(self._half(x, bit, odd=not less), self._half(y, bit, odd=less))
+        a, b = self._half(x, bit, odd=not less), self._half(y, bit, odd=less)
+        return None if a is None or b is None else self._term(a, b)
 
     def _term(self, x: int, y: int) -> Term | None:
         a, b = self.builder.nodes[x].domain, self.builder.nodes[y].domain
@@ -253,8 +254,11 @@ class Nodes:
         low, high = self._quotient(x, 1 << bit), self._quotient(x, 2 << bit)
         return low, self.builder.add(Affine("int", (1, -2), 0), (low, high), f"bit{bit}")
 
-    def _half(self, x: int, bit: int, odd: bool) -> int:
-        """The prefix above a bit, where the bit is 1 (odd) or 0; ⊥ elsewhere."""
+    def _half(self, x: int, bit: int, odd: bool) -> int | None:
+        """The prefix above a bit, where the bit is 1 (odd) or 0; ⊥ elsewhere. Of what is too small to have that bit: 0, or nowhere."""
+        domain = self.builder.nodes[x].domain
+        if not domain.none and 0 <= domain.lo <= domain.hi < 1 << bit:
+            return None if odd else self.constant(0)
         _, last = self._last_bit(x, bit)
         held = self.builder.add(Equal(), (last, self.constant(int(odd))), f"bit{bit}={int(odd)}")
         high = self._quotient(x, 2 << bit)

@@ -11,7 +11,8 @@ from ..calls import public
 from ..domain import Kind, plain
 from ..errors import DomainError, Location, caller
 from ..graph import Builder
-from ..ops import Extreme, Table, Where
+from ..ops import Const, Table, Where
+from . import apart
 from .occurring import occurring
 from .value import Value, alike, boolean, densely, label_of, lift, number, require_value, same_kind, spaces, value_of
 
@@ -87,6 +88,8 @@ def tabulated(
     for point in itertools.product(*map(asked, dense)):
         results.append(ABSENT if any(x is ABSENT for x in point) else _called(f, point, line))
     kind, entries = _entries(results, builder, kinds, line)
+    if len(set(entries)) == 1 and entries[0] is not None and not any(d.none for d in domains):  # a number that depends on nothing
+        return Value(builder, builder.add(Const(kind, entries[0]), (), str(entries[0]), line))
     op = Table(kind, tuple(d.lo for d in domains), tuple(d.size for d in domains), tuple(entries), getattr(f, "__name__", "f").strip("<>"))
     return value_of(builder, op, [v.index for v in dense], line)
 
@@ -136,7 +139,7 @@ def extreme(what: str, a: Value, other: object, largest: bool) -> Value:
     require_value(what, a, None, line)
     a = number(what, a, line)
     b = number(what, lift(other, a, what, line), line)
-    return value_of(a.builder, Extreme(largest), [a.index, b.index], line)
+    return apart.extreme(a, b, largest, line)
 
 
 def choose(condition: object, x: object, y: object, what: str, line: Location | None) -> Value:

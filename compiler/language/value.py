@@ -12,7 +12,7 @@ from ..calls import readable
 from ..domain import Domain, Kind, Symbol, plain
 from ..errors import DomainError, Location, ProgramError, caller, warn
 from ..graph import Builder
-from ..ops import Affine, AtLeast, Clip, Const, Divide, Equal, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position, Table, Token
+from ..ops import Affine, Clip, Const, Divide, Exists, Extreme, Fetch, Lookup, Op, OrElse, Position, Table, Token
 from .ahead import ahead
 from .occurring import numbered_anew
 from .symbolic import Symbolic
@@ -147,8 +147,10 @@ class Value(Symbolic):
     # --- comparisons -------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from .apart import equal
+
         a, b, line = _pair("==", self, other)
-        return value_of(self.builder, Equal(), [a.index, b.index], line)
+        return equal(a, b, line)
 
     def __ne__(self, other: object) -> Value:  # pyright: ignore[reportIncompatibleMethodOverride]
         return ~(self == other)
@@ -403,6 +405,11 @@ def _sum(what: str, operands: tuple[Value, Value | int], coefficients: tuple[int
         return value_of(a.builder, Affine(kind, coefficients[:1], coefficients[1] * other), [a.index], line)
     b = number(what, lift(other, a, what, line), line)
     pointers = [c for v, c in ((a, coefficients[0]), (b, coefficients[1])) if v.domain.kind == "position"]
+    if pointers != [1] and (a.domain.none or b.domain.none):
+        from .apart import far, weighted
+
+        if far(a, b):
+            return weighted(a, b, coefficients, line)
     return value_of(a.builder, Affine("position" if pointers == [1] else "int", coefficients, 0), [a.index, b.index], line)
 
 
@@ -410,8 +417,9 @@ def _at_least(what: str, a: Value, other: object, threshold: int) -> Value:
     x, y, line = _pair(what, a, other)
     if not (numeric(x) and numeric(y)):
         raise DomainError(f"{what} orders {x.domain}, which has no order", line, "use == or !=, or hw.table(f, x) to give symbols a number")
-    x, y = as_number(x, line), as_number(y, line)
-    return value_of(a.builder, AtLeast(threshold), [x.index, y.index], line)
+    from .apart import at_least
+
+    return at_least(as_number(x, line), as_number(y, line), threshold, line)
 
 
 def logic(what: str, a: Value, other: object, largest: bool) -> Value:

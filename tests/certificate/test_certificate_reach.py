@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import headwork as hw
+from headwork.compiler.language import apart
 
 Body = Callable[..., hw.Value]
 
@@ -75,15 +76,63 @@ def test_right_programs_are_certified(name: str) -> None:
     assert hw.certify(hw.compile(hw.program(name="p")(body), length=length, alphabet=3)).length == length
 
 
+FAR: dict[str, tuple[Body, int]] = {
+    "the greatest of the last five": (lambda token: hw.visible(token, within=5).max(token), 1024),
+    "the greatest of the last fifty": (lambda token: hw.visible(token, within=50).max(token), 1024),
+    "how long ago": (lambda token, position: position - seen(token), 16384),
+    "a place against another": (lambda token, position: seen(token).or_else(0) * 2 == position, 16384),
+    "the later of two numbers": (lambda token, position: hw.maximum(seen(token) * 2, position), 16384),
+}
+
+
+def seen(token: hw.Value) -> hw.Value:
+    return hw.match(token, token, before=True).latest().position
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if "fifty" in n else n for n in FAR])
+def test_two_large_numbers_are_compared_by_their_difference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the length asked, and on every short input by the same graph."""
+    body, length = FAR[name]
+    program = hw.program(name="p")(body)
+    model = hw.compile(program, length=length, alphabet=10)
+    assert model.cost.attention_layers == 1
+    assert hw.certify(model, witness=False).length == length
+    monkeypatch.setattr(apart, "MOST", 1)
+    short = hw.compile(program, length=4, alphabet=3)
+    assert hw.check(short, exhaustive=4, samples=0).ok
+    assert hw.certify(short, witness=False).length == 4
+
+
+def by_weight(token: hw.Value) -> hw.Value:
+    counts = hw.visible(token).counts(token)[:3]
+    scores = [counts[0] * a + counts[1] * b + counts[2] * c for a, b, c in ((3, -7, 11), (5, 1, -9), (-5, 5, 2))]
+    best = hw.maximum(scores[0], scores[1])
+    return hw.where(scores[2] > best, 2, hw.where(scores[1] > scores[0], 1, 0))
+
+
+def test_weighted_sums_of_counts_are_compared_by_their_difference() -> None:
+    """As a classifier's scores are: of three counts, at a length at which these have too many combinations."""
+    program = hw.program(name="p")(by_weight)
+    assert hw.certify(hw.compile(program, length=512, alphabet=3), witness=False).length == 512
+    assert hw.check(hw.compile(program, length=512, alphabet=3), samples=4, lengths=(7, 40)).ok
+
+
+def test_the_labels_of_several_nearest_examples_are_counted() -> None:
+    assert hw.certify(hw.compile(hw.programs.get("nearest", k=2), length=32), witness=False).length == 32
+
+
 def test_large_alphabets_are_compared_by_squares() -> None:
     """Five thousand symbols against five thousand are not enumerated."""
     assert hw.certify(hw.compile(hw.programs.get("sort"), length=16, alphabet=5000)).alphabet == 5000
 
 
 def test_too_many_cases_say_how_many_and_how_far_it_would_do() -> None:
-    model = hw.compile(hw.program(name="p")(lambda token: hw.visible(token, within=5).max(token)), length=400, alphabet=10)
+    body = hw.program(name="p")(
+        lambda token, position: hw.where(token == 0, position, hw.match(token, token, before=True).latest().position)
+    )
+    model = hw.compile(body, length=5000, alphabet=2)
     with pytest.raises(
-        hw.Refused, match=r"too many cases: block \d+ \(MLP\), value \S+ depends on 2 values with [\d,]+ combinations"
+        hw.Refused, match=r"too many cases: block \d+ \(MLP\), value \S+ depends on 3 values with [\d,]+ combinations"
     ) as refused:
         hw.certify(model, witness=False)
     assert refused.value.kind == "too many cases"
