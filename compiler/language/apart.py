@@ -13,6 +13,7 @@ they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ..errors import Location
@@ -23,11 +24,19 @@ MOST = 1 << 24  # cases that a certificate enumerates
 
 
 def far(x: Value, y: Value) -> bool:
-    """Whether two values have more combinations than are enumerated; of a sum that is a view of what it sums, those of all that it sums."""
+    """Whether two values have more combinations than are enumerated; of sums that have terms in common, those of all their terms."""
     if x.index == y.index:
         return False
-    nodes, seen, stack, cases = x.builder.nodes, set[int](), [x.index, y.index], 1
-    while stack and cases <= MOST:
+    parts = [_terms(v) for v in (x, y)]
+    if parts[0].keys() & parts[1].keys() and max(map(len, parts)) > 1:
+        return math.prod((parts[0] | parts[1]).values()) > MOST
+    return (x.domain.size + x.domain.none) * (y.domain.size + y.domain.none) > MOST
+
+
+def _terms(x: Value) -> dict[int, int]:
+    """What a sum that is a view of other values adds up, with how many values each has; itself if it is none."""
+    nodes, found, stack, seen = x.builder.nodes, dict[int, int](), [x.index], set[int]()
+    while stack:
         here = stack.pop()
         if here not in seen:
             seen.add(here)
@@ -35,8 +44,8 @@ def far(x: Value, y: Value) -> bool:
             if isinstance(node.op, Affine) and not node.domain.none:
                 stack += node.args
             else:
-                cases *= max(1, node.domain.size + node.domain.none)
-    return cases > MOST
+                found[here] = node.domain.size + node.domain.none
+    return found
 
 
 def at_least(x: Value, y: Value, threshold: int, line: Location | None) -> Value:

@@ -19,9 +19,13 @@ RELATION_WIDTH = 5  # dimensions a prefix head takes, about: two codes with thei
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes that conditions are made of, added to a program as they are needed."""
+    """The nodes that conditions are made of, added to a program as they are needed.
+
+    With `tight`, bits that a number is too small to have are not computed: a head compares them with 0, or there is none.
+    """
 
     builder: Builder
+    tight: bool = False
 
     def constant(self, value: int) -> int:
         """An integer constant."""
@@ -188,7 +192,7 @@ class Nodes:
         start = self.builder.add(Affine("int", (1,), -width), (here,), f"position-{width}")
         start = self.builder.add(Extreme(True), (start, self.constant(0)), "start")
         if width > n.bit_length():
-            recent = self.order(start, here, less=True)
+            recent = replace(self, tight=True).order(start, here, less=True)
             return recent if causal else Both(recent, self.order(here, here, less=False, equal=True))
         back = [here]
         for j in range(1, width):
@@ -257,7 +261,7 @@ class Nodes:
     def _half(self, x: int, bit: int, odd: bool) -> int | None:
         """The prefix above a bit, where the bit is 1 (odd) or 0; ⊥ elsewhere. Of what is too small to have that bit: 0, or nowhere."""
         domain = self.builder.nodes[x].domain
-        if not domain.none and 0 <= domain.lo <= domain.hi < 1 << bit:
+        if self.tight and not domain.none and 0 <= domain.lo <= domain.hi < 1 << bit:
             return None if odd else self.constant(0)
         _, last = self._last_bit(x, bit)
         held = self.builder.add(Equal(), (last, self.constant(int(odd))), f"bit{bit}={int(odd)}")
