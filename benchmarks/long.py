@@ -110,7 +110,13 @@ def prefill(found: Found) -> None:
 def slopes(found: Found) -> None:
     """Time against length."""
     for name, dtype, code, longest in SLOPES:
-        model, note = made(name, longest, dtype, code=code)
+        model = None
+        while model is None:
+            try:
+                model, note = made(name, longest, dtype, code=code)
+            except hw.HeadworkError as refused:  # halved until it is certified
+                print(f"{name} at N = {longest:,}: {str(refused).splitlines()[0]}", flush=True)
+                longest //= 2
         lengths = [n for n in (1 << k for k in range(9 if longest < 1 << 14 else 14, 19)) if n <= longest]
         rows: list[Row] = []
         for n in lengths:

@@ -76,7 +76,7 @@ class Found:
 
 
 def targets(found: Found) -> list[str]:
-    """Each target, what was measured, and whether it holds; "no" also where it could not be measured."""
+    """Each target, what was measured, and whether it holds; "-" where there is no target, or a peer was not there."""
     lines = [*_prefill(found), *_slopes(found), *_dense(found), *_decode(found), *_machines(found), *_lengths(found)]
     said = {True: "yes", False: "**no**", None: "-"}
     return [
@@ -143,7 +143,7 @@ def _decode(found: Found) -> list[Line]:
         lines.append((f"{what}, decode after 1,000,000", "≥ half of that", long.rates, rates[1] >= rates[0] / 2))
         ratio = None if peer is None else rates[0] / peer
         against = "not measured" if ratio is None else f"{ratio:.1f} times"
-        lines.append((f"{what}, against firebrand's RV32IM machine", "≥ 2 times", against, ratio is not None and ratio >= 2))
+        lines.append((f"{what}, against firebrand's RV32IM machine", "≥ 2 times", against, None if ratio is None else ratio >= 2))
         lines.append((f"{what}, against a KV cache in torch", "", f"{rates[0] / rates[2]:,.0f} times", None))
     return [*lines, *(("other decoders", "", said, None) for said in found.others)]
 
@@ -188,7 +188,9 @@ def page(found: Found, said: str) -> dict[str, list[str]]:
     by = {(name, dtype): (took, used, why) for name, dtype, took, used, why in found.lengths}
     lengths = ["| program | float32 | float64 |", "| --- | --- | --- |"]
     for name in some:
-        cells = [f"{why}" if why else f"{took} s, {used} GiB" for took, used, why in (by[name, d] for d in ("float32", "float64"))]
+        cells = [
+            why.replace("|", "\\|") if why else f"{took} s, {used} GiB" for took, used, why in (by[name, d] for d in ("float32", "float64"))
+        ]
         lengths.append(f"| `{name}` | {cells[0]} | {cells[1]} |")
     return {"long": measured, "lengths": lengths} if some else {"long": measured}
 
