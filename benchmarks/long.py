@@ -49,7 +49,7 @@ SLOPES: tuple[tuple[str, str, str, int], ...] = (  # program, dtype, code, and t
     ("histogram", "float64", "auto", 1 << 18),
     ("sort", "float64", "auto", 1 << 17),
     ("dyck_k", "float64", "auto", 1 << 17),
-    ("ngram", "float64", "binary", 1 << 12),
+    ("ngram", "float64", "auto", 1 << 11),
     ("nearest", "float64", "binary", 1 << 18),
     ("compose", "float32", "auto", 1 << 18),
 )
