@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..compiler.errors import HeadworkError, Location
 from ..kernel.numbers import TooMany
+from ..kernel.stream import Form
 from ..runtime.cases import default_lengths
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def wrong_input(model: Model) -> Divergence | None:
     from ..runtime.check import check
 
     try:
+        for probe in model.probes:  # what is in a form that is none has no code to compare with
+            f = probe.form
+            Form(f.kind, f.off, f.top, f.parts, f.radix).check(probe.name)
         return check(model, samples=WITNESS_SAMPLES, lengths=default_lengths(min(model.length, WITNESS_LENGTH))).first
     except (HeadworkError, RuntimeError, LookupError, ValueError, TypeError):  # what cannot be run shows nothing
         return None

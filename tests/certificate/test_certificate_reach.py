@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +139,14 @@ def test_too_many_cases_say_how_many_and_how_far_it_would_do() -> None:
         hw.certify(model, witness=False)
     assert refused.value.kind == "too many cases"
     assert "at about N = " in refused.value.hint
+
+
+def test_a_hint_in_a_form_that_is_none_is_refused_before_anything_is_decoded() -> None:
+    """A floor of steps of 0: no input is run in search of a fault, which would divide by it."""
+    model = hw.compile(hw.programs.get("induction"), length=8, alphabet=3)
+    probe = model.probes[-1]
+    damaged = replace(model, probes=(*model.probes[:-1], replace(probe, form=replace(probe.form, kind="floor", parts=0))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(hw.Refused, match="is in a form that is none"):
+            hw.certify(damaged)
