@@ -206,8 +206,13 @@ def table(rows: Sequence[Row]) -> str:
         if who == "headwork":
             a, b = found[name, length, symbols, who], found.get((name, length, symbols, "Tracr"))
             beside = _cells(b) if b is not None else "| | | | | "
-            out.append(f"| `{name}` | {length:,} | {symbols} | {_cells(a)} | {a.note} | {a.proving:.2f} | {beside} |")
+            out.append(f"| `{name}` | {length:,} | {symbols} | {_cells(a)} | {bars(a.note)} | {a.proving:.2f} | {beside} |")
     return "\n".join(out)
+
+
+def bars(text: str) -> str:
+    """Text as a cell of a table in Markdown."""
+    return text.replace("|", "&#124;")
 
 
 def _sequences(rows: Sequence[Row]) -> tuple[int, int]:
@@ -224,7 +229,7 @@ def _cells(row: Row) -> str:
         return f"{sizes} | {row.wrong} of {row.tried}" if row.tried else f"{sizes} | "
     own = f"; {row.wrong_by_its_own} of {row.tried - row.raised}" if row.raised or row.wrong != row.wrong_by_its_own else ""
     said = [*([f"{row.wrong} of {row.tried}{own}"] if row.tried else []), *([row.note] if row.note else [])]
-    return f"{sizes} | " + "; ".join(said).replace("|", "/")
+    return f"{sizes} | " + bars("; ".join(said))
 
 
 def write(rows: Sequence[Row]) -> None:

@@ -29,8 +29,11 @@ def test_the_page_has_every_program_over_two_alphabets() -> None:
 def test_every_row_is_exact_and_certified_or_says_why_not() -> None:
     for row in ROWS:
         wrong, said = row[9], row[10]
-        assert wrong.startswith("0 of ") and int(wrong.split()[-1]) >= 2, row
-        assert said == "certified" or " " in said, row
+        if said == "certified":
+            assert wrong.startswith("0 of ") and int(wrong.split()[-1]) >= 2, row
+        else:
+            assert (not wrong or wrong.startswith("0 of ")) and len(said.split()) > 3, row
+    assert sum(row[10] == "certified" for row in ROWS) >= 0.99 * len(ROWS)
 
 
 def test_no_program_of_the_page_has_more_attention_layers_than_tracr_has_layers() -> None:
