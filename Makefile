@@ -60,14 +60,9 @@ peers: $(READY)
 	$(BIN)/python benchmarks/rasp_table.py --write
 	$(BIN)/python -m pytest -n 0 tests/rasp/test_rasp_theirs.py
 
-# TransformerLens 3 and 4, the latter with nnsight, each in an environment of its own: 1.3 GB and some minutes each.
-lens:
-	set -e; for tools in "transformer-lens==3.9.0" "transformer-lens==4.3.0 nnsight==0.8.1"; do \
-	  home=build/$${tools%% *}; echo "== $$tools"; \
-	  test -x $$home/bin/python || $(PYTHON) -m venv $$home; \
-	  $$home/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . pytest pytest-xdist hypothesis pyyaml $$tools; \
-	  $$home/bin/python -m pytest -n 0 tests/lens; \
-	done
+# TransformerLens 3 and 4, the latter with nnsight, SAELens and CircuitKIT, each in an environment of its own: 0.4 to 1 GB and some minutes each.
+lens: $(READY)
+	.ci/lens 3 4 sae circuitkit
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
