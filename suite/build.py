@@ -27,7 +27,7 @@ from ..runtime.files import json_bytes
 from ..runtime.pad import Architecture, parse_architecture
 from ..runtime.place import put
 from ..runtime.serial import Json
-from .entry import MODEL, Options, build_model
+from .entry import MODEL, MOST_BYTES, Options, build_model
 from .page import about
 from .steps import FEATURES
 
@@ -131,6 +131,10 @@ def _options(
         raise InputError(f"the seed is {seed}", hint="give one of at least 0")
     kinds = None if features is None else tuple(features)
     shapes = parse_architecture(pad) if isinstance(pad, str) else pad
+    if shapes is not None:
+        weights = shapes.layers * shapes.d_model * (4 * shapes.heads * shapes.d_head + 2 * shapes.d_mlp)
+        if 4 * weights > MOST_BYTES:
+            raise InputError(f"an architecture of {weights:,} weights is {4 * weights / 1e6:.1f} MB", hint="a model has at most 1 MB")
     return Options(seed, cast(Styles, style), length, alphabet, steps, kinds, cast(Ablation, ablation), disguise, shapes)
 
 

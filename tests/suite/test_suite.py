@@ -251,6 +251,8 @@ def test_an_interrupted_build_goes_on(suite: Path, tmp_path: Path, monkeypatch: 
         ({"features": ["juggle"]}, "there is no feature 'juggle'"),
         ({"models": 0}, "0 models"),
         ({"ablation": "laser"}, "there is no ablation 'laser'"),
+        ({"pad": "layers=8,heads=4,d_model=96,d_head=48,d_mlp=160"}, r"an architecture of 835,584 weights is 3.3 MB"),
+        ({"pad": "layers=8"}, "is no architecture"),
     ],
 )
 def test_impossible_builds_are_refused(options: dict, said: str, tmp_path: Path) -> None:
