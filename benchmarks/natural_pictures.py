@@ -76,7 +76,7 @@ def staircase() -> Figure:
     """From BOS's share to a number: weights of a count, the levels that the first MLP makes, and what the second rounds them to."""
     model, n = compiled("histogram", length=16), 16
     total = next(probe for probe in model.probes if probe.name == "total")
-    rest = next(d for d in range(model.cost.d_model) if d == total.dims[0] - 2)
+    rest = next(d for d in range(model.cost.d_model) if d == total.dims[0] - 3)  # the rest, so many times it, the share, the levels
     share, rough, clean = list[float](), list[np.ndarray](), list[np.ndarray]()
     for c in range(1, n + 1):
         xs = streams(model, ["a"] * c + ["b"] * (n - c))
@@ -87,11 +87,11 @@ def staircase() -> Figure:
     axes[0].plot(range(1, n + 1), share, "o-")
     axes[0].set(xlabel="matches c", ylabel="BOS's weight", title="the head: H / (H + c)", ylim=(0, 1))
     for ax, cells, title in ((axes[1], rough, "the first MLP: levels of the staircase"), (axes[2], clean, "the second MLP: rounded")):
-        image = ax.imshow(np.stack(cells), cmap="Blues", vmin=0, vmax=1, origin="lower", extent=(-0.5, len(total.dims) - 0.5, 0.5, n + 0.5))
+        image = ax.imshow(np.stack(cells), cmap="Blues", vmin=0, origin="lower", extent=(-0.5, len(total.dims) - 0.5, 0.5, n + 0.5))
         ax.set(xlabel="direction of the value", ylabel="matches c", title=title)
+        figure.colorbar(image, ax=ax)
         off = max(float(np.abs(x - np.round(x)).max()) for x in cells)
         print(f"{title}: cells are at most {off:.2g} off 0 and 1")
-    figure.colorbar(image, ax=axes[2])
     return figure
 
 
