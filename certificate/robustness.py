@@ -86,7 +86,7 @@ def robustness(model: Model, *, samples: int = 20, seed: int = 0, texts: Sequenc
 
     require_model("robustness()", model)
     model = model.unrolled()
-    if not 1 <= samples <= MAX_SAMPLES:
+    if isinstance(samples, bool) or not 1 <= samples <= MAX_SAMPLES:
         raise InputError(f"{samples!r} samples are too few or too many", hint=f"give 1 to {MAX_SAMPLES:,}")
     rows = [list(row) for row in texts] if texts is not None else texts_of(model, seed)
     weights, lost = proved_radius(model)

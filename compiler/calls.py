@@ -51,15 +51,12 @@ def readable(kind: type[R]) -> type[R]:
 def public(function: Callable[P, R]) -> Callable[P, R]:
     """The function; arguments that it does not take are a ProgramError with the caller's line and the parameter that was meant.
 
-    An argument of another type than is written is an InputError: True where a number is meant at once, the others where the function
-    fails on them.
+    An argument of another type than is written is an InputError where the function fails on it.
     """
     unquoted(function)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if any(type(value) is bool for value in (*args, *kwargs.values())):
-            _require_kinds(function, args, kwargs, (bool,))
         try:
             return function(*args, **kwargs)
         except (TypeError, AttributeError, ValueError, OverflowError, RuntimeError) as error:
@@ -75,10 +72,8 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def _require_kinds(
-    function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object], only: tuple[type, ...] = ()
-) -> None:
-    """Refuse arguments (of some types only) that are not of the types that are written, and numbers of more than 64 bits."""
+def _require_kinds(function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    """Refuse arguments that are not of the types that are written, and numbers of more than 64 bits."""
     try:
         given = inspect.signature(function).bind(*args, **kwargs).arguments
     except TypeError:
@@ -89,7 +84,7 @@ def _require_kinds(
         while flat != (flat := re.sub(r"\[[^\[\]]*\]", "", flat)):  # what brackets hold is not looked at
             pass
         kinds = [part.strip() for part in flat.split("|")]
-        if not set(kinds) <= set(KINDS) or (only and not isinstance(value, only)):
+        if not set(kinds) <= set(KINDS):
             continue
         fits = ("bool" in kinds) if isinstance(value, bool) else any(isinstance(value, KINDS[k]) for k in kinds)
         if not fits:

@@ -26,7 +26,7 @@ def plan(graph: Graph, lead: float | None, code: str = "auto") -> Plan:
     """
     if code not in CODES:
         raise InputError(f"code {code!r} is none of the natural style", hint=f"use one of {', '.join(CODES)}")
-    if lead is not None and not (isinstance(lead, (int, float)) and 0 < lead <= 1024):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if lead is not None and (isinstance(lead, bool) or not (isinstance(lead, (int, float)) and 0 < lead <= 1024)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"the sharpness is {lead!r}", hint="give the lead of a winner in nats, such as 14")
     default = sharpness(graph.sizes.length)
     draft = Draft(graph, default if lead is None else float(lead), code)

@@ -258,7 +258,7 @@ def test_numpy_operators_are_operators() -> None:
 
 def test_compile_takes_its_sizes_by_name() -> None:
     with pytest.raises(
-        hw.ProgramError, match=r"compile\(\) takes length, alphabet, dtype, code, heads, style, sharpness, pad by name"
+        hw.ProgramError, match=r"compile\(\) takes length, alphabet, dtype, code, heads, style, sharpness, pad, width by name"
     ) as caught:
         hw.compile(induction, 16)  # type: ignore[call-arg]
     assert "write compile(program, length=16)" in caught.value.hint

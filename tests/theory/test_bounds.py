@@ -37,9 +37,8 @@ MPC-UB MPC-UB2 MPC-ANNA MPC-LB CONN""".split()
 VERDICTS = ("meets", "beats by ", "exceeds by ", "violates by ", "ratio ", "vacuous here because ", "not applicable because ")
 VERDICTS = (*VERDICTS, "states no number")
 PARAMETERS = dict(k=3, n=8, functions=2, q=4, d=2, R=5, s=4, payload=8, diameter=16, depth=9, bits=4)
-PARAMETERS |= dict(
-    S=4, V=6, features=9, fan=1, gates=5, state=30, steps=3, products=90, r=4, pairs=5, keys=6, order=3, patterns=7, neurons=99, lead=4
-)
+PARAMETERS |= dict(S=4, V=6, features=9, fan=1, gates=5, state=30, steps=3, products=90, r=4, pairs=5, keys=6, order=3)
+PARAMETERS |= dict(patterns=7, neurons=99, lead=4, unsolvable=0)
 
 
 def verdicts(report: Bounds) -> dict[str, str]:
