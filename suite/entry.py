@@ -156,7 +156,8 @@ def _write(place: Path, options: Options, number: int, drawn: Drawn, rng: random
     place.mkdir()
     hidden = disguise(model, rng.randrange(1 << 31), prove=False) if options.disguise else None
     shown = hidden.model if hidden else model
-    tensors = tensor_bytes({n: t.detach().contiguous() for n, t in shown.module.state_dict().items()}, metadata={"format": "pt"})
+    own = {n: t.detach().clone().contiguous() for n, t in shown.module.state_dict().items()}  # the rounds of a loop share theirs
+    tensors = tensor_bytes(own, metadata={"format": "pt"})
     program = json_bytes(program_json(model))
     config = config_json(shown)
     if hidden is None:
