@@ -22,6 +22,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -83,7 +84,12 @@ def text(name: str, model: Model, n: int, **parameters: object) -> list[int]:
 
 
 def gigabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    """The most memory that this process held. `ru_maxrss` would count what its parent held when it began."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 2**20  # pyright: ignore[reportOptionalSubscript]
+    except (OSError, TypeError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def memory() -> str:
