@@ -77,8 +77,10 @@ down = num_prevs(tokens == ")") + num_prevs(tokens == "}");
 depth = up - down;
 closes = (tokens == ")") or (tokens == "}");
 level = depth + 1 if closes else depth;                       # a closing bracket stands as deep as the one it closes
-turn = selector_width(select(indices, indices, <=) and select(level, level, ==));
-partner = select(indices, indices, <) and select(level, level, ==) and select(turn, turn - 1, ==);
+opens = (tokens == "(") or (tokens == "{");
+alike = select(level, level, ==) and select(closes or opens, True, ==);
+turn = selector_width(select(indices, indices, <=) and alike);
+partner = select(indices, indices, <) and alike and select(turn, turn - 1, ==);
 opener = aggregate(partner, tokens, "-");
 wrong = (tokens == ")" and opener != "(") or (tokens == "}" and opener != "{");
 bad = num_prevs(wrong or depth < 0) > 0;
