@@ -103,12 +103,12 @@ def meant(number: Any) -> Fraction:
     return simple if abs(float(simple) - number) <= 1e-12 * max(1.0, abs(number)) else Fraction(repr(number))
 
 
-CACHE: dict[tuple[int, tuple[Any, ...], bool], tuple[Any, list[Any]]] = {}
+CACHE: dict[tuple[int, str, bool], tuple[Any, list[Any]]] = {}
 
 
 def known(expr: Any, xs: Sequence[Any], causal: bool) -> list[Any]:
     """The values of an operation, kept while the same sequence is asked about. The expression is kept too, for its number's sake."""
-    at = (id(expr), tuple(xs), causal)
+    at = (id(expr), repr(xs), causal)  # 0 and False are equal, and not the same
     if at not in CACHE:
         if len(CACHE) > 256:
             CACHE.clear()
