@@ -25,6 +25,7 @@ from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
 from . import gpt2_natural
+from .gpt2_layout import config_of, heads_of, shapes_of
 from .labels import Terms
 from .native import BITS, Frame, Native, Reals, most_bits, pairs, relower, require_causal
 from .rounding import EPSILON, biased, exact, rounding, totals
@@ -133,26 +134,7 @@ def _blocks(model: Model) -> int:
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
     d_head, inner = _sizes(model.module.shape)
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": len(words.words),
-        "n_positions": model.length + 1,
-        "n_embd": frame.width,
-        "n_layer": _blocks(model),
-        "n_head": frame.width // d_head,
-        "n_inner": inner,
-        "activation_function": "relu",
-        "layer_norm_epsilon": EPSILON[model.dtype],
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "reorder_and_upcast_attn": False,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "resid_pdrop": 0.0,
-        "tie_word_embeddings": False,
-        "use_cache": True,
-    }
+    return config_of(model, words, frame, frame.width // d_head, inner)
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
@@ -225,25 +207,13 @@ def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...
         raise CheckpointError(fact, hint="export the model again")
     if any(len(block.masks) > n // d_head for block in shape.blocks if isinstance(block, AttentionShape)):
         raise CheckpointError(f"a width of {n} has no place for all heads of {d_head}", hint="export the model again")
-    made: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (len(words.words), n), "transformer.wpe.weight": (model.length + 1, n)}
-    for b in range(_blocks(model)):
-        for name, (above, below) in (
-            ("attn.c_attn", (n, 3 * n)),
-            ("attn.c_proj", (n, n)),
-            ("mlp.c_fc", (n, inner)),
-            ("mlp.c_proj", (inner, n)),
-        ):
-            made |= {f"transformer.h.{b}.{name}.weight": (above, below), f"transformer.h.{b}.{name}.bias": (below,)}
-    norms = [f"transformer.h.{b}.{name}" for b in range(_blocks(model)) for name in ("ln_1", "ln_2")]
-    for name in (*norms, "transformer.ln_f"):
-        made |= {f"{name}.weight": (n,), f"{name}.bias": (n,)}
-    return {**made, "lm_head.weight": (len(words.words), n)}
+    return shapes_of(model, words, frame, inner)
 
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone. Shapes are the caller's to check."""
     shape = model.module.shape
-    (d_head, _), n, norms, ones = _sizes(shape), frame.width, norm_biases(model, frame), one(model)
+    (d_head, _), norms, ones = _sizes(shape), norm_biases(model, frame), one(model)
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[: words.symbols + 1],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
@@ -253,13 +223,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
         prefix = f"transformer.h.{b}"
         if attention:
             index, part = attention
-            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, -1, d_head)
-            out = found[f"{prefix}.attn.c_proj.weight"].reshape(-1, d_head, n)
-            for c, name in enumerate(("W_Q", "W_K", "W_V")):
-                scale = d_head**0.5 if name == "W_Q" else 1.0
-                rows = [frame.unread(fused[:, c, h, : part.d_head]) / scale for h in range(len(part.masks))]
-                made[f"blocks.{index}.{name}"] = np.stack(rows)
-            made[f"blocks.{index}.W_O"] = np.stack([frame.unwritten(out[h, : part.d_head]) for h in range(len(part.masks))])
+            made |= heads_of(frame, found, prefix, index, part, d_head)
         if mlp:
             index, hidden = mlp
             w_in = found[f"{prefix}.mlp.c_fc.weight"][:, : hidden.d_mlp]

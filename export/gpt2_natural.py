@@ -25,6 +25,7 @@ from ..margin.state import Noise
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
 from ..runtime.serial import Json
+from .gpt2_layout import config_of, heads_of, shapes_of
 from .native import Frame, Native, Reals, pairs, require_causal
 from .rounding import EPSILON
 from .soft import HALF, causal, kept
@@ -86,26 +87,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
     shape = model.module.shape
     heads, _, inner = _sizes(shape)
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": len(words.words),
-        "n_positions": model.length + 1,
-        "n_embd": frame.width,
-        "n_layer": len(pairs(shape)),
-        "n_head": heads,
-        "n_inner": inner,
-        "activation_function": "relu",
-        "layer_norm_epsilon": EPSILON[model.dtype],
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "reorder_and_upcast_attn": False,
-        "embd_pdrop": 0.0,
-        "attn_pdrop": 0.0,
-        "resid_pdrop": 0.0,
-        "tie_word_embeddings": False,
-        "use_cache": True,
-    }
+    return config_of(model, words, frame, heads, inner)
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
@@ -165,22 +147,13 @@ def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...
     shape = model.module.shape
     if frame != _frame(shape):
         raise CheckpointError(f"the stream is not laid out as {_frame(shape).width} dimensions of its own", hint="export the model again")
-    n, inner = frame.width, _sizes(shape)[2]
-    made: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (len(words.words), n), "transformer.wpe.weight": (model.length + 1, n)}
-    made |= {"lm_head.weight": (len(words.words), n), "transformer.ln_f.weight": (n,), "transformer.ln_f.bias": (n,)}
-    parts = {"attn.c_attn": (n, 3 * n), "attn.c_proj": (n, n), "mlp.c_fc": (n, inner), "mlp.c_proj": (inner, n)}
-    for b in range(len(pairs(shape))):
-        for name, (above, below) in parts.items():
-            made |= {f"transformer.h.{b}.{name}.weight": (above, below), f"transformer.h.{b}.{name}.bias": (below,)}
-        for name in ("ln_1", "ln_2"):
-            made |= {f"transformer.h.{b}.{name}.weight": (n,), f"transformer.h.{b}.{name}.bias": (n,)}
-    return made
+    return shapes_of(model, words, frame, _sizes(shape)[2])
 
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone."""
     shape = model.module.shape
-    (_, d_head, _), n = _sizes(shape), frame.width
+    d_head = _sizes(shape)[1]
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[[words.bos, *range(1, words.symbols + 1)]],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),
@@ -190,13 +163,7 @@ def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) ->
         prefix = f"transformer.h.{b}"
         if attention:
             index, part = attention
-            fused = found[f"{prefix}.attn.c_attn.weight"].reshape(n, 3, -1, d_head)
-            out = found[f"{prefix}.attn.c_proj.weight"].reshape(-1, d_head, n)
-            for c, name in enumerate(("W_Q", "W_K", "W_V")):
-                scale = d_head**0.5 if name == "W_Q" else 1.0
-                rows = [frame.unread(fused[:, c, h, : part.d_head]) / scale for h in range(len(part.masks))]
-                made[f"blocks.{index}.{name}"] = np.stack(rows)
-            made[f"blocks.{index}.W_O"] = np.stack([frame.unwritten(out[h, : part.d_head]) for h in range(len(part.masks))])
+            made |= heads_of(frame, found, prefix, index, part, d_head)
         if mlp:
             index, hidden = mlp
             made[f"blocks.{index}.W_in"] = frame.unread(found[f"{prefix}.mlp.c_fc.weight"])[:, : hidden.d_mlp]

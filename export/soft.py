@@ -92,9 +92,7 @@ def kept(model: Model, target: str, noise: Callable[[float, float], Noise]) -> t
         except Refused as refused:
             fact = refused.fact.removeprefix("not shown: ")
             fact = f"{model.name}: the arithmetic of {target} is off by {max(found.read, found.stream):.1e}, and {fact}"
-            raise ExactnessError(
-                fact, hint="shorten the length, or export it to hooked or onnx, whose arithmetic is headwork's own"
-            ) from None
+            raise ExactnessError(fact, hint=OWN) from None
         if made.together <= bound:
             return made, found
         bound = 1.25 * made.together
