@@ -2,21 +2,19 @@
 
 Every natural model that is certified is checked; then single weights of it are changed, or written where none was, and all its weights
 are moved by a noise that is shown harmless: what is certified must answer right.
-Run: python benchmarks/natural_random.py [--count 20000] [--seed 0] [--mutants 2] [--minutes M] [--write]
+Run: python benchmarks/natural_random.py [--count 20000] [--seed 0] [--minutes M] [--progress FILE] [--write]
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
 import sys
-import time
 from collections import Counter
 from datetime import date
 
 import torch
-from record import record
+from record import Progress, begun, numbers, options, record
 
 import headwork as hw
 from headwork.certificate.margins import UNITS, shown
@@ -25,11 +23,13 @@ from headwork.compiler.errors import HeadworkError
 from headwork.margin.state import Noise
 from headwork.tests import generate
 
+MUTANTS = 2  # of each certified model
+
 
 def reason(refusal: HeadworkError) -> str:
     """A refusal without its names and numbers."""
     fact = re.sub(r"^(not shown: )?block \d+, [^:]*?(?=: | may )", "a head or value", refusal.fact)
-    return re.sub(r"\d[\d,.e+-]*", "…", fact)[:110]
+    return re.sub(r"\d[\d,.e+-]*", "…", fact).replace("|", "/")[:110]
 
 
 def right(model: hw.Model, seed: int, inside: bool = False) -> bool:
@@ -56,24 +56,24 @@ def corner(model: hw.Model, size: float, seed: int) -> hw.Model:
     return changed(model, lambda t: t * (1 + size * torch.randint(0, 2, t.shape, generator=draw).mul(2).sub(1)))
 
 
-def one(rng: random.Random, mutants: int, counts: Counter[str], reasons: Counter[str]) -> None:
+def one(rng: random.Random, progress: Progress) -> None:
     """A random program at random sizes: what came of it."""
     numbers, causal = [rng.randrange(1000) for _ in range(rng.randrange(61))], rng.random() < 0.5
     options = {"length": rng.randint(1, 9), "alphabet": rng.randint(1, 4), "heads": rng.choice((None, 1, 2))}
     options["dtype"] = rng.choice(("float32", "float64"))
     program = generate.program(numbers, causal, most=3)
 
-    def outcome(what: str, wrong: bool = False) -> None:
-        counts[what] += 1
+    def outcome(what: str, wrong: bool = False, why: str = "") -> None:
+        progress.add(what, why)
         if wrong:
-            print(f"{what}: {numbers} {causal} {options}", flush=True)
+            progress.fault(f"{what}: {numbers} {causal} {options}")
 
+    progress.add("programs", "")
     for style in ("compact", "natural"):
         try:
             model = hw.compile(program, style=style, **options)
         except hw.ExactnessError as error:
-            outcome(f"{style}: not compiled")
-            reasons[f"{style}, not compiled: {reason(error)}"] += 1
+            outcome(f"{style}: not compiled", why=reason(error))
             continue
         ok = right(model, rng.randrange(1000), inside=True)
         outcome(f"{style}: {'as the interpreter' if ok else 'wrong'}", wrong=not ok)
@@ -82,11 +82,10 @@ def one(rng: random.Random, mutants: int, counts: Counter[str], reasons: Counter
         try:
             hw.certify(model, witness=False)
         except hw.Refused as refusal:
-            outcome("natural: not certified")
-            reasons[f"natural, not certified: {reason(refusal)}"] += 1
+            outcome("natural: not certified", why=reason(refusal))
             continue
         outcome("natural: certified" if ok else "natural: certified, and wrong", wrong=not ok)
-        for _ in range(mutants):
+        for _ in range(MUTANTS):
             damaged = mutant(model, rng)
             try:
                 hw.certify(damaged, witness=False)
@@ -107,25 +106,24 @@ def one(rng: random.Random, mutants: int, counts: Counter[str], reasons: Counter
 
 def main() -> int:
     """Run the campaign and print its counts; exit code 1 if anything that was shown is wrong, or a model differs from the interpreter."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--count", type=int, default=20000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mutants", type=int, default=2, help="of each certified model")
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no program after so long")
-    parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
-    options = parser.parse_args()
+    given = options(__doc__, count=20000).parse_args()
     torch.set_num_threads(1)
-    rng, counts, reasons, start, done = random.Random(options.seed), Counter[str](), Counter[str](), time.perf_counter(), 0
-    while done < options.count and time.perf_counter() - start < options.minutes * 60:
-        one(rng, options.mutants, counts, reasons)
-        done += 1
-    wrong = sum(number for what, number in counts.items() if "wrong" in what)
+    progress = begun(given)
+    for number in numbers(progress, given, "programs|"):
+        one(random.Random(f"{given.seed}:{number}"), progress)
+    outcomes, reasons = Counter[str](), Counter[str]()
+    for key, count in progress.counts.items():
+        what, _, why = key.partition("|")
+        outcomes[what] += count
+        if why:
+            reasons[f"{what.replace(': ', ', ')}: {why}"] += count
+    done, wrong = outcomes.pop("programs"), sum(number for what, number in outcomes.items() if "wrong" in what)
     sizes = "lengths 1..9, 1..4 symbols, float32 and float64; every input of up to 3 tokens and 6 longer ones"
-    lines = [f"{done:,} programs, {sizes}; seed {options.seed}, {date.today()}. Wrong: {wrong}.", ""]
-    lines += ["| outcome | count |", "| --- | ---: |", *(f"| {what} | {number:,} |" for what, number in sorted(counts.items()))]
+    lines = [f"{done:,} programs, {sizes}; seed {given.seed}, {date.today()}, {progress.seconds:,.0f} s. Wrong: {wrong}.", ""]
+    lines += ["| outcome | count |", "| --- | ---: |", *(f"| {what} | {number:,} |" for what, number in sorted(outcomes.items()))]
     lines += ["", "| reason | programs |", "| --- | ---: |", *(f"| {why} | {number:,} |" for why, number in reasons.most_common(12))]
     print("\n".join(lines))
-    if options.write:
+    if given.write:
         record("natural", "\n".join(lines))
     return int(wrong > 0)
 
