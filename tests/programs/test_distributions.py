@@ -26,7 +26,7 @@ from headwork.export.files import TARGETS
 from headwork.export.read import expected
 from headwork.runtime.model import model_of
 from headwork.runtime.stages import diagnose
-from headwork.tests.runtime.test_files import seal
+from headwork.tests.runtime.checkpoints import seal
 from headwork.tests.runtime.test_sample import following
 
 LETTERS = "abc"
