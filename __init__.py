@@ -5,6 +5,7 @@ from .cli.ends import end_at_once, is_command
 if is_command():
     end_at_once()  # before the other imports, which take most of a second
 
+import sys
 from typing import TYPE_CHECKING
 
 from . import programs, protocols, rasp
@@ -172,7 +173,7 @@ _LATE = {
 def __getattr__(name: str) -> object:
     """What needs torch or sympy is imported when first used, so that the command line starts at once."""
     if name not in _LATE:
-        raise AttributeError(f"module 'headwork' has no attribute {name!r}")
+        raise AttributeError(f"module 'headwork' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     from importlib import import_module
 
     return getattr(import_module(f".{_LATE[name]}", __name__), name)
