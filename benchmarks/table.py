@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from headwork.compiler.plan.planner import plan
 from headwork.compiler.rewrite import optimise
 from headwork.runtime.cost import Cost
 from headwork.theory.registry import GROUPS
+from headwork.theory.statement import Statement
 
 DOCS = Path(__file__).parent.parent / "docs"
 LENGTH = 256
@@ -166,7 +168,7 @@ def protocols_table() -> str:
 
 def theory_table() -> str:
     """Every row of the theory in two sentences: its bounds, how it is meant, how sure it is, what it assumes, and its source."""
-    lines: list[str] = []
+    lines = [compared([row for rows in GROUPS.values() for row in rows]), ""]
     for title, rows in GROUPS.items():
         lines += [f"### {title}", ""]
         for row in rows:
@@ -178,6 +180,21 @@ def theory_table() -> str:
             lines.append(f"- {head}<br>{_plain(row.statement)} {_plain(row.note)}{assumed}<br>{_plain(row.source)}{checked}")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def compared(rows: Sequence[Statement]) -> str:
+    """With how much of their sources the rows were compared, in two sentences; each counts where most was read."""
+    kinds = {
+        "the paper's text": "with the theorem in the paper's text",
+        "state": "with the theorem as others state it",  # readings, formalisations, later papers
+        "quote": "with the theorem as others state it",
+        "": "with no more than the abstract, a summary or notes",
+    }
+    sourced = [row for row in rows if row.certainty != "D"]
+    counts = Counter(next(kind for word, kind in kinds.items() if word in row.checked) for row in sourced)
+    parts = [f"{counts[kind]} {kind}" for kind in dict.fromkeys(kinds.values())]
+    own = len(rows) - len(sourced)
+    return f"Of {len(rows)} rows {own} are derived here. Of the others, {', '.join(parts[:-1])}, and {parts[-1]} were compared."
 
 
 def _plain(text: str) -> str:

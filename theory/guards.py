@@ -39,8 +39,8 @@ def peng(facts: Facts) -> str | None:
 
 def sequential(facts: Facts) -> str | None:
     """The size has to be within what the theorem excludes."""
-    size, most = facts["H"] * facts["m"] * facts["p"], float(facts["n"]) ** (2.0 ** (-4 * facts["L"]))
-    return f"H*m*p = {size:,} > n**(2**(-4*L)) = {most:.4g}" if size > most else None
+    size, most = facts["H"] * facts["d_qk"] * facts["p"], float(facts["N"]) ** (2.0 ** (-4 * facts["L"]))
+    return f"H*d_qk*p = {size:,} > N**(2**(-4*L)) = {most:.4g}" if size > most else None
 
 
 def shallower(facts: Facts) -> str | None:

@@ -123,7 +123,7 @@ def test_formulas_at_sizes_worked_out_by_hand() -> None:
         "IND-1L": 1024,
         "IND-1L-c": 1023 / 2,
         "FC-1L": 64,
-        "SEQ-L": 16 ** (2.0**-12),
+        "SEQ-L": 1024 ** (2.0**-12),
         "RNN-1HOP": 511,
         "RNN-1HOP.table": 64 * log2(65) + 6,
         "QSA": 4,
@@ -235,7 +235,7 @@ def test_a_vacuous_bound_is_called_vacuous() -> None:
     report = hw.bounds(hw.programs.get("compose"), length=64)
     found = verdicts(report)
     assert found["FC-1L"].startswith("vacuous here because R = n*log2(n) - H*(m + 1)*p = -")
-    assert found["SEQ-L"].startswith("vacuous here because H*m*p = ")
+    assert found["SEQ-L"].startswith("vacuous here because H*d_qk*p = ")
     assert verdicts(khop(1))["HOP-LB"].startswith("vacuous")
     assert verdicts(khop(3))["RNN-KHOP"].startswith("vacuous here because N/k**6 = 0.351 < 1")
 
