@@ -4,7 +4,8 @@ Tracr's own.
     python benchmarks/rasp_table.py [--wide] [--theirs] [--only ours|theirs] [--program NAME] [--rows FILE] [length …]
     python benchmarks/rasp_table.py --write
 
-Each row is written to FILE as a line of JSON; a row that is there is not computed again. `--wide` takes 16 symbols instead of each
+Each row is written to FILE as a line of JSON; a row that is there is not computed again, and where there is no FILE, it begins with
+Tracr's rows of the page, to the digits and dates that are printed. `--wide` takes 16 symbols instead of each
 program's own. `--theirs` is Tracr too, in the environment that `make peers` makes, each cell with the limits of that benchmark.
 `--write` makes docs/rasp-programs.md of the rows, and fails where a program has more attention layers than Tracr gives it layers.
 """
@@ -15,6 +16,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -174,6 +176,44 @@ def tracr(names: Sequence[str], length: int, wide: bool, rows: Sequence[Row]) ->
     yield from elsewhere(asked, length, wide)
 
 
+def begin(path: Path) -> None:
+    """A file of rows; a new one has Tracr's of the page, which do not change with headwork."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [asdict(row) for row in printed(PAGE.read_text(encoding="utf-8")) if row.who == "Tracr"]
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def printed(text: str) -> Iterator[Row]:
+    """The rows of a page, headwork's and Tracr's."""
+    dates = re.findall(r"2\d{3}-\d{2}-\d{2}", text.split(BEGIN)[1].split("\n| ")[0])
+    for line in re.findall(r"^\| `.*\|$", text, re.MULTILINE):
+        name, n, v, *cells = (cell.strip().replace("&#124;", "|") for cell in line[1:-1].split("|"))
+        about = {"name": name.strip("`"), "length": _number(n), "symbols": _number(v), "date": dates[-1]}
+        layers, blocks, *sizes, wrong, note, proving, theirs = *cells[:9], cells[9:]
+        yield _printed(Row(**about, who="headwork", note=note, blocks=int(blocks or 0), proving=float(proving)), [layers, *sizes], wrong)
+        if any(theirs):
+            said = theirs[-1].split("; ")
+            tried = [x for x in said if re.fullmatch(r"\d+ of \d+", x)]
+            row = _printed(Row(**about, who="Tracr", note="; ".join(said[len(tried) :])), theirs[:-1], tried[0] if tried else "")
+            wrong_by_its_own, judged = map(int, (tried[-1] if tried else "0 of 0").split(" of "))
+            yield replace(row, wrong_by_its_own=wrong_by_its_own, raised=row.tried - judged)
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _printed(row: Row, sizes: Sequence[str], wrong: str) -> Row:
+    """A row with what stands in its cells of sizes and in that of what is wrong."""
+    if sizes[-1]:
+        layers, heads, d_model, parameters = map(_number, sizes[:-1])
+        row = replace(row, layers=layers, heads=heads, d_model=d_model, parameters=parameters, seconds=float(sizes[-1]))
+    if wrong:
+        row = replace(row, wrong=int(wrong.split()[0]), tried=int(wrong.split()[-1]))
+    return row
+
+
 def read(path: Path) -> list[Row]:
     """The rows of a file."""
     return [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
@@ -254,7 +294,7 @@ def main() -> None:
         rows = read(options.rows)
         write(rows)
         sys.exit("\n".join(f"{a.name} at {a.length}: {a.layers} layers, Tracr has {b.layers}" for a, b in deeper(rows)) or 0)
-    options.rows.parent.mkdir(parents=True, exist_ok=True)
+    begin(options.rows)
     for length in options.length or LENGTHS:
         rows = read(options.rows)
         done = {row.key for row in rows}

@@ -11,7 +11,8 @@ from .codes.numerics import Dtype, dtype_named
 from .emit import Weights, emit
 from .graph import Graph
 from .place.layout import Layout, layout
-from .place.schedule import Schedule, schedule
+from .place.schedule import Schedule
+from .place.shortest import shortest
 from .plan.planner import plan
 from .plan.stage import Plan
 from .rewrite import optimise, without_strict
@@ -57,6 +58,6 @@ def lower(
     optimised = optimise(without_strict(graph) if not graph.sizes.strict else graph)
     arithmetic = dtype_named(dtype) if isinstance(dtype, str) else dtype
     planned = plan(optimised, arithmetic, code, limited=heads is not None, logs=logs)
-    scheduled = schedule(planned, heads)
+    scheduled = shortest(planned, heads)
     placed = layout(scheduled, reuse)
-    return Compiled(graph, optimised, planned, scheduled, placed, emit(placed))
+    return Compiled(graph, optimised, scheduled.plan, scheduled, placed, emit(placed))

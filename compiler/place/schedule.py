@@ -46,6 +46,10 @@ class Schedule:
     plan: Plan
     sublayers: tuple[Attention | Mlp, ...]
 
+    def mlps(self) -> int:
+        """How many MLPs compute anything."""
+        return sum(isinstance(s, Mlp) and bool(s.writes) for s in self.sublayers)
+
     def born(self) -> dict[int, int]:
         """The sublayer after which each feature is in the stream: 0 is the embedding, s the s-th sublayer."""
         born = {f: 0 for f, feature in enumerate(self.plan.features) if isinstance(feature.recipe, PLACED)}

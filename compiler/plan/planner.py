@@ -17,6 +17,7 @@ from ..domain import Domain
 from ..errors import ExactnessError
 from ..graph import Graph, Node
 from ..ops import Affine, Const, Fetch, Gadgets, Given, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
+from .exact import fits
 from .heads import Candidate, apart, candidates
 from .outputs import logarithm, output
 from .reach import Reach
@@ -70,7 +71,7 @@ class _Planner:
     def add(self, value: int | Origin, form: Form, recipe: Recipe, name: str) -> tuple[Lin, ...]:
         feature = Feature(value, form, recipe, name)
         if not isinstance(recipe, Embed):
-            self._check(feature)  # an embedding column may yet turn out unused: it is checked when the plan is done
+            fits(feature, self.features, self.dtype, self._spans)  # an embedding column may turn out unused: it is checked at the end
         self.features.append(feature)
         self._spans.append(form.intervals())
         return tuple(Lin.cell(len(self.features) - 1, d) for d in range(form.width))
@@ -85,7 +86,7 @@ class _Planner:
         made = prune(Plan(self.graph, self.dtype, tuple(self.features), tuple(self.heads), outputs))
         for feature in made.features:
             if isinstance(feature.recipe, Embed):
-                self._check(feature)
+                fits(feature, self.features, self.dtype, self._spans)
         return made
 
     def _read_ahead(self) -> None:
@@ -97,26 +98,6 @@ class _Planner:
                 links[-1] = 0
                 with suppress(ExactnessError):  # refused again where it is needed, if it is
                     self.read(index, scalar(node.domain))
-
-    def _check(self, feature: Feature) -> None:
-        """Refuse a feature whose cells, hidden units or sums leave the exact integers."""
-        top = max((abs(end) for span in feature.form.intervals() for end in span), default=0)
-        Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(self.dtype)
-        if isinstance(feature.recipe, Compute):
-            pre = max((u.pre.magnitude(self.interval) for u in feature.recipe.units), default=0)
-            of_total = any(isinstance(self.features[f].recipe, Tally) for u in feature.recipe.units for f in u.pre.features())
-            dtype = self.dtype if of_total else self.dtype.reading  # a total's filling takes all bits
-            Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(dtype)
-            together, one = [0] * feature.form.width, [0] * feature.form.width
-            for unit in feature.recipe.units:
-                peak = unit.peak if unit.peak is not None else max(0, unit.pre.range(self.interval)[1])
-                adds = [abs(w) * peak for w in unit.out]
-                if unit.alone:
-                    one = [max(o, a) for o, a in zip(one, adds, strict=True)]
-                else:
-                    together = [t + a for t, a in zip(together, adds, strict=True)]
-            most = max((t + o for t, o in zip(together, one, strict=True)), default=0)
-            Exactness(f"value {feature.name}", "Σ |weight|·max activation", most).require(self.dtype)
 
     # --- reading a value in a form -------------------------------------------------------------------
 
@@ -256,6 +237,8 @@ class _Planner:
                 return (z + ONE * change,)
             return self._computed(index, form, [Unit(z, (1 + change,)), Unit(z - ONE, (-change,))])
         moved = self.read(index, Form("digits", form.off, form.top))[0]
+        if form.kind == "norm" and form.top == 1:
+            return (moved,)  # 0 and 1 are their own squares
         if form.kind == "norm" and form.parts == 1 and node.domain.size == 2 and not node.domain.none:
             least, most = node.domain.lo - form.off, node.domain.hi - form.off
             return (moved * (least + most) - ONE * (least * most),)  # z² = (a + b)·z - a·b for z in {a, b}

@@ -216,14 +216,20 @@ def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int,
             return replace(feature, recipe=replace(recipe, parts=tuple((heads[h], _lin(lin, features), c) for h, lin, c in parts)))
 
 
+def bends(table: Ints) -> Ints:
+    """By how much the slope of each of a table's functions changes at each number but the last; at the first it was 0 before."""
+    bend = np.diff(table, axis=0)
+    bend[1:] -= bend[:-1].copy()
+    return bend
+
+
 def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
     """Units for any code of an integer 0 <= z <= top, given as table (top + 1, width) with table[0] = 0.
 
     A function on the integers is linear between them, so it is Σ_T w_T·relu(z - T) with w_T the second difference
     at T: w_0 = f(1), w_T = f(T+1) - 2 f(T) + f(T-1). Points without a bend need no unit.
     """
-    bend = table[1:].copy()
-    bend[1:] += table[:-2] - 2 * table[1:-1]
+    bend = bends(table)
     return tuple(Unit(z - one * int(t), tuple(int(w) for w in bend[t])) for t in np.flatnonzero(bend.any(axis=1)))
 
 
@@ -240,6 +246,7 @@ __all__ = [
     "Plan",
     "Recipe",
     "Tally",
+    "bends",
     "heads_of",
     "piecewise",
     "prune",

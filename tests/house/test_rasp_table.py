@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headwork.benchmarks.peers.rasp_programs import LIBRARY, NAMES, PAPER
-from headwork.benchmarks.rasp_table import LENGTHS, Row, deeper, given, mine, table
+from headwork.benchmarks.rasp_table import LENGTHS, Row, deeper, given, mine, printed, table
 from headwork.tests.rasp_paper import TEXTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +62,10 @@ def test_workers_import_nothing_that_is_not_in_their_environment() -> None:
         if worker.name != "on_headwork.py":
             top = worker.read_text(encoding="utf-8").split("\ndef ")[0].split("\nclass ")[0]
             assert "import headwork" not in top and "from headwork" not in top, worker.name
+
+
+def test_the_page_is_read_back_as_it_is_written() -> None:
+    """So that Tracr's rows need not be made again when headwork changes."""
+    rows = list(printed(PAGE))
+    assert len([row for row in rows if row.who == "headwork"]) == len(ROWS) and any(row.raised for row in rows)
+    assert table(rows).splitlines()[2:] == PAGE.split("<!-- rows:begin -->\n")[1].split("\n<!-- rows:end -->")[0].splitlines()[2:]

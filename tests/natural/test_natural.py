@@ -36,7 +36,8 @@ def digest(model: hw.Model) -> str:
 
 @pytest.mark.parametrize("case", DIGESTS)
 def test_the_compact_style_is_what_it_was(case: str) -> None:
-    """Bit for bit the tensors that the compiler made before it had another style."""
+    """Bit for bit the tensors that the compiler made before it had another style, or, of programs that count, since one MLP computes
+    functions of functions of a count."""
     name, length, dtype = case.split()
     assert digest(hw.compile(programs.get(name), length=int(length), dtype=dtype)) == DIGESTS[case]
 
