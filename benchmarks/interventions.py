@@ -1,8 +1,9 @@
 """Random changes inside random programs: the model under a change against its meaning under the same change, at every place.
 
 Every value that the lab says can be set is set sooner or later; a place or an output that differs is a failure.
-With --certify each program's interventions are certified first, and only what is certified is set.
-Run: python benchmarks/interventions.py [--count 2000] [--seed 0] [--certify] [--write]
+With --certify each program's interventions are certified first, and only what is certified is set. With --natural the models are of
+the natural style, whose values are compared by their nearest codes.
+Run: python benchmarks/interventions.py [--count 2000] [--seed 0] [--certify] [--natural] [--write]
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ CODES = ("auto", "scalar", "digits:2", "digits:3", "binary", "onehot")
 CHANGES = 5
 
 
-def one(rng: random.Random, counts: Counter[str], reasons: Counter[str], certify: bool) -> str:
+def one(rng: random.Random, counts: Counter[str], reasons: Counter[str], certify: bool, natural: bool) -> str:
     """Change a random program a few times; the first difference, or nothing."""
     numbers = [rng.randrange(1000) for _ in range(rng.randrange(61))]
     options = {"length": rng.randint(1, 8), "alphabet": rng.randint(1, 4), "code": rng.choice(CODES)}
     options |= {"dtype": rng.choice(("float32", "float64")), "heads": rng.choice((None, 1, 2))}
+    if natural:
+        options |= {"style": "natural", "code": "auto"}
     try:
         model = hw.compile(generate.program(numbers, rng.random() < 0.5, most=3), **options)
     except hw.ExactnessError:
@@ -64,12 +67,13 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--certify", action="store_true", help="set only what is certified")
+    parser.add_argument("--natural", action="store_true", help="models of the natural style")
     parser.add_argument("--write", action="store_true", help="put the counts into docs/campaigns.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng, counts, reasons, start = random.Random(options.seed), Counter[str](), Counter[str](), time.perf_counter()
     for _ in range(options.count):
-        failure = one(rng, counts, reasons, options.certify)
+        failure = one(rng, counts, reasons, options.certify, options.natural)
         if failure:
             counts["differences"] += 1
             print(failure)
@@ -82,7 +86,7 @@ def main() -> int:
     print(text)
     print(f"{time.perf_counter() - start:.0f} s")
     if options.write:
-        record("interventions-certified" if options.certify else "interventions", text)
+        record("interventions" + "-natural" * options.natural + "-certified" * options.certify, text)
     return bool(counts["differences"])
 
 

@@ -11,7 +11,7 @@ from ..kernel.numbers import Rejected
 from ..margin.check import Noise, Shown, check
 from ..margin.terms import Unshown
 from ..prover.prove import lowered_means_program
-from .natural import script, subject
+from .natural import freed, script, subject
 from .refused import Refused, wrong_input
 
 if TYPE_CHECKING:
@@ -66,15 +66,23 @@ class MarginCertificate(Tabled):
         return f"<MarginCertificate of {self.program} in {self.dtype}: 1..{self.length:,} tokens over {self.alphabet:,} symbols>"
 
 
-def shown(model: Model, noise: Noise) -> Shown:
-    """What the checker shows of a model under a noise. Raises Refused where a margin is lost, or the program is not what was lowered."""
+def shown(model: Model, noise: Noise, nodes: Sequence[int] = ()) -> Shown:
+    """What the checker shows of a model under a noise, also where nodes of the optimised graph are set to what they may be.
+
+    Raises Refused where a margin is lost, or the program is not what was lowered.
+    """
     try:
         lowered_means_program(model)
-        return check(subject(model), script(model), noise)
+        return check(subject(model), script(model), noise, freed(model, nodes) if nodes else None)
     except Rejected as rejected:
         raise Refused(f"not shown: {rejected.fact}") from rejected
     except Unshown as unshown:
         raise Refused(f"not shown: {unshown}", hint="the margin is lost there; this is a limit of the rules, or a fault") from unshown
+
+
+def show_settable_natural(model: Model, nodes: Sequence[int]) -> None:
+    """Prove of a natural model that nodes may be set, all or some, at any positions, to any values of their domains. Raises Refused."""
+    shown(model, Noise(unit=UNITS[model.dtype]), nodes)
 
 
 def certify_natural(model: Model, dtype: str, witness: bool) -> MarginCertificate:

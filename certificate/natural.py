@@ -7,6 +7,7 @@ The program as written is shown to mean what was lowered by the kernel's rules o
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from ..compiler.errors import HeadworkError
 from ..compiler.natural.lower import Natural, lower
 from ..compiler.natural.place import Attention
 from ..compiler.natural.stage import Copy
+from ..compiler.ops import Position, Token
 from ..margin.check import Model as Checked
+from ..margin.freed import Freed, Place, span
 from ..margin.terms import Node, Unshown
 from ..runtime.module import Attention as AttentionBlock
 from ..runtime.pad import Kind, kinds_of, slots
@@ -63,6 +66,26 @@ def script(model: Model) -> list[dict[str, Any]]:
         if isinstance(block, AttentionBlock):
             said["heads"] += [{"node": None, "writes": []}] * (len(block.masks) - len(said["heads"]))
     return blocks
+
+
+def freed(model: Model, nodes: Sequence[int]) -> Freed:
+    """Nodes of the optimised graph that may be set to anything of their domains, and the places of all. Raises Unshown for other codes."""
+    graph = model.optimised
+    token = {type(node.op): i for i, node in enumerate(graph.nodes) if isinstance(node.op, (Token, Position))}
+    places: list[Place] = []
+    for probe in model.probes:
+        node = (
+            {"token": token.get(Token), "position": token.get(Position)}.get(probe.value) if isinstance(probe.value, str) else probe.value
+        )
+        if node is None:
+            continue
+        if probe.form.kind != "onehot":
+            if node in nodes:
+                raise Unshown(f"{probe.name} is held in another code than one-hot")
+            continue
+        places.append(Place(node, probe.block, probe.dims, tuple(probe.form.off + z for z in range(1, probe.form.top + 1))))
+    domains = {n: graph.nodes[n].domain for n in nodes}
+    return Freed({n: span(d.lo, d.hi, d.none) for n, d in domains.items()}, places)
 
 
 def _brought(natural: Natural, f: int) -> list[list[int | None]]:

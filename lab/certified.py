@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..certificate.hooks import show_settable
+from ..certificate.margins import show_settable_natural
 from ..certificate.refused import Refused
 from ..compiler.calls import close, public
 from ..compiler.errors import InputError
@@ -75,8 +76,8 @@ def certify_interventions(model: Model, values: Sequence[str] | None = None) -> 
     """Prove of a model's named values, of all by default, that setting them does in the model what it does in its meaning.
 
     Of a certified value: for every text, at any positions, set to any value of its domain there, `hw.intervene(model, text, set)` agrees
-    with `hw.interpret(model, text, set=set)` at every value and output. `docs/certificate.md` has the theorem. Models of the natural style
-    are not covered: every value then has this as its reason. Raises InputError for a name that is none.
+    with `hw.interpret(model, text, set=set)` at every value and output. `docs/certificate.md` has the theorem. Raises InputError for a
+    name that is none.
     """
     require_model("certify_interventions()", model)
     require_own_dtype(model)
@@ -88,8 +89,6 @@ def certify_interventions(model: Model, values: Sequence[str] | None = None) -> 
             raise InputError(f"there is no value {name!r}", hint=f"did you mean {meant}?" if meant else f"values are {', '.join(names)}")
     asked = {index for name, index in names.items() if values is None or name in values}
     refused = {index: why for index, why in settable(wiring).items() if why and index in asked}
-    if model.style == "natural":
-        refused = dict.fromkeys(sorted(asked), "the natural style is certified by margins, which are those of the unchanged model")
     heads = {(c.block + 1, c.head): wiring.lookups(c.block, c.head) for c in wiring.components if c.kind == "head" and c.head is not None}
     pointed = {at: n for at, found in heads.items() for n in found if isinstance(graph.nodes[n].op, Lookup)}
     known: dict[Hashable, Any] = {}
@@ -98,6 +97,9 @@ def certify_interventions(model: Model, values: Sequence[str] | None = None) -> 
         """Why nodes are not shown to be settable at once; empty if they are."""
         set_ = [n for n in nodes if not isinstance(graph.nodes[n].op, Token)]  # another token is another input, of which nothing new is due
         try:
+            if model.style == "natural":  # whatever a head points to, it brings what is there: the rule for what it brings has no scores
+                show_settable_natural(model, [n for n in nodes if not isinstance(graph.nodes[n].op, Lookup)])
+                return ""
             show_settable(model, set_, {at: n for at, n in pointed.items() if n in set_}, known)
         except Refused as no:
             return str(no)

@@ -31,8 +31,8 @@ def settable(wiring: Wiring) -> dict[int, str]:
     for probe in model.probes:
         node = node_of(graph, probe.value)
         if node is not None and not probe.name.startswith("filling of "):
-            scalar = probe.form.kind == "digits" and probe.form.parts == 1
-            placed[node] = placed.get(node, False) or scalar or isinstance(graph.nodes[node].op, (Fetch, Token))
+            own = model.style == "natural" or (probe.form.kind == "digits" and probe.form.parts == 1)
+            placed[node] = placed.get(node, False) or own or isinstance(graph.nodes[node].op, (Fetch, Token))
     lookups = {n for c in wiring.components if c.kind == "head" and c.head is not None for n in wiring.lookups(c.block, c.head)}
     apart = _tells_places_apart(graph)
     found: dict[int, str] = {}

@@ -14,21 +14,27 @@ import numpy as np
 
 from .brings import attention
 from .context import Context, Model, Shown
+from .freed import Freed
 from .mlps import mlp
 from .state import OWN, UP, ZERO, Cell, Noise, State, rounding
 from .terms import MOST, NONE, POSITION, TOKEN, Ints, Terms, Unshown
 
 
-def check(model: Model, script: Sequence[Mapping[str, Any]], noise: Noise) -> Shown:
-    """Show a model right. Raises Unshown at the head, unit or logit where a margin is not there."""
-    ctx = Context(model, Terms(model.length, model.symbols, model.nodes), noise)
+def check(model: Model, script: Sequence[Mapping[str, Any]], noise: Noise, freed: Freed | None = None) -> Shown:
+    """Show a model right, also where what is `freed` is set. Raises Unshown at the head, unit or logit where a margin is not there."""
+    plain = Terms(model.length, model.symbols, model.nodes)
+    ctx = Context(model, plain if freed is None else freed.terms(plain), noise)
     require(model, script)
     state = embedding(ctx)
+    if freed is not None:
+        state = freed.released(plain, ctx.terms, state, 0)
     for number, (masks, part) in enumerate(zip(model.blocks, script, strict=True), 1):
         w = {k.rpartition(".")[2]: t for k, t in model.tensors.items() if k.startswith(f"blocks.{number - 1}.")}
         ctx.shown.together = max(ctx.shown.together, state.together())
         state = state.blurred(noise.read)
         state = attention(ctx, state, w, masks, part, number) if masks else mlp(ctx, state, w, part, number)
+        if freed is not None:
+            state = freed.released(plain, ctx.terms, state, number)
         state = state.blurred(noise.stream)
     ctx.shown.together = max(ctx.shown.together, state.together())
     logits(ctx, state.blurred(noise.read))

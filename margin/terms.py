@@ -44,7 +44,8 @@ class Value:
 class Terms:
     """All nodes of a program of length N over V symbols, and the values that variables have by case.
 
-    A total's cases are pairs (matches, sum): `matched` holds the first.
+    A total's cases are pairs (matches, sum): `matched` holds the first. What is `free` is a variable of its own, which may also have
+    any of the values given: it may be set (`freed.py`).
     """
 
     length: int
@@ -53,6 +54,7 @@ class Terms:
     cases: dict[int, Ints] = field(default_factory=dict[int, Ints])
     matched: dict[int, Ints] = field(default_factory=dict[int, Ints])
     values: list[Value | None] = field(default_factory=list["Value | None"])
+    free: Mapping[int, Ints] = field(default_factory=dict[int, Ints])
 
     def __post_init__(self) -> None:
         self.cases[TOKEN] = np.arange(self.symbols)
@@ -60,7 +62,10 @@ class Terms:
         for number, node in enumerate(self.nodes):
             if any(not 0 <= a < number for a in node.args):
                 raise Unshown(f"node {number} refers to one that is not before it")
-            self.values.append(self._value(number, node))
+            value = self._value(number, node)
+            if number in self.free and value is not None and node.op not in ("token", "position"):
+                value = self._variable(number, np.concatenate([value.table, self.free[number]]))
+            self.values.append(value)
 
     def of(self, number: int) -> Value:
         """A node's value. Raises Unshown for a lookup, which has none."""

@@ -45,7 +45,8 @@ def some_change(model: hw.Model, n: int, rng: random.Random) -> Fixed:
 
 
 def differences(model: hw.Model, row: list[int], fixed: Fixed) -> list[str]:
-    """Every place and output at which the model under a change is not its meaning under it."""
+    """Every place and output at which the model under a change is not its meaning under it; natural codes are right to the nearest."""
+    most = 0.5 if model.style == "natural" else 0.0
     hooks, columns = value_hooks(wiring_of(model), row, fixed)
     logits, kept = run(model, [row], hooks)
     states = [kept["hook_embed"] + kept["hook_pos_embed"], *(kept[f"blocks.{b}.hook_resid_post"] for b in range(len(model.module.blocks)))]
@@ -55,7 +56,7 @@ def differences(model: hw.Model, row: list[int], fixed: Fixed) -> list[str]:
         probe.name
         for probe in model.probes
         for codes, specified in [expected(model, probe, said, columns)]
-        if (specified & (np.abs(states[probe.block][0][1:, list(probe.dims)] - codes).max(axis=1) > 0)).any()
+        if (specified & (np.abs(states[probe.block][0][1:, list(probe.dims)] - codes).max(axis=1) > most)).any()
     ]
     for form, block, root in zip(model.output_forms, model.module.split(torch.from_numpy(logits[0])), model.optimised.roots, strict=True):
         found = [int(c) + form.off if c else None for c in block.argmax(-1)]

@@ -13,20 +13,27 @@ import torch
 import headwork as hw
 from headwork.certificate.cut import Cut, hooked, opened, verify_cut
 from headwork.certificate.hooks import _checkpoint, _places, show_settable  # pyright: ignore[reportPrivateUsage]
+from headwork.certificate.margins import show_settable_natural
+from headwork.certificate.natural import freed, subject
 from headwork.compiler.ops import Lookup
 from headwork.kernel.numbers import Rejected
 from headwork.kernel.terms import Range
+from headwork.margin.check import embedding
+from headwork.margin.context import Context
+from headwork.margin.state import Noise
+from headwork.margin.terms import Terms
 from headwork.runtime.fixed import Fixed
 from headwork.tests import generate
 from headwork.tests.change import differences, some_change
 
 MOST = 40
-DRAWN = [(seed, random.Random(seed)) for seed in range(10)]
+DRAWN = [(seed, style, random.Random(seed)) for seed in range(10) for style in ("compact", "natural")]
 
 
-def drawn(rng: random.Random) -> hw.Model | None:
+def drawn(rng: random.Random, style: str) -> hw.Model | None:
     numbers = [rng.randrange(1000) for _ in range(rng.randrange(61))]
     options = {"length": rng.randint(1, 4), "alphabet": rng.randint(1, 3), "code": rng.choice(("auto", "scalar", "binary", "onehot"))}
+    options |= {"style": style, "code": "auto"} if style == "natural" else {}
     try:
         return hw.compile(generate.program(numbers, rng.random() < 0.5, most=3), **options)  # type: ignore[arg-type]
     except hw.ExactnessError:
@@ -49,9 +56,9 @@ def every_setting(model: hw.Model, node: int, n: int) -> Iterator[Fixed]:
         yield {node: {i: here[(2 * i) % len(here)] for i, here in enumerate(options, 1)}}
 
 
-@pytest.mark.parametrize(("seed", "rng"), DRAWN, ids=[str(seed) for seed, _ in DRAWN])
-def test_what_is_certified_agrees_on_every_short_text(seed: int, rng: random.Random) -> None:
-    model = drawn(rng)
+@pytest.mark.parametrize(("style", "rng"), [drawn[1:] for drawn in DRAWN], ids=[f"{style} {seed}" for seed, style, _ in DRAWN])
+def test_what_is_certified_agrees_on_every_short_text(style: str, rng: random.Random) -> None:
+    model = drawn(rng, style)
     if model is None:
         pytest.skip("not compiled")
     certificate = hw.certify_interventions(model)
@@ -80,9 +87,13 @@ def test_the_certificate_says_what_may_be_set_and_why_not_the_rest() -> None:
     assert set(hw.certify_interventions(model, ["jump@at", "position"]).spans) == {"jump@at"}
     with pytest.raises(hw.InputError, match="there is no value 'jump@a'"):
         hw.certify_interventions(model, ["jump@a"])
+
+
+def test_natural_models_are_certified_by_margins_in_which_what_is_set_is_its_own_variable() -> None:
     natural = hw.compile(hw.programs.get("induction"), length=8, alphabet=3, style="natural")
-    refused = hw.certify_interventions(natural).refused
-    assert set(refused) == {n.name for n in natural.optimised.nodes} and "margins" in refused["fetch"]
+    certificate = hw.certify_interventions(natural)
+    assert certificate.covers("token", "clip", "at", "fetch", "match", "fetch.2") and set(certificate.refused) == {"position", "affine"}
+    assert hw.intervene(natural, [0, 1, 2, 0], {"fetch": {2: 2, 4: None}, "match": {3: 1}}).agrees
 
 
 def equal_values() -> tuple[hw.Model, hw.Model]:
@@ -104,6 +115,47 @@ def equal_values() -> tuple[hw.Model, hw.Model]:
         w_v[0, u, channel], w_v[0, w, channel] = 0, -1
         w_v[0, one, channel] += 7 - at["u"].form.off - at["w"].form.off
     return right, mutant
+
+
+def test_a_natural_model_that_reads_an_equal_value_is_right_and_its_interventions_are_not() -> None:
+    @hw.program(alphabet=[0, 1, 2])
+    def pairs(token: hw.Value) -> tuple[hw.Value, ...]:
+        u = hw.table({0: 7, 1: 5, 2: 6}.get, token)
+        return hw.previous(u), hw.where(u == 7, hw.previous(token), None)
+
+    right, mutant = (hw.compile(pairs, length=3, style="natural") for _ in range(2))
+    at = {probe.name: probe for probe in mutant.probes}
+    assert "u" in hw.certify_interventions(right)
+    with torch.no_grad():
+        w_v = mutant.module.blocks[0].W_V  # what is read in u's dimensions is read in the token's, which say the same
+        for z, dim in enumerate(at["u"].dims, 1):
+            symbol = {7: 0, 5: 1, 6: 2}[at["u"].form.off + z] if at["u"].form.off + z in (5, 6, 7) else None
+            if symbol is not None:
+                w_v[:, at["token"].dims[symbol]] += w_v[:, dim]
+                w_v[:, dim] = 0
+    assert hw.check(mutant, exhaustive=3).ok and hw.certify(mutant)
+    assert "u" not in hw.certify_interventions(mutant)
+    node = next(i for i, n in enumerate(mutant.optimised.nodes) if n.name == "u")
+    show_settable_natural(right, [node])
+    show_settable_natural(mutant, [])
+    with pytest.raises(hw.Refused, match="holds another variable"):  # by the checker, not by what the lab knows of readers
+        show_settable_natural(mutant, [node])
+
+
+def test_a_code_that_is_off_is_an_error_of_what_is_set_beside_it() -> None:
+    """Codes that are all off alike lead as before; one that is set is exact, and what they had in common is between them."""
+    model = hw.compile(hw.programs.get("induction"), length=8, alphabet=3, style="natural")
+    node = {n.name: i for i, n in enumerate(model.optimised.nodes)}["token"]
+    nodes = [i for i, n in enumerate(model.optimised.nodes) if n.name == "fetch"]
+    token = next(probe for probe in model.probes if probe.value == "token")
+    with torch.no_grad():
+        model.module.W_E[:, list(token.dims)] *= 0.999
+    show_settable_natural(model, [])
+    checked = freed(model, [*nodes, node])
+    terms = Terms(8, 3, subject(model).nodes)
+    state = embedding(Context(subject(model), terms, Noise()))
+    cell = checked.released(terms, checked.terms(terms), state, 0).cells[token.dims[0]]
+    assert cell.x.tolist() == [1, 0, 0] and 0.0009 < cell.ind[0] < 0.0011 and not cell.com.any()
 
 
 def test_a_model_that_reads_an_equal_value_is_right_and_its_interventions_are_not() -> None:
