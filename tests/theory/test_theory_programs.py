@@ -233,7 +233,7 @@ def test_what_is_not_uniform_is_said_not_to_be() -> None:
     found = hw.uniform(hw.programs.get("parity"), lengths=[8, 16])
     assert not found.ok and "the weights depend on the length" in str(found)
     changes = dict(found.tensors)
-    assert changes["blocks.2.W_in"] == "differs" and found.as_dict()["uniform"] is False
+    assert changes["blocks.1.W_in"] == "differs" and found.as_dict()["uniform"] is False
     with pytest.raises(hw.InputError, match="lengths is"):
         hw.uniform(hw.programs.get("parity"), lengths=[8, 8])
 
