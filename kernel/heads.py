@@ -147,10 +147,11 @@ def agreeing(group: Group) -> Ints:
 
 
 def square(group: Group, q0: Ints, k0: Ints, _: int, what: str) -> Scores:
-    """SQUARE. Of one comparison for equality, let q = λ·b(u) for a code b, λ_d > 0 whole numbers, and k = b(w), each meaning having a code
-    of its own. Then
+    """SQUARE. Of one comparison for equality. The group adds T = (q0 + q_g)·k_g + q_g·k0. On the dimensions S where some q_g and some k_g
+    are not 0 let q0 + q_g = λ·b(u) for a code b, λ_d > 0 whole numbers, and k_g = b(w), each meaning having a code of its own; on the
+    others q_g·k_g = 0. So T(u, w) = Σ_S λ_d b_d(u) b_d(w) + q1(u) + k1(w), where q1 = q_g·k0, and k1 is q0·k_g beyond S. Then
 
-    2·T(u, w) = -Σ λ_d (b_d(u) - b_d(w))² + R(u) + R(w),    R(u) = Σ λ_d b_d(u)² + 2·q(u)·k0,    R(w) likewise.
+    2·T(u, w) = -Σ_S λ_d (b_d(u) - b_d(w))² + R(u) + R(w),    R(u) = Σ_S λ_d b_d(u)² + 2·q1(u),    R(w) likewise with k1.
 
     For equal values the square vanishes; for different ones it is at least min_d λ_d·spacing_d², or 2·λ where λ is one number and all
     codes have squared norms of one parity. ⊥ is compared with every case.
@@ -158,7 +159,7 @@ def square(group: Group, q0: Ints, k0: Ints, _: int, what: str) -> Scores:
     if group.factors is None or group.relations != ((),) or any(group.graded):
         raise Rejected(f"{what} compares more than one pair of values for equality")
     shared = group.query.any(axis=0) & group.key.any(axis=0)
-    q, k, q_value, k_value = group.query[:, shared], group.key[:, shared], group.q_values[:, 0], group.k_values[:, 0]
+    q, k, q_value, k_value = (group.query + q0)[:, shared], group.key[:, shared], group.q_values[:, 0], group.k_values[:, 0]
     some_q, some_k = q_value != NONE, k_value != NONE
     lam = np.broadcast_to(group.factors, shared.shape)[shared]
     b = q // np.maximum(lam, 1)
@@ -179,7 +180,7 @@ def square(group: Group, q0: Ints, k0: Ints, _: int, what: str) -> Scores:
     delta, parity = min(spacings, default=0), (codes * codes).sum(axis=1) % 2
     if (lam == lam[0]).all() and (parity == parity[0]).all():
         delta = max(delta, 2 * int(lam[0]))
-    q1, k1 = product(group.query, k0[:, None], what)[:, 0], product(group.key, q0[:, None], what)[:, 0]
+    q1, k1 = product(group.query, k0[:, None], what)[:, 0], product(group.key, np.where(shared, 0, q0)[:, None], what)[:, 0]
     r_q, r_k = (lam * b * b).sum(axis=1) + 2 * q1, (lam * k * k).sum(axis=1) + 2 * k1
     lows, highs = np.full(len(named), -LOW), np.full(len(named), LOW)
     np.minimum.at(lows, which[some_q.sum() :], r_k[some_k])

@@ -244,7 +244,7 @@ def completed(seen: Compared, script: Script) -> None:
     rates = list[int]()
     for group, some in zip(seen.groups, script["groups"], strict=True):
         if len(group.query) * len(group.key) > MAX_PAIRS and group.relations == ((),) and not any(group.graded):
-            some["factors"] = _factors(group)
+            some["factors"] = _factors(group, seen.q0)
         elif any(group.graded):
             score, match, agree = twice(group, seen.q0, seen.k0, "a group"), matches(group, "a group"), agreeing(group)
             if match.any() and (low := agree[match].min()) < (high := agree[match].max()):
@@ -253,13 +253,13 @@ def completed(seen: Compared, script: Script) -> None:
         script["rate"] = min(rates)
 
 
-def _factors(group: Group) -> list[int]:
+def _factors(group: Group, q0: Ints) -> list[int]:
     """By what the queries' codes are multiples of the keys', dimension by dimension."""
     q_value, k_value = group.q_values[:, 0], group.k_values[:, 0]
     values, first = np.unique(k_value, return_index=True)
     spot = np.searchsorted(values, q_value).clip(0, len(values) - 1)
     meets = (values[spot] == q_value) & (q_value != NONE)
-    q, k = group.query[meets], group.key[first][spot[meets]]
+    q, k = group.query[meets] + q0, group.key[first][spot[meets]]
     if not len(q):
         return [1] * group.query.shape[1]
     at, dims = np.abs(k).argmax(axis=0), np.arange(q.shape[1])

@@ -325,28 +325,100 @@ def test_equal_normal_forms_mean_equal_outputs(causal: bool) -> None:
 # --- scores --------------------------------------------------------------------------------------------------
 
 
+Drawn = tuple[bilinear.Group, np.ndarray, np.ndarray]
+
+
+def drawn(rng: np.random.Generator) -> Drawn:
+    """A random group for rule SQUARE with constants on all dimensions: q0 is part of the query's code where both sides vary."""
+    width, values = int(rng.integers(1, 4)), int(rng.integers(1, 6))
+    codes = rng.integers(-3, 4, (values + 3, width))
+    lam, constant = rng.integers(1, 4, width), rng.integers(-3, 4, width) * rng.integers(0, 2)
+    q_value, k_value = (rng.integers(0, values + 3, int(rng.integers(1, 9))) for _ in range(2))
+    q_value, k_value = (np.where(rng.random(len(v)) < 0.15, NONE, v) for v in (q_value, k_value))
+    q = np.where((q_value == NONE)[:, None], rng.integers(-1, 2, (len(q_value), width)), codes[q_value.clip(0)] * lam - constant)
+    k = np.where((k_value == NONE)[:, None], rng.integers(-1, 2, (len(k_value), width)), codes[k_value.clip(0)])
+    # One dimension more on each side, where only the constant of the other is: what the query or the key alone adds.
+    q = np.column_stack([q, rng.integers(-5, 6, len(q)), np.zeros(len(q), int)])
+    k = np.column_stack([k, np.zeros(len(k), int), rng.integers(-5, 6, len(k))])
+    q0, k0 = np.append(constant, rng.integers(-2, 3, 2)), rng.integers(-2, 3, width + 2)
+    return bilinear.Group(q, k, q_value[:, None], k_value[:, None], ((),), (False,), ALWAYS, np.append(lam, [1, 1])), q0, k0
+
+
+def bounded(drawn: Drawn) -> bool:
+    """Whether SQUARE accepts a group; then every score that PAIRS finds lies within what it says."""
+    group, q0, k0 = drawn
+    found = bilinear.pairs(group, q0, k0, 0, "a block")
+    try:
+        bound = bilinear.square(group, q0, k0, 0, "a block")
+    except Rejected:
+        return False
+    assert (bound.least <= found.least).all() and (bound.greatest >= found.greatest).all()
+    assert (bound.rival >= found.rival).all() and (bound.any >= found.any).all()
+    return True
+
+
 def test_completed_squares_bound_what_enumeration_finds() -> None:
     """On random blocks the ranges from the square hold every score of the enumeration; codes that coincide are refused."""
     rng = np.random.default_rng(11)
-    compared = 0
-    for _ in range(600):
-        width, values = int(rng.integers(1, 4)), int(rng.integers(1, 6))
-        codes = rng.integers(-3, 4, (values + 3, width))
-        lam = rng.integers(1, 4, width)
-        q_value, k_value = (rng.integers(0, values + 3, int(rng.integers(1, 9))) for _ in range(2))
-        q_value, k_value = (np.where(rng.random(len(v)) < 0.15, NONE, v) for v in (q_value, k_value))
-        q = np.where((q_value == NONE)[:, None], rng.integers(-1, 2, (len(q_value), width)), codes[q_value.clip(0)] * lam)
-        k = np.where((k_value == NONE)[:, None], rng.integers(-1, 2, (len(k_value), width)), codes[k_value.clip(0)])
-        # One dimension more on each side, where only the constant of the other is: what the query or the key alone adds.
-        q = np.column_stack([q, rng.integers(-5, 6, len(q)), np.zeros(len(q), int)])
-        k = np.column_stack([k, np.zeros(len(k), int), rng.integers(-5, 6, len(k))])
-        q0, k0 = np.append(np.zeros(width + 1, int), 1), np.append(np.zeros(width, int), [1, 0])
-        group = bilinear.Group(q, k, q_value[:, None], k_value[:, None], ((),), (False,), ALWAYS, np.append(lam, [1, 1]))
-        found = bilinear.pairs(group, q0, k0, 0, "a block")
+    assert sum(bounded(drawn(rng)) for _ in range(600)) > 100
+
+
+def test_squares_of_what_is_damaged_are_refused_or_hold() -> None:
+    """One number of the vectors, the constants, the factors or the meanings is another: SQUARE refuses, or what it says still holds."""
+    rng, verdicts = np.random.default_rng(12), list[bool]()
+    while len(verdicts) < 200:
+        group, q0, k0 = drawn(rng)
+        if not bounded((group, q0, k0)):
+            continue
+        arrays = [group.query, group.key, q0, k0, group.factors, group.q_values, group.k_values]
+        some = [a.copy() for a in arrays if a is not None]
+        array = some[int(rng.integers(len(some)))].reshape(-1)
+        place = int(rng.integers(array.size))
+        array[place] += rng.choice((-3, -2, -1, 1, 2, 3)) * (array[place] != NONE)
+        verdicts.append(
+            bounded((replace(group, query=some[0], key=some[1], q_values=some[5], k_values=some[6], factors=some[4]), *some[2:4]))
+        )
+    assert 30 < sum(verdicts) < 170
+
+
+@pytest.mark.parametrize("factor", [-1, 0])
+def test_squares_are_of_positive_factors(factor: int) -> None:
+    """Codes from which the queries point away are no codes: the square would be a lead of what does not match."""
+    codes = np.array([[1, 2], [2, 1], [3, 3]])
+    group = bilinear.Group(codes * factor, codes, *(np.arange(3)[:, None],) * 2, ((),), (False,), ALWAYS, np.array([factor, factor]))
+    with pytest.raises(Rejected):
+        bilinear.square(group, np.zeros(2, int), np.zeros(2, int), 0, "a block")
+
+
+def test_scores_of_groups_and_constants_add_up() -> None:
+    """(q0 + Σ q)·(k0 + Σ k), multiplied out case by case, is within what is said of each group beside what the constants score."""
+    rng, tried = np.random.default_rng(13), 0
+    while tried < 40:
+        (one, q1, k1), (two, q2, k2) = drawn(rng), drawn(rng)
+        wide = [(len(q1), 0), (0, len(q2))]
+        apart = [
+            replace(
+                g, query=np.pad(g.query, ((0, 0), at)), key=np.pad(g.key, ((0, 0), at)), factors=np.pad(g.factors, at, constant_values=1)
+            )  # type: ignore[arg-type]
+            for g, at in ((one, wide[1]), (two, wide[0]))
+        ]
+        seen = bilinear.Compared(apart, np.append(q1, q2), np.append(k1, k2), 0, 0, 0)
         try:
-            bound = bilinear.square(group, q0, k0, 0, "a block")
+            found = seen.scores("a block")
         except Rejected:
             continue
-        compared += 1
-        assert (bound.least <= found.least).all() and (bound.greatest >= found.greatest).all() and (bound.rival >= found.rival).all()
-    assert compared > 100
+        tried += 1
+        query = seen.q0 + apart[0].query[:, None, :] + apart[1].query[None, :, :]
+        key = seen.k0 + apart[0].key[:, None, :] + apart[1].key[None, :, :]
+        score = 2 * np.einsum("abd,xyd->axby", query, key) - seen.base
+        same = [(g.q_values == g.k_values.T) & (g.q_values != NONE) for g in apart]
+        low, high = (
+            [np.where(m, ends[:, None], other[:, None]) for m, ends, other in zip(same, some, beside, strict=True)]
+            for some, beside in (
+                ([f.least for f in found], [np.full(len(f.least), bilinear.LOW) for f in found]),
+                ([f.greatest for f in found], [f.rival for f in found]),
+            )
+        )
+        assert (score >= low[0][:, :, None, None] + low[1]).all() and (score <= high[0][:, :, None, None] + high[1]).all()
+        match = (same[0][:, :, None, None] & same[1]).reshape(-1)
+        assert (score.reshape(-1)[~match] + seen.base <= bilinear.worst(seen, found)).all()

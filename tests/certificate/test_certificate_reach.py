@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import headwork as hw
 from headwork.compiler.language import apart
+from headwork.prover import blocks
 
 Body = Callable[..., hw.Value]
 
@@ -126,6 +128,32 @@ def test_the_labels_of_several_nearest_examples_are_counted() -> None:
 def test_large_alphabets_are_compared_by_squares() -> None:
     """Five thousand symbols against five thousand are not enumerated."""
     assert hw.certify(hw.compile(hw.programs.get("sort"), length=16, alphabet=5000)).alphabet == 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("compose", {"length": 1 << 12}),
+        ("ngram", {"length": 1 << 12}),
+        ("nearest", {"length": 1 << 12, "dtype": "float64"}),
+        pytest.param("compose", {"length": 1 << 18}, marks=pytest.mark.slow),
+        pytest.param("nearest", {"length": 1 << 17, "dtype": "float64"}, marks=pytest.mark.slow),
+    ],
+)
+def test_queries_with_a_constant_beside_their_code_are_compared_by_squares(name: str, given: dict[str, Any]) -> None:
+    """Beyond 2^22 pairs of cases: the constant is part of the query's code where it meets the key's."""
+    assert hw.certify(hw.compile(hw.programs.get(name), **given), witness=False).length == given["length"]
+
+
+def test_squares_show_what_pairs_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the library's programs at a short length: where lookups are proved by SQUARE, by the same gaps."""
+    for name in ("induction", "recall", "ngram", "nearest", "histogram"):
+        model = hw.compile(hw.programs.get(name), length=4)
+        known = hw.certify(model, witness=False)
+        with monkeypatch.context() as some:
+            some.setattr(blocks, "MAX_PAIRS", 0)
+            found = hw.certify(model, witness=False)
+        assert all(a.gap <= b.gap for a, b in zip(found.heads, known.heads, strict=True)), name
 
 
 def test_too_many_cases_say_how_many_and_how_far_it_would_do() -> None:
