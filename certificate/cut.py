@@ -26,13 +26,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ..kernel.blocks import Fact, attention, mlp
+from ..kernel.blocks import Fact
 from ..kernel.logits import logits
-from ..kernel.numbers import Rejected
-from ..kernel.rewrite import step
+from ..kernel.numbers import Rejected, rejecting
 from ..kernel.stream import Cell, Form, Stream, claims
 from ..kernel.terms import LOCAL, ONE, POSITION, Range, Term, Terms
-from ..kernel.verify import FAULTS, Checkpoint, block, frozen, require_tensors
+from ..kernel.verify import Checkpoint, blocks, embedding, equalities, require_tensors
 from .induction import any_values, vars_of
 
 
@@ -83,21 +82,17 @@ def opened(cut: Cut) -> Opened:
     terms, values, token = any_values(tuple(cut.spans.values()), whole.length, whole.symbols)
     free = dict(zip(cut.spans, values, strict=True))
     plain, computed, seen = list[int](), list[int](), list[int]()
-
-    def add(term: Term) -> int:
-        return terms.add(term) if (number := terms.known(term)) is None else number
-
     for number, (op, fields, args) in enumerate(whole.nodes):
         if any(not 0 <= a < number for a in args):
             raise Rejected(f"node {number} of the program refers to one that is not before it")
         source = {"token": token, "position": POSITION}.get(op)
         local = source is not None or op == "const" or (op in LOCAL and all(plain[a] >= 0 for a in args))
-        plain.append(source if source is not None else add(Term(op, fields, tuple(plain[a] for a in args))) if local else -1)
-        computed.append(source if source is not None else add(Term(op, fields, tuple(seen[a] for a in args))))
+        plain.append(source if source is not None else terms.ensure(Term(op, fields, tuple(plain[a] for a in args))) if local else -1)
+        computed.append(source if source is not None else terms.ensure(Term(op, fields, tuple(seen[a] for a in args))))
         if number not in free:
             seen.append(computed[-1])
         elif op == "lookup":
-            seen.append(add(Term("lookup", (fields[0], "only", 1, (), 0), (free[number], POSITION))))
+            seen.append(terms.ensure(Term("lookup", (fields[0], "only", 1, (), 0), (free[number], POSITION))))
         else:
             seen.append(free[number])
         if number in free:
@@ -113,68 +108,31 @@ def _within(found: Range, span: Range, what: str) -> None:
         raise Rejected(f"{what} may be {found}, which is not within the values that it may be set to, {span}")
 
 
+@rejecting("the script is malformed")
 def verify_cut(cut: Cut, script: Mapping[str, Any]) -> list[Fact]:
     """Replay a proof script of a hooked model. Raises Rejected where a step does not hold; no other exception leaves it."""
-    try:
-        return _replay(cut, script)
-    except FAULTS as fault:
-        if isinstance(fault, Rejected):
-            raise
-        raise Rejected(f"the script is malformed: {type(fault).__name__}: {fault}") from fault
-
-
-def _replay(cut: Cut, script: Mapping[str, Any]) -> list[Fact]:
     whole, facts = cut.whole, list[Fact]()
     require_tensors(whole)
     made = opened(cut)
-    terms = made.terms
-    for op, fields, args in script["terms"]:
-        terms.add(Term(op, frozen(fields), frozen(args)))
-    for rule, a, b in script["steps"]:
-        step(terms, rule, a, b)
-    for root, shown in zip(whole.outputs, script["outputs"], strict=True):
-        if not 0 <= root < len(made.seen) or terms.list[made.seen[root]].op == "lookup" or not terms.same(made.seen[root], shown):
-            raise Rejected(f"output {root} is not shown to be term {shown}")
-    stream = embedded(cut, made)
-    if len(script["blocks"]) != len(whole.blocks):
-        raise Rejected("the script is for another number of blocks")
-    for number, (masks, said) in enumerate(zip(whole.blocks, script["blocks"], strict=True), 1):
-        w = block(whole, number)
-        stream = (
-            attention(stream, w, masks, said, whole.dtype, number, facts) if masks else mlp(stream, w, said, whole.dtype, number, facts)
-        )
-        stream = hooked(cut, made, stream, number, said)
+    equalities(made.terms, made.seen, whole.outputs, script)
+
+    def after(stream: Stream, number: int, said: Mapping[str, Any]) -> Stream:
+        return hooked(cut, made, stream, number, said)
+
+    stream = blocks(whole, range(1, len(whole.blocks) + 1), embedded(cut, made), script, facts, after)
     logits(stream, whole.tensors["W_U"], whole.forms, script, whole.dtype, facts)
     return facts
 
 
 def embedded(cut: Cut, made: Opened) -> Stream:
     """The embedding: its tables hold the codes of what token or position determine, unchanged, and the hook those of what is seen."""
-    whole, terms = cut.whole, made.terms
-    w_e, w_pos = whole.tensors["W_E"], whole.tensors["W_pos"]
-    due = _cells(cut, made, 0, w_e.shape[1])
-    if w_e[0].any() or w_pos[0].any():
-        raise Rejected("BOS (row 0 of W_E and W_pos) is not zero")
+    embedding(cut.whole, made.terms, _rows(cut, made, made.plain, 0), made.token)
     for place in (p for p in cut.places if p.block == 0):
-        number, seen = made.of(place.node, made.plain), made.of(place.node, made.seen)
-        if number < 0:
-            raise Rejected(f"node {place.node} is said to be in the embedding, and is neither the token's nor the position's")
-        if number != seen:
-            _covers(place.form, terms.ranges[seen], f"term {seen}")
-        for part, d in enumerate(place.dims):
-            by_token = bool(w_e[:, d].any())
-            if by_token and w_pos[:, d].any():
-                raise Rejected(f"dimension {d} of the embedding is written by both W_E and W_pos")
-            source, table = (made.token, w_e) if by_token else (POSITION, w_pos)
-            over = [source] if terms.behind([number], {terms.find(source)}) is not None else [made.token, POSITION]
-            for cases in terms.cases(over, f"dimension {d}"):
-                at, value = terms.values([source, number], cases, f"dimension {d}")
-                if (table[at + by_token, d] != place.form.codes(value, part)).any():  # tokens count from 0, positions from 1; row 0 is BOS
-                    raise Rejected(f"dimension {d} of the embedding is not the code of term {number}")
-    for d in range(w_e.shape[1]):
-        if d not in due and (w_e[:, d].any() or w_pos[:, d].any()):
-            raise Rejected(f"dimension {d} of the embedding holds no known value")
-    return Stream(terms, tuple(due.get(d) for d in range(w_e.shape[1])))
+        if made.of(place.node, made.plain) != (seen := made.of(place.node, made.seen)):
+            _covers(place.form, made.terms.ranges[seen], f"term {seen}")
+    d_model = cut.whole.tensors["W_E"].shape[1]
+    due = _cells(cut, made, 0, d_model)
+    return Stream(made.terms, tuple(due.get(d) for d in range(d_model)))
 
 
 def hooked(cut: Cut, made: Opened, stream: Stream, number: int, said: Mapping[str, Any]) -> Stream:
@@ -215,23 +173,22 @@ def _point(cut: Cut, made: Opened, cells: list[Cell | None], where: tuple[int, i
         cell = cells[d]
         assert cell is not None
         term = Term("fetch", (), (made.seen[node], terms.list[cell.term].args[1]))
-        number = terms.add(term) if (known := terms.known(term)) is None else known
-        (cells[d],) = claims(terms, [(number, vars_of(cell.form), cell.dim, 0)], 1, cut.whole.dtype).values()
+        (cells[d],) = claims(terms, [(terms.ensure(term), vars_of(cell.form), cell.dim, 0)], 1, cut.whole.dtype).values()
 
 
 def _is_lookup(cut: Cut, node: int) -> bool:
     return cut.whole.nodes[node][0] == "lookup"
 
 
-def _cells(cut: Cut, made: Opened, number: int, d_model: int) -> dict[int, Cell]:
+def _rows(cut: Cut, made: Opened, numbers: Sequence[int], block: int) -> list[tuple[int, tuple[Any, ...], int, int]]:
+    """What a block's places hold of the nodes' terms among these, as a script says it."""
+    places = (place for place in cut.places if place.block == block)
+    return [(made.of(p.node, numbers), vars_of(p.form), part, d) for p in places for part, d in enumerate(p.dims)]
+
+
+def _cells(cut: Cut, made: Opened, block: int, d_model: int) -> dict[int, Cell]:
     """The cells of a block's places, as their readers are to see them."""
-    rows = [
-        (made.of(place.node, made.seen), vars_of(place.form), part, d)
-        for place in cut.places
-        if place.block == number
-        for part, d in enumerate(place.dims)
-    ]
-    return claims(made.terms, rows, d_model, cut.whole.dtype)
+    return claims(made.terms, _rows(cut, made, made.seen, block), d_model, cut.whole.dtype)
 
 
 def _covers(form: Form, span: Range, what: str) -> None:

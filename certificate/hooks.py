@@ -9,10 +9,10 @@ from ..compiler.domain import Domain
 from ..compiler.graph import Graph
 from ..compiler.ops import Lookup, Position, Token
 from ..kernel.blocks import Fact
-from ..kernel.numbers import Rejected
+from ..kernel.numbers import Rejected, rejecting
 from ..kernel.stream import Form
 from ..kernel.terms import NOTHING, Range
-from ..kernel.verify import FAULTS, Checkpoint
+from ..kernel.verify import Checkpoint
 from ..prover.blocks import Asked
 from ..prover.cuts import prove_cut
 from ..prover.prove import Unproved, checkpoint_of
@@ -31,27 +31,27 @@ def show_settable(model: Model, nodes: Sequence[int], pointed: Mapping[tuple[int
     """
     names: dict[int, str] = {}
     try:
-        whole = _checkpoint(model)
-        cut = Cut(whole, {n: _span(model, n) for n in sorted(nodes)}, _places(model), pointed)
-        made = opened(cut)
-        for numbers in (made.computed, made.seen):
-            for number, node in zip(numbers, model.optimised.nodes, strict=True):
-                names.setdefault(number, node.name)
-        script = prove_cut(
-            whole,
-            made.terms,
-            made.computed,
-            made.seen,
-            cut.places,
-            {name: made.of(name, ()) for name in ("token", "position", "one")},
-            embedded(cut, made),
-            lambda stream, number, said: hooked(cut, made, stream, number, said),
-            asked,
-        )
-        return verify_cut(cut, script)
-    except FAULTS as fault:
-        rejected = fault if isinstance(fault, Rejected) else Rejected(f"the model is malformed: {type(fault).__name__}: {fault}")
-        raise refusal(model, Unproved(rejected, names), witness=False) from fault
+        with rejecting("the model is malformed"):
+            whole = _checkpoint(model)
+            cut = Cut(whole, {n: _span(model, n) for n in sorted(nodes)}, _places(model), pointed)
+            made = opened(cut)
+            for numbers in (made.computed, made.seen):
+                for number, node in zip(numbers, model.optimised.nodes, strict=True):
+                    names.setdefault(number, node.name)
+            script = prove_cut(
+                whole,
+                made.terms,
+                made.computed,
+                made.seen,
+                cut.places,
+                {name: made.of(name, ()) for name in ("token", "position", "one")},
+                embedded(cut, made),
+                lambda stream, number, said: hooked(cut, made, stream, number, said),
+                asked,
+            )
+            return verify_cut(cut, script)
+    except Rejected as rejected:
+        raise refusal(model, Unproved(rejected, names), witness=False) from rejected
 
 
 def _node(graph: Graph, value: int | str) -> int | str:

@@ -23,16 +23,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..kernel.blocks import Fact, attention, mlp
+from ..kernel.blocks import Fact
 from ..kernel.logits import logits
-from ..kernel.numbers import Rejected
-from ..kernel.rewrite import step
+from ..kernel.numbers import Rejected, rejecting
 from ..kernel.stream import Form, Stream, claims
 from ..kernel.terms import POSITION, TOKEN, Range, Term, Terms
-from ..kernel.verify import FAULTS, Checkpoint, block, embedding, frozen, require_tensors
+from ..kernel.verify import Checkpoint, Row, blocks, embedding, equalities, program, require_tensors
 
 MOST_STATES = 1 << 52
-Row = tuple[str, tuple[Any, ...], tuple[int, ...]]
 
 
 class Part(NamedTuple):
@@ -58,17 +56,9 @@ class LoopCheckpoint(NamedTuple):
     counts: tuple[int, int, int]
 
 
+@rejecting("the script is malformed")
 def verify_loop(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]:
     """Replay a proof script of entry, round and exit. Raises Rejected where a step does not hold; no other exception leaves it."""
-    try:
-        return _replay(loop, script)
-    except FAULTS as fault:
-        if isinstance(fault, Rejected):
-            raise
-        raise Rejected(f"the script is malformed: {type(fault).__name__}: {fault}") from fault
-
-
-def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]:
     whole, places = loop.whole, dict(zip(loop.dims, range(len(loop.dims)), strict=True))
     require_tensors(whole)
     if (
@@ -86,7 +76,7 @@ def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]
     proved: list[list[Fact]] = [[], [], []]
     # ENTRY
     terms = Terms(whole.length, whole.symbols)
-    shown = equalities(terms, loop.parts[0], (), TOKEN, script["entry"])
+    shown = _shown(terms, loop.parts[0], (), TOKEN, script["entry"])
     start = embedding(whole, terms, script["entry"]["embedding"])
     end = _blocks(loop, 0, start, script["entry"], proved[0])
     lasting = [d for d, cell in enumerate(end.cells) if cell is not None and d not in places]
@@ -96,7 +86,7 @@ def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]
     _left(loop, end, shown, "before the loop")
     # ROUND
     terms, values, token = any_state(loop)
-    shown = equalities(terms, loop.parts[1], values, token, script["round"])
+    shown = _shown(terms, loop.parts[1], values, token, script["round"])
     start = assumed(loop, terms, values, token, lasting, script["round"]["embedding"], "each round")
     end = _blocks(loop, 1, start, script["round"], proved[1])
     for d, cell in enumerate(end.cells):
@@ -106,38 +96,17 @@ def _replay(loop: LoopCheckpoint, script: Mapping[str, Any]) -> list[list[Fact]]
     _left(loop, end, [after[j] for j in range(len(values))], "each round")
     # EXIT
     terms, values, token = any_state(loop)
-    shown = equalities(terms, loop.parts[2], values, token, script["exit"])
+    _shown(terms, loop.parts[2], values, token, script["exit"])
     start = assumed(loop, terms, values, token, lasting, script["exit"]["embedding"], "after the loop")
     end = _blocks(loop, 2, start, script["exit"], proved[2])
-    logits(end, whole.tensors["W_U"], whole.forms, {"outputs": shown, "logits": script["exit"]["logits"]}, whole.dtype, proved[2])
+    logits(end, whole.tensors["W_U"], whole.forms, script["exit"], whole.dtype, proved[2])
     return proved
 
 
-def equalities(terms: Terms, part: Part, state: Sequence[int], token: int, script: Mapping[str, Any]) -> list[int]:
-    """The terms that a script shows to be what a part returns: its nodes as terms, those the script adds, and its steps."""
-    program: list[int] = []
-    for op, fields, args in part.nodes:
-        if any(not 0 <= a < len(program) for a in args):
-            raise Rejected(f"node {len(program)} of the program refers to one that is not before it")
-        if op == "given":
-            if not 0 <= fields[0] < len(state):
-                raise Rejected(f"node {len(program)} of the program is no value of the state")
-            program.append(state[fields[0]])
-        elif op == "token":
-            program.append(token)
-        else:
-            term = Term(op, fields, tuple(program[a] for a in args))
-            program.append(terms.add(term) if (number := terms.known(term)) is None else number)
-    for op, fields, args in script["terms"]:
-        terms.add(Term(op, frozen(fields), frozen(args)))
-    for rule, a, b in script["steps"]:
-        step(terms, rule, a, b)
-    if len(script["outputs"]) != len(part.outputs):
-        raise Rejected("the script is of another number of outputs")
-    for root, shown in zip(part.outputs, script["outputs"], strict=True):
-        if not 0 <= root < len(program) or terms.list[program[root]].op == "lookup" or not terms.same(program[root], shown):
-            raise Rejected(f"output {root} is not shown to be term {shown}")
-    return list(script["outputs"])
+def _shown(terms: Terms, part: Part, state: Sequence[int], token: int, script: Mapping[str, Any]) -> list[int]:
+    """The terms that a script shows to be what a part returns."""
+    inputs: dict[tuple[Any, ...], int] = {("token",): token} | {("given", j): value for j, value in enumerate(state)}
+    return equalities(terms, program(terms, part.nodes, inputs), part.outputs, script)
 
 
 def any_state(loop: LoopCheckpoint) -> tuple[Terms, list[int], int]:
@@ -170,8 +139,7 @@ def digit(terms: Terms, span: Range, below: int, count: int, states: int) -> int
     """
 
     def add(op: str, fields: tuple[Any, ...], *args: int) -> int:
-        term = Term(op, fields, args)
-        return terms.add(term) if (number := terms.known(term)) is None else number
+        return terms.ensure(Term(op, fields, args))
 
     if span.lo > span.hi:
         return add("const", (None,))
@@ -195,21 +163,12 @@ def assumed(
     loop: LoopCheckpoint, terms: Terms, values: Sequence[int], token: int, lasting: Sequence[int], rows: Sequence[Sequence[Any]], what: str
 ) -> Stream:
     """The stream before a round or the exit: the state's codes, what the embedding writes for good, compared with its tables, and zero."""
-    whole = loop.whole
-    w_e, w_pos = whole.tensors["W_E"], whole.tensors["W_pos"]
-    state = [(v, tuple(vars_of(f)), 0, d) for v, f, d in zip(values, loop.forms, loop.dims, strict=True)]
-    held = claims(terms, state, w_e.shape[1], whole.dtype)
-    fixed = claims(terms, rows, w_e.shape[1], whole.dtype)
-    if set(fixed) != set(lasting):
+    stream = embedding(loop.whole, terms, rows, token, zeros=False)
+    if {d for d, cell in enumerate(stream.cells) if cell is not None} != set(lasting):
         raise Rejected(f"{what}: nothing, or too much, is said of what the embedding writes for good")
-    for d, cell in fixed.items():
-        by_token = bool(w_e[:, d].any())
-        source, table = (token, w_e) if by_token else (POSITION, w_pos)
-        for cases in terms.cases([source], f"dimension {d}"):
-            at, value = terms.values([source, cell.term], cases, f"dimension {d}")
-            if (table[at + by_token, d] != cell.form.codes(value, cell.dim)).any():  # tokens count from 0, positions from 1; row 0 is BOS
-                raise Rejected(f"{what}: dimension {d} is not term {cell.term} as the embedding writes it")
-    return Stream(terms, tuple((held | fixed).get(d) for d in range(w_e.shape[1])))
+    state = [(v, vars_of(f), 0, d) for v, f, d in zip(values, loop.forms, loop.dims, strict=True)]
+    held = claims(terms, state, len(stream.cells), loop.whole.dtype)
+    return Stream(terms, tuple(held.get(d, cell) for d, cell in enumerate(stream.cells)))
 
 
 def vars_of(form: Form) -> tuple[Any, ...]:
@@ -219,13 +178,8 @@ def vars_of(form: Form) -> tuple[Any, ...]:
 
 def _blocks(loop: LoopCheckpoint, part: int, stream: Stream, script: Mapping[str, Any], proved: list[Fact]) -> Stream:
     """What the blocks of a part leave, by the kernel's rules."""
-    first = sum(loop.counts[:part])
-    if len(script["blocks"]) != loop.counts[part]:
-        raise Rejected("the script is for another number of blocks")
-    for number, said in enumerate(script["blocks"], first + 1):
-        masks, w, dtype = loop.whole.blocks[number - 1], block(loop.whole, number), loop.whole.dtype
-        stream = attention(stream, w, masks, said, dtype, number, proved) if masks else mlp(stream, w, said, dtype, number, proved)
-    return stream
+    first = 1 + sum(loop.counts[:part])
+    return blocks(loop.whole, range(first, first + loop.counts[part]), stream, script, proved)
 
 
 def _left(loop: LoopCheckpoint, stream: Stream, wanted: Sequence[int], what: str) -> None:

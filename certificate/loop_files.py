@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from ..kernel.blocks import Fact
-from ..kernel.files import content, tensors
+from ..kernel.files import read
 from ..kernel.numbers import ARITHMETICS, Reals, Rejected
 from ..kernel.stream import Form
 from ..kernel.terms import FIELDS, NOTHING, Range
 from ..kernel.totals import EXP_BITS
-from ..kernel.verify import FAULTS, Checkpoint, frozen
+from ..kernel.verify import Checkpoint, frozen
 from .induction import LoopCheckpoint, Part, verify_loop
 
 PARTS = ("entry", "round", "exit")
@@ -32,12 +30,7 @@ def has_loop(directory: Path) -> bool:
 
 def verify_loop_files(directory: Path, proof: Path) -> tuple[str, LoopCheckpoint, Mapping[str, Any], list[list[Fact]]]:
     """Check the proof script of a looped checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
-    texts = {name: content(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
-    try:
-        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], content(proof)))
-        name, checkpoint = str(config["name"]), _checkpoint(config, program, tensors(texts["model.safetensors"]))
-    except (SafetensorError, *FAULTS) as fault:
-        raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no looped checkpoint: {fault}") from fault
+    name, checkpoint, script = read(directory, proof, _checkpoint)
     return name, checkpoint, script, verify_loop(checkpoint, script)
 
 

@@ -10,10 +10,10 @@ from ..compiler.domain import Domain
 from ..compiler.shown import Tabled
 from ..compiler.tied.parts import unrolled
 from ..kernel.blocks import Fact
-from ..kernel.numbers import Rejected
+from ..kernel.numbers import Rejected, rejecting
 from ..kernel.stream import Form, Stream
 from ..kernel.terms import TOKEN, Terms
-from ..kernel.verify import FAULTS, Checkpoint, embedding
+from ..kernel.verify import Checkpoint, embedding
 from ..prover.loops import Universe, prove_part
 from ..prover.prove import Unproved
 from ..prover.rewrites import row
@@ -82,12 +82,12 @@ def proof_of_loop(model: Looped, witness: bool = True) -> tuple[LoopCertificate,
     """The certificate, and the script that was accepted. Raises Refused."""
     names: list[dict[int, str]] = []  # what terms are called, by part; an error is of the last
     try:
-        checkpoint = checkpoint_of_loop(model)
-        script = _scripts(model, checkpoint, names)
-        proved = verify_loop(checkpoint, script)
-    except FAULTS as fault:
-        rejected = fault if isinstance(fault, Rejected) else Rejected(f"the model is malformed: {type(fault).__name__}: {fault}")
-        raise refusal(model, Unproved(rejected, names[-1] if names else {}), witness) from fault
+        with rejecting("the model is malformed"):
+            checkpoint = checkpoint_of_loop(model)
+            script = _scripts(model, checkpoint, names)
+            proved = verify_loop(checkpoint, script)
+    except Rejected as rejected:
+        raise refusal(model, Unproved(rejected, names[-1] if names else {}), witness) from rejected
     return _certificate(model, checkpoint, script, proved, names), script
 
 

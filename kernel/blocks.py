@@ -155,8 +155,7 @@ def mlp(stream: Stream, w: Mapping[str, Reals], script: Mapping[str, Any], dtype
     after, what, done = list(stream.cells), f"block {number} (MLP)", set[int]()
     w_in, w_out = (scaled(w[name], f"block {number}, {name}", 0) for name in ("W_in", "W_out"))
     most = int(stream.sizes(w_in.ints).max(initial=0))
-    for enters in (False, True):
-        exact(most, w_in.shift, dtype, f"{what}: a hidden unit", enters)
+    exact(most, w_in.shift, dtype, f"{what}: a hidden unit", enters=True)  # no arithmetic adds up in fewer bits
     for part in script["values"]:
         due: dict[int, Cell | None] = {**dict.fromkeys(part["zero"]), **claims(stream.terms, part["cells"], len(after), dtype)}
         if done & set(due) or not set(due) <= set(range(len(after))):

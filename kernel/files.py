@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import deserialize
 
 from .blocks import Fact
-from .numbers import Reals, Rejected
+from .numbers import Reals, Rejected, rejecting
 from .stream import Form
 from .terms import FIELDS
 from .verify import Checkpoint, frozen, verify
 
+Read = TypeVar("Read")
 NUMBERS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 PROOF = "proof.json"  # where a checkpoint's script is looked for
 LONGEST = 1 << 32  # bytes of a file that is read
@@ -23,13 +24,16 @@ LONGEST = 1 << 32  # bytes of a file that is read
 
 def verify_files(directory: Path, proof: Path) -> tuple[str, Checkpoint, Mapping[str, Any], list[Fact]]:
     """Check the proof script of a checkpoint: its name, what was read, the script, and what was shown. Raises Rejected."""
-    texts = {name: content(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
-    try:
-        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], content(proof)))
-        name, checkpoint = str(config["name"]), _checkpoint(config, program, tensors(texts["model.safetensors"]))
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as fault:
-        raise fault if isinstance(fault, Rejected) else Rejected(f"the files are no checkpoint: {fault}") from fault
+    name, checkpoint, script = read(directory, proof, _checkpoint)
     return name, checkpoint, script, verify(checkpoint, script)
+
+
+def read(directory: Path, proof: Path, checkpoint: Callable[..., Read]) -> tuple[str, Read, Mapping[str, Any]]:
+    """A checkpoint's name, what `checkpoint` makes of config.json, program.json and the tensors, and a script. Raises Rejected."""
+    texts = {name: content(directory / name) for name in ("config.json", "program.json", "model.safetensors")}
+    with rejecting("the files are no checkpoint"):
+        config, program, script = (json.loads(text) for text in (texts["config.json"], texts["program.json"], content(proof)))
+        return str(config["name"]), checkpoint(config, program, tensors(texts["model.safetensors"])), script
 
 
 def content(path: Path) -> bytes:

@@ -7,11 +7,14 @@ a representable number (IEEE 754, round to nearest). Everything is bounded befor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Reals: TypeAlias = npt.NDArray[np.float64]
@@ -33,6 +36,18 @@ class TooMany(Rejected):
     def __init__(self, fact: str, count: int, variables: int, most: int) -> None:
         super().__init__(fact)
         self.count, self.variables, self.most = count, variables, most
+
+
+FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, StopIteration, SafetensorError)
+
+
+@contextmanager
+def rejecting(what: str) -> Iterator[None]:
+    """What goes wrong inside, or in the function that this decorates, is Rejected."""
+    try:
+        yield
+    except FAULTS as fault:
+        raise fault if isinstance(fault, Rejected) else Rejected(f"{what}: {type(fault).__name__}: {fault}") from fault
 
 
 def few(count: int, most: int, variables: int, what: str) -> None:

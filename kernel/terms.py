@@ -175,6 +175,10 @@ class Terms:
         """The first term that is exactly this, if there is one."""
         return self._number.get(term)
 
+    def ensure(self, term: Term) -> int:
+        """The first term that is exactly this, added if there is none."""
+        return self._number[term] if term in self._number else self.add(term)
+
     def add(self, term: Term) -> int:
         """The number of a new term. Rejects what is not well formed, and what computes with numbers beyond 2**53."""
         number = len(self.list)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.graph import Graph
-from ..kernel.numbers import Reals, Rejected
+from ..kernel.numbers import Reals, Rejected, rejecting
 from ..kernel.stream import Form
 from ..kernel.terms import ONE, POSITION, TOKEN
-from ..kernel.verify import FAULTS, Checkpoint, block, embedding, require_tensors
+from ..kernel.verify import Checkpoint, block, embedding, require_tensors
 from ..runtime.module import Attention
 from . import blocks
 from .cancel import cancelled
@@ -52,10 +52,10 @@ def prove(model: Model, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[in
     """The script, and what its terms are called. Raises Unproved where none is found."""
     names: dict[int, str] = {}
     try:
-        return _prove(model, checkpoint, names), names
-    except FAULTS as fault:
-        rejected = fault if isinstance(fault, Rejected) else Rejected(f"the model is malformed: {type(fault).__name__}: {fault}")
-        raise Unproved(rejected, names) from fault
+        with rejecting("the model is malformed"):
+            return _prove(model, checkpoint, names), names
+    except Rejected as rejected:
+        raise Unproved(rejected, names) from rejected
 
 
 def _prove(model: Model, checkpoint: Checkpoint, names: dict[int, str]) -> dict[str, Any]:
@@ -102,18 +102,14 @@ def _claims(probe: Probe, numbers: list[int]) -> list[blocks.Claim]:
     return [(term, (f.kind, f.off, f.top, f.parts, f.radix), d, dim) for d, dim in enumerate(probe.dims)]
 
 
+@rejecting("the program is malformed")
 def lowered_means_program(model: Model) -> None:
     """Show by the kernel's rules of equality that the optimised graph means what the program as written means. Raises Rejected."""
-    try:
-        ledger = Ledger(model.graph)
-        numbers = _meaning(ledger, model)
-        roots = model.graph.roots, model.optimised.roots
-        if len(roots[0]) != len(roots[1]) or not all(ledger.terms.same(ledger.program[a], numbers[b]) for a, b in zip(*roots, strict=True)):
-            raise Rejected("the optimised graph is not shown to mean what the program means")
-    except FAULTS as fault:
-        if isinstance(fault, Rejected):
-            raise
-        raise Rejected(f"the program is malformed: {type(fault).__name__}: {fault}") from fault
+    ledger = Ledger(model.graph)
+    numbers = _meaning(ledger, model)
+    roots = model.graph.roots, model.optimised.roots
+    if len(roots[0]) != len(roots[1]) or not all(ledger.terms.same(ledger.program[a], numbers[b]) for a, b in zip(*roots, strict=True)):
+        raise Rejected("the optimised graph is not shown to mean what the program means")
 
 
 def _meaning(ledger: Ledger, model: Model) -> list[int]:
