@@ -14,7 +14,7 @@ from .stream import BLOCK, Cell, Stream, claims, example, shown
 from .terms import ONE
 from .totals import Added, depth, rounded
 
-MAX_WORK = 1 << 29  # cases times units
+MAX_WORK = 1 << 30  # cases times units: about a minute
 
 
 class Fact(NamedTuple):
