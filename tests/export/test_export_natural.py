@@ -204,3 +204,22 @@ def test_transformers_says_what_the_interpreter_says(name: str, target: str, tmp
     pytest.importorskip("transformers", reason="transformers is not installed: pip install -e '.[hf]'")
     report = natural(name, 12).export(tmp_path / "out", target)
     assert report.checked is not None and report.checked.ok
+
+
+@pytest.mark.parametrize(("factor", "fine"), [(0.62, True), (-1.0, False)])
+def test_a_smaller_lead_that_is_proved_is_right_in_transformers_too(factor: float, fine: bool, tmp_path: Path) -> None:
+    """What is proved of a natural model is which word leads, not that no other has a probability."""
+    pytest.importorskip("transformers")
+    model = natural("induction")
+    weights = model.module.W_U.detach()
+    at = divmod(int(weights.argmax()), weights.shape[1])
+    weights[at] *= factor
+    model.export(tmp_path / "out", "gpt2", check=False)
+    if fine:
+        assert hw.certify_export(tmp_path / "out").certificate.margin < 0.5
+    else:
+        with pytest.raises(hw.Refused):
+            hw.certify_export(tmp_path / "out")
+    checked = hw.check_export(tmp_path / "out", samples=2)
+    assert checked.ok is fine
+    assert checked.error > 1e-30
