@@ -14,7 +14,8 @@ from .errors import HeadworkError, InputError
 
 Kind: TypeAlias = Literal["token", "position", "int", "bool", "label"]
 Symbol: TypeAlias = Hashable
-MOST = 1 << 27  # rows of one matrix: longer contexts, more symbols and more classes are refused before they fill the memory
+MOST = 1 << 27  # rows of one matrix: longer contexts and more classes are refused before they fill the memory
+MOST_SYMBOLS = 1 << 22  # each is a row of W_E, and of most programs a class: more take minutes and gigabytes, and are too many to certify
 
 
 def plain(x: object) -> object:
@@ -80,8 +81,8 @@ class Alphabet:
         if isinstance(spec, bool) or (isinstance(spec, int) and spec < 1):
             raise InputError(f"the alphabet size is {spec}", hint="give a size of at least 1, or a list of symbols")
         if isinstance(spec, int):
-            if spec > MOST:
-                raise InputError(f"the alphabet size is {spec:,}", hint=f"give a size of at most {MOST:,}")
+            if spec > MOST_SYMBOLS:
+                raise InputError(f"the alphabet size is {spec:,}", hint=f"give a size of at most {MOST_SYMBOLS:,}")
             return cls(tuple(range(spec)), numeric=True)
         if not isinstance(spec, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"the alphabet is {spec!r}", hint="give a size or a list of symbols")
