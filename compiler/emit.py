@@ -19,6 +19,7 @@ from .place.schedule import Attention, HeadUse, Mlp
 from .plan.stage import Compute, Copy, Embed, Output, Plan, Tally
 
 Matrix: TypeAlias = npt.NDArray[np.floating]
+ROWS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,16 @@ class Emitter:
         """What the embedding writes by token and by position. Shapes: (V + 1, d_model), (N + 1, d_model)."""
         sizes, d = self.plan.graph.sizes, self.layout.d_model
         w_e, w_pos = self.zeros(len(sizes.alphabet) + 1, d), self.zeros(sizes.length + 1, d)
-        for f, feature in enumerate(self.plan.features):
-            if isinstance(feature.recipe, Embed):
-                target = w_e if feature.recipe.source == "token" else w_pos
-                target[1:, list(self.dims[f])] = feature.recipe.table
+        for target, source in ((w_e, "token"), (w_pos, "position")):
+            columns = [
+                (dim, feature.recipe.table[:, c])
+                for f, feature in enumerate(self.plan.features)
+                if isinstance(feature.recipe, Embed) and feature.recipe.source == source
+                for c, dim in enumerate(self.dims[f])
+            ]
+            for start in range(0, len(target) - 1, ROWS):  # a few rows at a time, so that they stay in the cache
+                for dim, column in columns:
+                    target[1 + start : 1 + start + ROWS, dim] = column[start : start + ROWS]
         for dim, number in self.layout.fills[0]:
             w_pos[1:, dim] = number
         return w_e, w_pos
@@ -183,17 +190,25 @@ class Emitter:
 
     def unembedding(self) -> Matrix:
         """A block of classes for each output, side by side. Shape (d_model, Σ classes)."""
-        return np.concatenate([self.logits(output) for output in self.plan.outputs], axis=1)
+        ends = np.cumsum([0, *(output.form.classes for output in self.plan.outputs)])
+        w_u = self.zeros(self.layout.d_model, int(ends[-1]))
+        for output, first, end in zip(self.plan.outputs, ends, ends[1:], strict=False):
+            self.logits(output, w_u[:, first:end])
+        return w_u
 
-    def logits(self, output: Output) -> Matrix:
-        """Class z: 2·code(z)·stream - |code(z)|²·one, greatest at the stream's own code by at least 1; class 0 is ⊥. Or the log."""
+    def logits(self, output: Output, w_u: Matrix) -> None:
+        """Class z: 2·code(z)·stream - |code(z)|²·one, greatest at the stream's own code by at least 1; class 0 is ⊥. Or the log.
+
+        Shapes: w_u (d_model, classes), which is zero and is written.
+        """
         form, one = output.form, self.dims[0][0]
         if form.kind == "log":
             log, counted = output.cells
-            return self.column(log)[:, None] + self.column(counted, form.lead)[:, None]
+            w_u += self.column(log)[:, None] + self.column(counted, form.lead)[:, None]
+            return
         codes = form.encode(np.arange(form.top + 1)).astype(self.real)  # (classes, width)
-        w_u = self.zeros(self.layout.d_model, form.top + 1)
         for c, lin in enumerate(output.cells):
-            w_u += self.column(lin)[:, None] * (2 * codes[:, c])
+            column = self.column(lin)
+            for dim in np.flatnonzero(column):
+                w_u[dim] += column[dim] * (2 * codes[:, c])
         w_u[one] -= (codes**2).sum(axis=1)
-        return w_u

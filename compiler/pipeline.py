@@ -6,6 +6,7 @@ program → graph → optimised graph → plan → schedule → layout → weigh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from .codes.numerics import Dtype, dtype_named
 from .emit import Weights, emit
@@ -29,7 +30,11 @@ class Compiled:
     plan: Plan
     schedule: Schedule
     layout: Layout
-    weights: Weights
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The matrices, written when they are first asked for: at great lengths nobody keeps a second W_pos that is not looked at."""
+        return emit(self.layout)
 
     def __repr__(self) -> str:
         return f"<Compiled {self.graph.name}: {', '.join(STAGES)}>"
@@ -60,4 +65,4 @@ def lower(
     planned = plan(optimised, arithmetic, code, limited=heads is not None, logs=logs)
     scheduled = shortest(planned, heads)
     placed = layout(scheduled, reuse)
-    return Compiled(graph, optimised, scheduled.plan, scheduled, placed, emit(placed))
+    return Compiled(graph, optimised, scheduled.plan, scheduled, placed)

@@ -16,7 +16,7 @@ import torch
 from ..compiler.calls import public, readable
 from ..compiler.codes.forms import Form
 from ..compiler.domain import Alphabet, Domain, Symbol
-from ..compiler.emit import AttentionWeights, Weights, heads_in_order
+from ..compiler.emit import AttentionWeights, Weights, emit, heads_in_order
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language import Program
@@ -374,7 +374,7 @@ def model_of(compiled: Compiled) -> Model:
     return Model(
         graph=compiled.graph,
         optimised=compiled.optimised,
-        module=to_module(compiled.weights, TORCH[dtype]),
+        module=to_module(emit(compiled.layout), TORCH[dtype]),
         dtype=dtype,
         output_forms=tuple(output.form for output in compiled.plan.outputs),
         probes=tuple(probe for _, probe in probes_in(compiled.layout)),
@@ -404,7 +404,7 @@ def natural_of(graph: Graph, dtype: str, code: str, heads: int | None, sharpness
 
 
 def to_module(weights: Weights, dtype: torch.dtype) -> Transformer:
-    """The torch module that holds the emitted matrices."""
+    """The torch module that holds the emitted matrices, themselves where they are of that dtype."""
     blocks = tuple(
         AttentionShape(b.W_Q.shape[2], b.masks) if isinstance(b, AttentionWeights) else MlpShape(b.W_in.shape[1]) for b in weights.blocks
     )
@@ -414,7 +414,7 @@ def to_module(weights: Weights, dtype: torch.dtype) -> Transformer:
     for i, block in enumerate(weights.blocks):
         names = ("W_Q", "W_K", "W_V", "W_O") if isinstance(block, AttentionWeights) else ("W_in", "W_out")
         tensors |= {f"blocks.{i}.{name}": getattr(block, name) for name in names}
-    return assemble(shape, {name: torch.tensor(value, dtype=dtype) for name, value in tensors.items()})
+    return assemble(shape, {name: torch.from_numpy(value).to(dtype) for name, value in tensors.items()})
 
 
 def assemble(shape: Shape, tensors: dict[str, torch.Tensor]) -> Transformer:

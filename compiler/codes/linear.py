@@ -85,6 +85,31 @@ ONE = Lin.cell(ONE_FEATURE)
 ZERO = Lin()
 
 
+def below(lin: Lin, thresholds: Iterable[int]) -> list[Lin]:
+    """lin - t·ONE for many t. ONE is the least cell, so it stands first and the rest is shared."""
+    own = lin.terms[:1] if lin.terms[:1] and lin.terms[0][0] == (ONE_FEATURE, 0) else ()
+    k, rest = sum(c for _, c in own), lin.terms[len(own) :]
+    return [Lin((((ONE_FEATURE, 0), k - t), *rest)) if k != t else Lin(rest) for t in thresholds]
+
+
+def reaches(lins: Iterable[Lin], interval: Callable[[Cell], tuple[int, int]]) -> list[tuple[int, int]]:
+    """Each expression's magnitude and greatest value. Those that differ by a constant alone are followed through their cells once."""
+    known: dict[tuple[tuple[Cell, int], ...], tuple[Lin, int, int, int]] = {}
+    found: list[tuple[int, int]] = []
+    for lin in lins:
+        own = bool(lin.terms) and lin.terms[0][0] == (ONE_FEATURE, 0)
+        k, rest = (lin.terms[0][1], lin.terms[1:]) if own else (0, lin.terms)
+        if rest not in known:
+            known[rest] = (part := Lin(rest), part.size(interval), *part.range(interval))
+        part, size, lo, hi = known[rest]
+        lo, hi = lo + min(0, k), hi + max(0, k)
+        if not own:
+            found.append((part.magnitude(interval), hi))
+        else:
+            found.append((max(abs(k), size, abs(lo), abs(hi)) if len(rest) == 1 else abs(k) + size, hi))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One hidden ReLU unit: `relu(pre)` added with weight `out[d]` to dimension d of the feature it builds.

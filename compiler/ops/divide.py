@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..codes.forms import Form
-from ..codes.linear import ONE, Lin, Unit
+from ..codes.linear import ONE, Lin, Unit, below
 from ..domain import Domain, Sizes
 from .base import Gadgets, Local, Operand
 
@@ -36,12 +36,16 @@ class Divide(Local):
     def label(self) -> str:
         return f"divide by {self.divisor}"
 
+    def steps(self, x: Operand) -> range:
+        """The codes of x from which on the quotient is one more."""
+        least, most = x.form.off + 1, x.form.off + x.form.top
+        return range((least // self.divisor + 1) * self.divisor - x.form.off, most - x.form.off + 1, self.divisor)
+
     def lower(self, args: Sequence[Operand], out: Form, gadgets: Gadgets) -> Lin | list[Unit]:
         # On z: 0 at z = 0 (⊥), the least quotient's code at z = 1, and a step of 1 at every multiple of the divisor after it.
         (x,) = args
         first = x.form.off + 1  # the least value
-        steps = [m * self.divisor - x.form.off for m in range(first // self.divisor + 1, (x.form.off + x.form.top) // self.divisor + 1)]
         units = [Unit(x.z, (first // self.divisor - out.off,)), Unit(x.z - ONE, (-(first // self.divisor - out.off),))]
-        for z in steps:  # [v >= z] = relu(v - z + 1) - relu(v - z)
-            units += [Unit(x.z - ONE * (z - 1), (1,)), Unit(x.z - ONE * z, (-1,))]
+        for up, down in zip(below(x.z, (z - 1 for z in self.steps(x))), below(x.z, self.steps(x)), strict=True):
+            units += [Unit(up, (1,)), Unit(down, (-1,))]  # [v >= z] = relu(v - z + 1) - relu(v - z)
         return units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..codes.linear import Cell
+from ..codes.linear import Cell, reaches
 from ..codes.numerics import Dtype, Exactness
 from .stage import Compute, Feature, Tally
 
@@ -18,13 +18,15 @@ def fits(feature: Feature, features: Sequence[Feature], dtype: Dtype, spans: Seq
     top = max((abs(end) for span in feature.form.intervals() for end in span), default=0)
     Exactness(f"value {feature.name} as {feature.form}", "largest entry", top).require(dtype)
     if isinstance(feature.recipe, Compute):
-        pre = max((u.pre.magnitude(interval) for u in feature.recipe.units), default=0)
-        of_total = any(isinstance(features[f].recipe, Tally) for u in feature.recipe.units for f in u.pre.features())
+        read = {f for u in feature.recipe.units for (f, _), _ in u.pre.terms}
+        sizes = reaches((u.pre for u in feature.recipe.units), interval)
+        pre = max((size for size, _ in sizes), default=0)
+        of_total = any(isinstance(features[f].recipe, Tally) for f in read)
         reading = dtype if of_total else dtype.reading  # a total's filling takes all bits
         Exactness(f"a hidden unit of {feature.name}", "Σ |weight|·max|input|", pre).require(reading)
         together, one = [0] * feature.form.width, [0] * feature.form.width
-        for unit in feature.recipe.units:
-            peak = unit.peak if unit.peak is not None else max(0, unit.pre.range(interval)[1])
+        for unit, (_, reach) in zip(feature.recipe.units, sizes, strict=True):
+            peak = unit.peak if unit.peak is not None else max(0, reach)
             adds = [abs(w) * peak for w in unit.out]
             if unit.alone:
                 one = [max(o, a) for o, a in zip(one, adds, strict=True)]

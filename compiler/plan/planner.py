@@ -16,13 +16,13 @@ from ..codes.numerics import Dtype, Exactness
 from ..domain import Domain
 from ..errors import ExactnessError
 from ..graph import Graph, Node
-from ..ops import Affine, Const, Fetch, Gadgets, Given, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
+from ..ops import Affine, Const, Divide, Fetch, Gadgets, Given, Local, Lookup, Op, Operand, Position, Table, Token, Total, relation_of
 from .exact import fits
 from .heads import Candidate, apart, candidates
 from .outputs import logarithm, output
 from .reach import Reach
 from .stage import Carried, Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, label, piecewise, prune
-from .stairs import floor, signs
+from .stairs import UNITS, few, floor, signs
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
@@ -140,6 +140,8 @@ class _Planner:
             case Local() as op if form == scalar(node.domain):
                 if isinstance(op, Table) and (folded := self._gathered(index, node, op, form)):
                     return folded
+                if isinstance(op, Divide):
+                    return self._quotient(index, node, op, form)
                 made = op.lower([self._operand(a) for a in node.args], form, Gadgets(self.interval))
                 return self._computed(index, form, made)
             case _:
@@ -198,6 +200,32 @@ class _Planner:
         columns = [np.where(z > 0, z + o.form.off, np.iinfo(np.int32).min) for z, o in zip(codes, operands, strict=True)]
         return self._embedded(source, index, form, op.gather(columns, form)[:, None])
 
+    def _quotient(self, index: int, node: Node, op: Divide, form: Form) -> tuple[Lin, ...]:
+        """A quotient: of one source looked up at once, else one staircase, and where that is too long or not exact a floor in stages.
+
+        floor((v - d·off) / d) = floor(v / d) - off: the floor of the number shifted by d·off is the quotient's code, 0 where it is ⊥.
+        """
+        (x,) = node.args
+        operand, d = self._operand(x), op.divisor
+        source = self._source([operand.z])
+        if source in ("token", "position"):
+            codes = self._evaluate(operand.z, self._sizes[source])
+            return self._embedded(source, index, form, np.where(codes > 0, (codes + operand.form.off) // d - form.off, 0)[:, None])
+        steps = op.steps(operand)
+        # Two units at each step reach as far as it is to the greatest code, at the least.
+        most = len(steps) * (2 * operand.form.top + 1 - steps[0] - steps[-1]) if steps else 0
+        refused: ExactnessError | None = None
+        if 2 * len(steps) <= UNITS:
+            try:
+                Exactness(f"value {label(node.name, form)}", "Σ |weight|·max activation", most).require(self.dtype)
+                return self._computed(index, form, op.lower([operand], form, Gadgets(self.interval)))
+            except ExactnessError as error:
+                refused = error
+        try:
+            return self.read(x, Form("floor", d * form.off, operand.domain.hi - d * form.off, d))
+        except ExactnessError as error:
+            raise refused or error from None
+
     def _source(self, lins: list[Lin]) -> Source:
         """Which one source the expressions depend on: token, position, one (none at all), or mixed."""
         found: set[Source] = set()
@@ -250,12 +278,13 @@ class _Planner:
         if form.kind == "norm" and form.parts > 1:
             digits = self.read(index, Form("digits", form.off, form.top, form.parts, form.radix))
             base = np.arange(form.base)[:, None]
-            return self._computed(index, form, [unit for digit in digits for unit in piecewise(digit, ONE, base * base)])
+            return self._computed(index, form, [unit for digit in digits for unit in piecewise(digit, base * base)])
         if form.kind == "floor":
             return self._computed(index, form, floor(form, partial(self.read, index), self.dtype, f"value {label(node.name, form)}"))
         if form.kind == "signs":
             return self._computed(index, form, signs(form, partial(self.read, index), self.dtype))
-        return self._computed(index, form, piecewise(moved, ONE, form.encode(np.arange(form.top + 1))))
+        few(f"value {label(node.name, form)}", form.top)
+        return self._computed(index, form, piecewise(moved, form.encode(np.arange(form.top + 1))))
 
     def _number(self, index: int) -> Lin:
         """A value as the number that it is, 0 where it is ⊥."""

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ..codes.forms import Form, Ints, scalar
-from ..codes.linear import Lin, Unit
+from ..codes.linear import Lin, Unit, below
 from ..codes.numerics import Dtype, Exactness
 from ..graph import Graph
 from ..ops import Mask
@@ -117,7 +117,7 @@ class Plan:
             case Embed() | Carried():
                 return set()
             case Compute(units=units):
-                return {f for unit in units for f in unit.pre.features()}
+                return {f for unit in units for (f, _), _ in unit.pre.terms}
             case Copy(head=h, source=source):
                 return {f for lin in (*source, *self.heads[h].query, *self.heads[h].key) for f in lin.features()}
             case Tally(parts=parts):
@@ -197,7 +197,7 @@ def prune(plan: Plan) -> Plan:
 
 
 def _lin(lin: Lin, index: Mapping[int, int]) -> Lin:
-    return Lin.of(((index[f], d), k) for (f, d), k in lin.terms)
+    return Lin(tuple([((index[f], d), k) for (f, d), k in lin.terms]))  # numbers keep their order, so terms stay sorted
 
 
 def _all(lins: tuple[Lin, ...], index: Mapping[int, int]) -> tuple[Lin, ...]:
@@ -209,7 +209,9 @@ def _renumber(feature: Feature, features: Mapping[int, int], heads: Mapping[int,
         case Embed() | Carried():
             return feature
         case Compute(units=units):
-            return replace(feature, recipe=Compute(tuple(replace(u, pre=_lin(u.pre, features)) for u in units)))
+            if all(features[f] == f for f in {f for unit in units for (f, _), _ in unit.pre.terms}):
+                return feature
+            return replace(feature, recipe=Compute(tuple(Unit(_lin(u.pre, features), u.out, u.peak, u.alone) for u in units)))
         case Copy(head=h, source=source) as recipe:
             return replace(feature, recipe=replace(recipe, head=heads[h], source=_all(source, features)))
         case Tally(parts=parts) as recipe:
@@ -223,14 +225,15 @@ def bends(table: Ints) -> Ints:
     return bend
 
 
-def piecewise(z: Lin, one: Lin, table: Ints) -> tuple[Unit, ...]:
+def piecewise(z: Lin, table: Ints) -> tuple[Unit, ...]:
     """Units for any code of an integer 0 <= z <= top, given as table (top + 1, width) with table[0] = 0.
 
     A function on the integers is linear between them, so it is Σ_T w_T·relu(z - T) with w_T the second difference
     at T: w_0 = f(1), w_T = f(T+1) - 2 f(T) + f(T-1). Points without a bend need no unit.
     """
     bend = bends(table)
-    return tuple(Unit(z - one * int(t), tuple(int(w) for w in bend[t])) for t in np.flatnonzero(bend.any(axis=1)))
+    at = np.flatnonzero(bend.any(axis=1))
+    return tuple(Unit(pre, tuple(out)) for pre, out in zip(below(z, at.tolist()), bend[at].tolist(), strict=True))
 
 
 __all__ = [

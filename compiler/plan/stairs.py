@@ -10,7 +10,8 @@ s·m, and
     floor(z / s) = m·F + floor((z - s·m·F) / s),
 
 whose staircase adds up to S(s·m - 1, s), about s·m², and m·F to top/s. F comes the same way from a floor that is coarser still, until one
-staircase over z does. Digits of z are differences of floors, and the ±1 code of a digit is a function of few values.
+staircase over z does. Digits of z are differences of floors, and the ±1 code of a digit is a function of few values. A staircase of more
+than UNITS units goes in stages too, whether or not it would be exact.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from dataclasses import replace
 import numpy as np
 
 from ..codes.forms import Form, Ints
-from ..codes.linear import ONE, ONE_FEATURE, Lin, Unit
+from ..codes.linear import ONE_FEATURE, Lin, Unit
 from ..codes.numerics import Dtype, Exactness
+from ..errors import ExactnessError
 from .stage import piecewise
 
 Read = Callable[[Form], tuple[Lin, ...]]
+UNITS = 1 << 16  # hidden units of one value, as many as a table may have: a million fill the memory, and no certificate follows them
 BITS = 7  # of a stage: a certificate tries each of its units on every number
 
 
@@ -35,12 +38,20 @@ def staircase(top: int, step: int) -> int:
     return n * (2 * top + 1) - step * n * (n + 1)
 
 
+def few(what: str, units: int) -> None:
+    """Refuse a value that would take too many hidden units."""
+    if units > UNITS:
+        hint = "let the code be auto, which then takes another, or shorten the length"
+        raise ExactnessError(f"{what} would take {units:,} hidden units, more than {UNITS:,}", hint=hint)
+
+
 def floor(form: Form, read: Read, dtype: Dtype, what: str) -> tuple[Unit, ...]:
     """Units of a floor of a computed number; `read` gives its other forms. Raises ExactnessError where no stages do."""
     top, step = form.top, form.parts
     z = read(Form("digits", form.off, top))[0]
     ms = [1 << b for b in range(1, BITS + 1) if step << b <= top and staircase((step << b) - 1, step) + top // step <= dtype.limit]
-    if staircase(top, step) <= dtype.limit or not ms:
+    single = staircase(top, step) <= dtype.limit and 2 * (top // step) <= UNITS
+    if single or not ms:
         Exactness(what, "Σ |weight|·max activation", staircase(top, step)).require(dtype)
         return _stairs(z, np.arange(top + 1)[:, None] // step)
     m = ms[-1]
@@ -52,7 +63,7 @@ def signs(form: Form, read: Read, dtype: Dtype) -> tuple[Unit, ...]:
     """Units of the ±1 code of a computed number: of all its bits at once, or of digits of a few bits each."""
     top, bits = form.top, form.width
     z = read(Form("digits", form.off, top))[0]
-    if top >> BITS == 0 or _adds(form.encode(np.arange(top + 1))) <= dtype.limit:
+    if top >> BITS == 0 or (top <= UNITS and _adds(form.encode(np.arange(top + 1))) <= dtype.limit):
         return _stairs(z, form.encode(np.arange(top + 1)))
     each = -(-bits // -(-bits // BITS))
     floors = [z, *(read(Form("floor", form.off, top, 1 << at))[0] for at in range(each, bits, each)), Lin()]
@@ -66,7 +77,7 @@ def signs(form: Form, read: Read, dtype: Dtype) -> tuple[Unit, ...]:
 
 def _stairs(z: Lin, table: Ints) -> tuple[Unit, ...]:
     """Units of a function of a number, of at most what the table says: the intervals of a sum's terms do not show how far it reaches."""
-    return tuple(replace(unit, peak=len(table) - 1 - threshold(unit)) for unit in piecewise(z, ONE, table))
+    return tuple(Unit(unit.pre, unit.out, len(table) - 1 - threshold(unit)) for unit in piecewise(z, table))
 
 
 def threshold(unit: Unit) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left, insort
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from headwork.compiler.codes.forms import Form
 from headwork.compiler.codes.linear import Lin, Unit, activations
 from headwork.compiler.codes.numerics import DTYPES
 from headwork.compiler.errors import ExactnessError
-from headwork.compiler.plan.stairs import floor, signs, staircase
+from headwork.compiler.plan.stairs import UNITS, floor, signs, staircase
 from headwork.execution.grounds import grounds
-from headwork.runtime.module import Attention
+from headwork.runtime.module import Attention, MlpShape
 
 FLOAT32 = DTYPES["float32"]
 
@@ -102,3 +103,43 @@ def test_pointers_that_are_computed_hold_in_float32() -> None:
     assert model.run([model.alphabet.symbols[t] for t in text], engine="sparse") == [
         None if t is None else model.alphabet.symbols[t] for t in wanted
     ]
+
+
+@hw.program(name="rarer", alphabet=3)
+def rarer(token: hw.Value) -> hw.Value:
+    """How many positions so far held their token for fewer times than this one does: counts are compared bit by bit, by quotients."""
+    seen = hw.match(token, token).count()
+    return hw.select(seen, seen, ">").count()
+
+
+def rarer_in_python(text: list[int]) -> list[int]:
+    """The same by a sorted list."""
+    seen, held, said = dict[int, int](), list[int](), list[int]()
+    for token in text:
+        seen[token] = seen.get(token, 0) + 1
+        said.append(bisect_left(held, seen[token]))
+        insort(held, seen[token])
+    return said
+
+
+@pytest.mark.parametrize(("dtype", "length"), [("float32", 6500), pytest.param("float64", 70_000, marks=pytest.mark.slow)])
+def test_a_quotient_that_no_one_staircase_holds_is_a_floor_in_stages(dtype: str, length: int) -> None:
+    """In float32 one staircase of halves adds up to length²/2; in float64 it has two hidden units for each half."""
+    assert staircase(6500, 2) > FLOAT32.limit and 2 * (70_000 // 2) > UNITS
+    model = hw.compile(rarer, length=length, dtype=dtype)
+    text = random.Random(1).choices(range(3), weights=[1, 5, 94], k=400)
+    assert model.run(text, engine="dense") == rarer_in_python(text)
+
+
+@pytest.mark.slow
+def test_such_a_quotient_is_certified_and_right_to_the_end() -> None:
+    model = hw.compile(rarer, length=6500)
+    text = random.Random(1).choices(range(3), weights=[1, 5, 94], k=6500)
+    assert model.run(text, engine="sparse", audit=4) == rarer_in_python(text)
+
+
+def test_what_would_take_too_many_hidden_units_is_refused() -> None:
+    """Squares of a computed pointer: a unit for each number. With digits they are few."""
+    with pytest.raises(ExactnessError, match=r"would take 100,000 hidden units, more than 65,536"):
+        hw.compile(distance, length=100_000, dtype="float64", code="scalar")
+    assert hw.compile(distance, length=100_000, dtype="float64").module.shape.d_model < 32
