@@ -5,15 +5,14 @@ Nothing is executed on loading: no pickle, no program source. A checkpoint appea
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors, save as tensor_bytes
 
 from ..compiler.calls import public
 from ..compiler.codes.forms import Form
@@ -27,8 +26,9 @@ from .looped import Looped
 from .looped_files import loop_config, loop_program, rebuild_looped
 from .model import TORCH, HeadRecord, Model, Probe, Style, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
-from .place import appearing, digest, snapshot, write
+from .place import appearing, digest, reading, snapshot, write
 from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
+from .tensors import Packed, packed, unpacked
 
 if TYPE_CHECKING:
     from .module import Mask, Transformer
@@ -51,7 +51,7 @@ def save(model: Model, directory: Path) -> Path:
     require_own_dtype(model)
     tensors = {name: value.detach().cpu().contiguous() for name, value in _stored(model).items()}
     config, program = config_json(model), json_bytes(program_json(model))
-    files = {PROGRAM: program, TENSORS: tensor_bytes(tensors, metadata={"format": "pt"})}
+    files: dict[str, bytes | Packed] = {PROGRAM: program, TENSORS: packed(tensors)}
     files = {CONFIG: json_bytes({**config, DIGEST: sealed(config, files)}), **files}
     with appearing(directory, _is_checkpoint) as work:
         for name, content in files.items():
@@ -64,7 +64,7 @@ def _stored(model: Model) -> Mapping[str, torch.Tensor]:
     return model.whole()[1] if isinstance(model, Looped) else model.module.state_dict()
 
 
-def sealed(config: dict[str, Json], files: Mapping[str, bytes]) -> str:
+def sealed(config: dict[str, Json], files: Mapping[str, bytes | Packed]) -> str:
     """The digest that ties a description to the files it describes: of them and of its own fields, the digest left out."""
     fields = {name: value for name, value in config.items() if name != DIGEST}
     return digest({**files, CONFIG: json.dumps(fields, sort_keys=True).encode()})
@@ -138,9 +138,12 @@ def _record_json(r: HeadRecord) -> Json:
 
 
 @public
-def load(directory: str | Path) -> Model:
+def load(directory: str | Path, *, mapped: bool = False) -> Model:
     """Rebuild a saved model, without its program's source.
 
+    Each tensor is read once, into memory of its own. With `mapped` the tensors are the pages of the file, which take no memory that the
+    system cannot have back, and which processes share; then nobody may write into that file while the model is used (`save` never
+    does: it puts another file in its place).
     Raises CheckpointError, naming the file and the field, for anything missing, extra, damaged, of a wrong shape or
     type, or written by a newer version.
     """
@@ -149,12 +152,12 @@ def load(directory: str | Path) -> Model:
         raise CheckpointError(f"{path} is not a directory", hint="give the directory that save() or `headwork compile --out` wrote")
     if not (path / PROGRAM).exists() and (path / EXPORT).exists():
         raise CheckpointError(f"{path} was exported for other tools", hint="hw.read_export(directory) reads it back")
-    files = snapshot(path, (CONFIG, PROGRAM, TENSORS), f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}")
-    config, program = (Reader(_parsed(path / name, files[name]), name) for name in (CONFIG, PROGRAM))
-    model = rebuild(config, program, lambda shape, dtype: _tensors(path / TENSORS, files[TENSORS], shape, TORCH[dtype]))
+    texts, tensors = _contents(path, (CONFIG, PROGRAM), f"a checkpoint has {CONFIG}, {PROGRAM} and {TENSORS}", mapped)
+    config, program = (Reader(_parsed(path / name, texts[name]), name) for name in (CONFIG, PROGRAM))
+    model = rebuild(config, program, lambda shape, dtype: _tensors(path / TENSORS, tensors, shape, TORCH[dtype]))
     if config.int("version") < 3 and DIGEST not in config.data:
         warnings.warn(f"{path} was written before checkpoints had a digest, so nothing says that its files belong together", stacklevel=2)
-    elif config.str(DIGEST) != sealed(config.data, {name: files[name] for name in (PROGRAM, TENSORS)}):
+    elif config.str(DIGEST) != sealed(config.data, {PROGRAM: texts[PROGRAM], TENSORS: _whole(path / TENSORS, tensors)}):
         fact = f"{path}: {CONFIG}, {PROGRAM} and {TENSORS} are not the files that were saved together"
         raise CheckpointError(fact, hint="the files are mixed, damaged or were edited; save the model again")
     return model
@@ -163,9 +166,30 @@ def load(directory: str | Path) -> Model:
 def load_module(directory: str | Path) -> Transformer:
     """The bare module of a config.json and a model.safetensors, without what its numbers mean. Raises CheckpointError as `load` does."""
     path = Path(directory)
-    files = snapshot(path, (CONFIG, TENSORS), f"a module has {CONFIG} and {TENSORS}")
-    shape, dtype = _read_config(Reader(_parsed(path / CONFIG, files[CONFIG]), CONFIG))
-    return assemble(shape, _tensors(path / TENSORS, files[TENSORS], shape, TORCH[dtype]))
+    texts, tensors = _contents(path, (CONFIG,), f"a module has {CONFIG} and {TENSORS}")
+    shape, dtype = _read_config(Reader(_parsed(path / CONFIG, texts[CONFIG]), CONFIG))
+    return assemble(shape, _tensors(path / TENSORS, tensors, shape, TORCH[dtype]))
+
+
+def _contents(path: Path, names: Sequence[str], hint: str, mapped: bool = False) -> tuple[dict[str, bytes], Packed | ValueError]:
+    """The JSON files of a checkpoint, and its tensors, or what is wrong with them: said once the sizes they should have are read."""
+
+    def read(files: Mapping[str, io.BufferedReader]) -> tuple[dict[str, bytes], Packed | ValueError]:
+        texts = {name: files[name].read() for name in names}
+        try:
+            return texts, unpacked(files[TENSORS], mapped)
+        except ValueError as error:
+            return texts, error
+
+    return reading(path, (*names, TENSORS), hint, read)
+
+
+def _whole(path: Path, tensors: Packed | ValueError) -> Packed:
+    """Tensors that could be read. Raises CheckpointError."""
+    if isinstance(tensors, ValueError):
+        hint = "the file is damaged or belongs to another checkpoint; save the model again"
+        raise CheckpointError(f"{path} cannot be read: {tensors}", hint=hint) from tensors
+    return tensors
 
 
 def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict[str, torch.Tensor]]) -> Model:
@@ -301,24 +325,20 @@ def _read_config(config: Reader) -> tuple[Shape, str]:
     return Shape(*sizes, classes=classes, blocks=tuple(blocks)), config.str("dtype", tuple(DTYPES))
 
 
-def _tensors(path: Path, content: bytes, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    wanted = shape.tensors()
+def _tensors(path: Path, found: Packed | ValueError, shape: Shape, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    wanted, tensors = shape.tensors(), _whole(path, found).tensors
     again = "the file is damaged or belongs to another checkpoint; save the model again"
-    try:
-        tensors = read_tensors(content)
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", hint=again) from error
     for name in sorted(wanted.keys() - tensors.keys()):
         raise CheckpointError(f"{path}: tensor {name!r} is missing", hint=again)
     for name in sorted(tensors.keys() - wanted.keys()):
         raise CheckpointError(f"{path}: tensor {name!r} is not known", hint=again)
     for name, size in wanted.items():
-        found = tensors[name]
-        if tuple(found.shape) != size:
-            raise CheckpointError(f"{path}: tensor {name!r} has shape {tuple(found.shape)} where {CONFIG} says {size}", hint=again)
-        if found.dtype != dtype:
-            raise CheckpointError(f"{path}: tensor {name!r} is {found.dtype} where {CONFIG} says {dtype}", hint=again)
-        if not found.isfinite().all():
+        tensor = tensors[name]
+        if tuple(tensor.shape) != size:
+            raise CheckpointError(f"{path}: tensor {name!r} has shape {tuple(tensor.shape)} where {CONFIG} says {size}", hint=again)
+        if tensor.dtype != dtype:
+            raise CheckpointError(f"{path}: tensor {name!r} is {tensor.dtype} where {CONFIG} says {dtype}", hint=again)
+        if tensor.numel() and not all(end.isfinite() for end in tensor.aminmax()):  # NaN is an end where there is one
             raise CheckpointError(f"{path}: tensor {name!r} holds a number that is not finite", hint=again)
     return {name: tensors[name] for name in wanted}
 

@@ -14,29 +14,34 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from ..compiler.errors import CheckpointError, InputError
+from .tensors import Packed
 
 TRIES = 100  # of moving into place, or of reading, while others save there too
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux, linux/fcntl.h and linux/fs.h
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Ours = Callable[[Path], bool]
+Got = TypeVar("Got")
 
 
-def digest(files: Mapping[str, bytes]) -> str:
+def digest(files: Mapping[str, bytes | Packed]) -> str:
     """SHA-256 of files taken together, names and lengths included, so that no two sets of files are written alike."""
     sha = hashlib.sha256()
     for name in sorted(files):
-        for part in (name.encode(), files[name]):
-            sha.update(len(part).to_bytes(8, "little"))
-            sha.update(part)
+        for content in (name.encode(), files[name]):
+            sha.update(len(content).to_bytes(8, "little"))
+            for part in (content,) if isinstance(content, bytes) else content:
+                sha.update(part)
     return sha.hexdigest()
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | Packed) -> None:
     """Write a new file, with the mode that the umask gives, through to the disk."""
     with path.open("xb") as file:
-        file.write(content)
+        for part in (content,) if isinstance(content, bytes) else content:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())
 
@@ -137,7 +142,12 @@ def exchange_in_steps(one: Path, other: Path) -> None:
 
 
 def snapshot(directory: Path, names: Sequence[str], hint: str) -> dict[str, bytes]:
-    """The files of a directory, each read once, all of the directory that had the name at one moment.
+    """The files of a directory, each read once, all of the directory that had the name at one moment. Raises as `reading` does."""
+    return reading(directory, names, hint, lambda files: {name: file.read() for name, file in files.items()})
+
+
+def reading(directory: Path, names: Sequence[str], hint: str, read: Callable[[Mapping[str, io.BufferedReader]], Got]) -> Got:
+    """What `read` makes of the files of a directory, all of them opened in the directory that had the name at one moment.
 
     A directory that is replaced meanwhile is read again. Raises CheckpointError for files that are missing or cannot be read.
     """
@@ -147,8 +157,7 @@ def snapshot(directory: Path, names: Sequence[str], hint: str) -> dict[str, byte
             try:
                 # All are opened before the first is read: what was replaced may be removed meanwhile.
                 with contextlib.ExitStack() as files:
-                    opened = {name: files.enter_context(_file(handle, directory, name)) for name in names}
-                    return {name: file.read() for name, file in opened.items()}
+                    return read({name: files.enter_context(_file(handle, directory, name)) for name in names})
             except FileNotFoundError as error:
                 if last or not _replaced(directory, handle):
                     raise CheckpointError(f"{error.filename} is missing", hint=hint) from error
