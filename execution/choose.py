@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ..compiler.domain import plain
 from ..compiler.errors import InputError
 from .engine import Engine, engine, say
 from .grounds import grounds, known
@@ -30,7 +31,8 @@ def wanted(model: Model, n: int, name: str, audit: int = 0) -> Engine | None:
     """
     if name not in ENGINES:
         raise InputError(f"there is no engine {name!r}", hint=f"engines are {', '.join(ENGINES)}")
-    if not isinstance(audit, int) or audit < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    audit = plain(audit)  # pyright: ignore[reportAssignmentType]
+    if isinstance(audit, bool) or not isinstance(audit, int) or audit < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"cannot audit {audit!r} queries", hint="give a number of at least 0")
     if name == "dense" or (name == "auto" and not _pays(model, n)):
         return None
@@ -48,9 +50,9 @@ def _pays(model: Model, n: int) -> bool:
     return known(model) is not None or dense > sparse + BEGIN + model.length * SHOWN
 
 
-def classes_of(model: Model, ids: Sequence[Sequence[int]], name: str, audit: int = 0) -> Tensor | None:
-    """`Model.classes` by the sparse engine; None where the dense one is to run. Warns of heads that had no index."""
-    found = wanted(model, len(ids[0]), name, audit)
+def classes_of(model: Model, ids: Tensor, name: str, audit: int = 0) -> Tensor | None:
+    """`Model.classes` of rows (B, n) by the sparse engine; None where the dense one is to run. Warns of heads that had no index."""
+    found = wanted(model, ids.shape[1], name, audit)
     if found is None:
         return None
     classes = found.classes(ids)

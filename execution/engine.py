@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..compiler.errors import EngineWarning, InputError
 from ..runtime.precision import full_precision
+from ..runtime.tokens import id_rows
 from .attend import CAUSAL, FULL, STRICT, picks, totals
 from .grounds import Grounds, require
 from .jit import FAST
@@ -60,13 +61,13 @@ class Engine:
             yield torch.from_numpy(np.ascontiguousarray(x.T)).to(like)
 
     @torch.no_grad()
-    def classes(self, ids: Sequence[Sequence[int]]) -> Tensor:
+    def classes(self, ids: Tensor | Sequence[Sequence[int]]) -> Tensor:
         """As `Model.classes`. Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs)."""
-        rows: list[Tensor] = []
-        for row in ids:
-            *_, x = self._blocks(torch.tensor(row, dtype=torch.long))
-            rows.append(torch.stack([said(book, x[:, 1:]) for book in self.plan.books], dim=-1))
-        found = torch.stack(rows)
+        rows = id_rows(ids)
+        found = torch.zeros(*rows.shape, len(self.plan.books), dtype=torch.long)
+        for place, row in enumerate(rows):
+            *_, x = self._blocks(torch.from_numpy(row))
+            found[place] = torch.stack([said(book, x[:, 1:]) for book in self.plan.books], dim=-1)
         return found[..., 0] if len(self.plan.books) == 1 else found
 
     def _blocks(self, ids: Tensor) -> Iterator[Reals]:

@@ -17,6 +17,7 @@ from ..compiler.domain import Symbol, plain
 from ..compiler.errors import EngineWarning, InputError
 from ..runtime.model import require_bits
 from ..runtime.outputs import read, require_capacity
+from ..runtime.place import named
 from ..runtime.tokens import encode, in_order
 from .cache import Cache
 from .choose import ENGINES
@@ -141,9 +142,7 @@ class Session:
 
     def save(self, path: str | Path) -> Path:
         """Write the session to one .npz file, whole or not at all: its text, and the digest of the tensors that read it."""
-        path = Path(path)
-        if not path.name:
-            raise InputError(f"{str(path)!r} names no file", hint="give the file to write, such as session.npz")
+        path = named(path)
         self._held.require(numbers=True)
         made = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -159,7 +158,7 @@ class Session:
         """Go on from a saved session of the same model, by reading its text again. Raises InputError for a file that is none."""
         self._held.require(numbers=True)
         try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+            with named(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
                 text, of = found["text"], found["of"]
         except (*UNREADABLE, OSError) as error:
             raise InputError(f"{path} is no saved session: {error}", hint="give the file that save() wrote") from error
@@ -298,8 +297,10 @@ def session(model: Model, engine: str = "auto") -> Session:
 def generate_all(sessions: Sequence[Session], steps: int) -> list[list[Symbol]]:
     """What several sessions say, each at most `steps` symbols; side by side on the cores there are.
 
-    Raises InputError for one session twice: it is at one place at a time.
+    Raises InputError for what is no session, and for one twice: it is at one place at a time.
     """
+    if not isinstance(sessions, (list, tuple)) or not all(isinstance(one, Session) for one in sessions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"{sessions!r} is no list of sessions", hint="give what model.session() returns, several of them")
     if len({id(one) for one in sessions}) < len(sessions):
         raise InputError("one session twice cannot run side by side with itself", hint="fork() it")
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

@@ -87,7 +87,7 @@ class Above:
 
         return session(self, engine)
 
-    def sparsely(self: Model, ids: Sequence[Sequence[int]], engine: str, audit: int = 0) -> Tensor | None:  # pyright: ignore[reportGeneralTypeIssues]
+    def sparsely(self: Model, ids: Tensor, engine: str, audit: int = 0) -> Tensor | None:  # pyright: ignore[reportGeneralTypeIssues]
         """`classes` by the sparse engine, None where the dense one is to run: see `execution/choose.py`."""
         from ..execution.choose import classes_of
 

@@ -37,7 +37,7 @@ from .module import AttentionShape, MlpShape, Shape, Transformer
 from .natural import module_of, probes_of, records_of
 from .outputs import read, require_capacity
 from .pad import Architecture, pad_model
-from .tokens import encode, in_order
+from .tokens import encode, id_rows, in_order
 
 if TYPE_CHECKING:
     from ..compiler.natural.lower import Natural
@@ -202,12 +202,16 @@ class Model(Above, Tabled):
         """The greatest logit's class at every position, 0 for ⊥, for each output where there are several, the guard's last.
 
         Shapes: B sequences of n token ids -> (B, n), or (B, n, outputs). Raises InputError where the module was brought to fewer
-        bits, or to more where the model counts: it reads a total off a sum that its own dtype rounds. `engine` and `audit` as in `run`.
+        bits, or to more where the model counts: it reads a total off a sum that its own dtype rounds; and for what is no sequences of ids.
+        `engine` and `audit` as in `run`.
         """
-        if engine != "dense" and (sparse := self.sparsely(ids, engine, audit)) is not None:
+        rows = torch.from_numpy(id_rows(ids))  # (B, n)
+        if engine != "dense" and (sparse := self.sparsely(rows, engine, audit)) is not None:
             return sparse
         require_bits(self)
-        x = self.module.hidden(torch.tensor(ids, dtype=torch.long, device=self.module.W_E.device))
+        if not rows.numel():
+            return rows if len(self.output_forms) == 1 else rows.new_zeros(*rows.shape, len(self.output_forms))
+        x = self.module.hidden(rows.to(self.module.W_E.device))
         parts: list[torch.Tensor] = []
         for start in range(0, x.shape[1], CHUNK):
             logits = self.module.split(self.module.unembed(x[:, start : start + CHUNK]))

@@ -46,6 +46,13 @@ def write(path: Path, content: bytes | Packed) -> None:
         os.fsync(file.fileno())
 
 
+def named(path: object) -> Path:
+    """The path of a file, as given. Raises InputError for what names none."""
+    if not isinstance(path, (str, os.PathLike)) or "\0" in (text := os.fspath(path)) or not (found := Path(text)).name:  # pyright: ignore
+        raise InputError(f"{path!r} names no file", hint="give the path of a file")
+    return found
+
+
 def put(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all, in the place of what was there. Raises InputError where the system refuses."""
     work = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}"

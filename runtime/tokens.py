@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
+
 from ..compiler.domain import Domain, Sizes, Symbol
 from ..compiler.errors import InputError
 
@@ -35,6 +38,21 @@ def encode(sizes: Sizes, tokens: Sequence[Symbol]) -> list[int]:
             raise InputError(f"token {place} is {symbol!r}, which is not in the alphabet", hint=f"the alphabet is {some}")
         ids.append(index)
     return ids
+
+
+def id_rows(ids: object) -> npt.NDArray[np.int64]:
+    """Sequences of token ids, all of one length, as an array (B, n). Raises InputError for what is none, not for unknown ids."""
+    there = getattr(ids, "cpu", None)  # of torch
+    try:
+        rows = np.asarray(there() if callable(there) else ids)
+    except (ValueError, TypeError, OverflowError):  # rows of several lengths
+        rows = np.asarray(None)
+    if not rows.size and rows.ndim in (1, 2):
+        return np.zeros((len(rows), 0), np.int64)
+    if rows.ndim != 2 or rows.dtype.kind not in "iu":
+        said = repr(ids) if len(repr(ids)) < 80 else f"{repr(ids)[:80]}…"
+        raise InputError(f"the ids are {said}, no sequences of token ids of one length", hint="give a list of lists of integers")
+    return rows.astype(np.int64, copy=False)
 
 
 def decode_value(sizes: Sizes, domain: Domain, value: int | None) -> Symbol | None:

@@ -235,3 +235,30 @@ def test_sessions_refuse_what_is_odd(engine: str, tmp_path: Path) -> None:
         session.verify(list("ababa"))
     assert session.verify(list("ab")) is None and session.verify(list("aa")) == 1
     assert session.generate(np.int64(2)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("ids", [[[0], [0, 1]], [["a"]], [[1.5]], [[True]], [[None]], [[10**30]], "ab", None, 3, [0, 1], torch.tensor([[0.5]])])
+@pytest.mark.parametrize("engine", ["dense", "sparse", "auto"])
+def test_what_is_no_sequences_of_ids_is_refused(ids: object, engine: str) -> None:
+    """1.5 was taken for 1, and the rest came back as errors of torch."""
+    model = hw.compile(programs.get("khop", k=1), length=8, alphabet=3)
+    with pytest.raises(hw.InputError, match="no sequences of token ids of one length"):
+        model.classes(ids, engine=engine)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("engine", ["dense", "sparse"])
+def test_nothing_at_all_has_no_classes(engine: str) -> None:
+    one = hw.compile(programs.get("khop", k=1), length=8, alphabet=3)
+    two = hw.compile(hw.program(name="two", alphabet=3)(lambda token: (token, hw.previous(token))), length=8)
+    for model, more in ((one, ()), (two, (2,))):
+        assert model.classes([], engine=engine).shape == (0, 0, *more) and model.classes([[], []], engine=engine).shape == (2, 0, *more)
+    rows = [np.array([0, 1, 0]), np.array([1, 1, 2])]
+    assert torch.equal(one.classes(rows, engine=engine), one.classes([[0, 1, 0], [1, 1, 2]]))
+    assert torch.equal(one.classes(torch.tensor([[0, 1, 0]]), engine=engine), one.classes([[0, 1, 0]]))
+
+
+@pytest.mark.parametrize("audit", [True, -1, 1.0, "3", None])
+def test_a_number_of_audits_is_a_number(audit: object) -> None:
+    model = hw.compile(programs.get("khop", k=1), length=8, alphabet=3)
+    with pytest.raises(hw.InputError, match="cannot audit"):
+        model.run([0, 1], engine="sparse", audit=audit)  # pyright: ignore[reportArgumentType]

@@ -203,3 +203,17 @@ def test_compiled_loops_are_of_the_sources_that_are_looked_at() -> None:
         for p in folder.glob("*.py")
         if "from .jit import" in p.read_text() and ("@jit" in p.read_text() or "@inlined" in p.read_text())
     } <= set(jit.LOOPS)
+
+
+@pytest.mark.parametrize("path", [None, 5, "", "\0", "a\0b", "."])
+def test_a_session_is_saved_to_what_names_a_file(path: object) -> None:
+    session = hw.compile(programs.get("khop", k=1), length=8, alphabet=3).session()
+    for call in (session.save, session.restore):
+        with pytest.raises(hw.InputError, match="names no file|is no saved session"):
+            call(path)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("sessions", [None, 3, [3], "ab"])
+def test_several_are_sessions(sessions: object) -> None:
+    with pytest.raises(hw.InputError, match="no list of sessions"):
+        generate_all(sessions, 3)  # pyright: ignore[reportArgumentType]
