@@ -237,7 +237,9 @@ def test_sessions_refuse_what_is_odd(engine: str, tmp_path: Path) -> None:
     assert session.generate(np.int64(2)) == ["a", "b"]
 
 
-@pytest.mark.parametrize("ids", [[[0], [0, 1]], [["a"]], [[1.5]], [[True]], [[None]], [[10**30]], "ab", None, 3, [0, 1], torch.tensor([[0.5]])])
+@pytest.mark.parametrize(
+    "ids", [[[0], [0, 1]], [["a"]], [[1.5]], [[True]], [[None]], [[10**30]], "ab", None, 3, [0, 1], torch.tensor([[0.5]])]
+)
 @pytest.mark.parametrize("engine", ["dense", "sparse", "auto"])
 def test_what_is_no_sequences_of_ids_is_refused(ids: object, engine: str) -> None:
     """1.5 was taken for 1, and the rest came back as errors of torch."""

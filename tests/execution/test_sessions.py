@@ -209,7 +209,7 @@ def test_compiled_loops_are_of_the_sources_that_are_looked_at() -> None:
 def test_a_session_is_saved_to_what_names_a_file(path: object) -> None:
     session = hw.compile(programs.get("khop", k=1), length=8, alphabet=3).session()
     for call in (session.save, session.restore):
-        with pytest.raises(hw.InputError, match="names no file|is no saved session"):
+        with pytest.raises(hw.InputError, match=r"names no file|is no saved session"):
             call(path)  # pyright: ignore[reportArgumentType]
 
 
