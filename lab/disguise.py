@@ -9,8 +9,10 @@ Every step is exact in floating point, bit for bit up to signs and powers of two
 - heads and hidden units are added that read what is there and write into dimensions of their own, which nothing else reads.
 
 Without a rotation every number of the disguised model that reaches the logits is one of the original's, times ±2^k: sums are those of
-the original in another order, and the certificate holds for any order. With one, what the rotated stream holds is another number,
-and every query, key, value, hidden unit and logit that is read off it is the original's, as the sums are exact.
+the original in another order, and the certificate holds for any order. Compact sums are exact, so the logits are the same bit for bit;
+natural ones round, and there the margin proof says that outputs are the same, as it allows any order and rounding relative to the products.
+With a rotation, which compact models alone have, what the rotated stream holds is another number, and every query, key, value, hidden unit
+and logit that is read off it is the original's, as the sums are exact.
 
 `restore` undoes the key, checks that what was added cannot reach the logits, and gives a model that is certified as the original was.
 """
@@ -27,6 +29,7 @@ import numpy as np
 import torch
 
 from ..certificate.certify import Certificate, certify
+from ..certificate.margins import MarginCertificate
 from ..compiler.calls import public
 from ..compiler.errors import CheckpointError, InputError
 from ..runtime.files import json_bytes
@@ -141,23 +144,25 @@ class Disguised:
 
     model: Model
     key: Key
-    certificate: Certificate | None
+    certificate: Certificate | MarginCertificate | None
 
 
 @public
 def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, rotate: bool = False, prove: bool = True) -> Disguised:
     """The same function in another basis, chosen by `seed`, with `heads` and `units` that change nothing added to each block.
 
-    The disguised model runs, saves and gives the same logits bit for bit, and `hw.circuit` finds no values in it. With `rotate`, groups
-    of four dimensions are mixed as well, as many as are shown to lose nothing: `key.rotations` says which. With `prove` it is
-    restored by its key and certified again. Raises InputError for numbers below 0, for the natural style, whose sums round, and where
-    nothing can be rotated; Refused where the certificate is not found, which a rotation needs too.
+    The disguised model runs, saves and gives the same logits bit for bit, in the natural style up to rounding, and `hw.circuit` finds no
+    values in it. With `rotate`, groups of four dimensions are mixed as well, as many as are shown to lose nothing: `key.rotations` says
+    which. With `prove` it is restored by its key and certified again, a natural model by margins. Raises InputError for numbers below 0,
+    and where nothing can be rotated, as in the natural style, whose sums round; Refused where the certificate is not found, which a
+    rotation needs too.
     """
     require_model("disguise()", model)
     require_own_dtype(model)
     model = model.unrolled()  # each round in a basis of its own
-    if model.style != "compact":
-        raise InputError(f"{model.name} is in the {model.style} style, whose sums round", hint="disguise the compact model")
+    if rotate and model.style != "compact":
+        fact = f"{model.name} is in the {model.style} style, whose sums round: no rotation of it is exact"
+        raise InputError(fact, hint="leave rotate out, or disguise the compact model")
     if min(heads, units) < 0:
         raise InputError(f"{min(heads, units)} heads or units cannot be added", hint="give at least 0")
     rng = np.random.default_rng(seed)
@@ -181,8 +186,8 @@ def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, rotate:
     )
     wide = replace(shape, d_model=len(key.stream.of), blocks=blocks)
     real = {name: torch.tensor(array, dtype=TORCH[model.dtype]) for name, array in found.items()}
-    made = replace(model, module=assemble(wide, real), probes=(), records=(), compiled=None)
-    return Disguised(made, key, cast(Certificate, certify(restore(made, key))) if prove else None)  # only the compact style comes here
+    made = replace(model, module=assemble(wide, real), probes=(), records=(), compiled=None, natural=None)
+    return Disguised(made, key, cast("Certificate | MarginCertificate", certify(restore(made, key))) if prove else None)
 
 
 @public

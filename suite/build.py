@@ -125,8 +125,6 @@ def _options(
     for name in features or ():
         if name not in FEATURES:
             raise InputError(f"there is no feature {name!r}", hint=f"features are {', '.join(FEATURES)}")
-    if disguise and style == "natural":
-        raise InputError("a suite of the natural style is not disguised", hint="its sums round; disguise the compact style")
     if seed < 0:
         raise InputError(f"the seed is {seed}", hint="give one of at least 0")
     kinds = None if features is None else tuple(features)

@@ -33,6 +33,23 @@ def test_a_disguise_computes_the_same_and_is_certified(name: str, options: dict[
     assert {e.value for e in circuit.edges} <= {n.name for n in circuit.nodes}  # places without a name are called by their writers
 
 
+@pytest.mark.parametrize(("name", "options", "length", "alphabet"), PROGRAMS, ids=[p[0] for p in PROGRAMS])
+def test_a_natural_disguise_says_the_same_and_is_certified_by_the_same_margins(
+    name: str, options: dict[str, int], length: int, alphabet: int, tmp_path: Path
+) -> None:
+    model = hw.compile(hw.programs.get(name, **options), length=length, alphabet=alphabet, style="natural")
+    made = disguise(model, seed=3)
+    assert isinstance(made.certificate, hw.MarginCertificate) and made.certificate == hw.certify(model)
+    ids = torch.randint(0, alphabet, (32, length), generator=torch.Generator().manual_seed(0))
+    said, meant = made.model.module(ids), model.module(ids)
+    assert torch.equal(said.argmax(-1), meant.argmax(-1)) and (said - meant).abs().max() < 1e-4
+    back = restore(hw.load(made.model.save(tmp_path / "disguised")), made.key)
+    assert all(torch.equal(tensor, back.module.state_dict()[name]) for name, tensor in model.module.state_dict().items())
+    assert made.model.probes == () and hw.certify(back) == made.certificate
+    with pytest.raises(hw.InputError, match="no rotation of it is exact"):
+        disguise(model, seed=3, rotate=True)
+
+
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(numbers=st.lists(st.integers(0, 999), max_size=40), causal=st.booleans(), seed=st.integers(0, 10**6))
 def test_random_programs_are_disguised_exactly(numbers: list[int], causal: bool, seed: int) -> None:

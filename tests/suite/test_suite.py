@@ -396,6 +396,14 @@ def test_a_disguised_suite_says_the_same_and_hides_the_circuit(hidden: tuple[Pat
         score_suite(predicted({"0001": {}}), root)
 
 
+def test_a_disguised_suite_of_the_natural_style_says_the_same(tmp_path: Path) -> None:
+    build_suite(tmp_path / "soft", 2, seed=3, style="natural", key=tmp_path / "key.json", **SIZES)
+    for place in sorted((tmp_path / "soft" / "models").iterdir()):
+        model = load(place)
+        assert all(classes(model, row["ids"]).tolist() == row["classes"] for row in read(place / "samples.json")["rows"])
+        assert "circuit.json" not in {f.name for f in place.iterdir()}
+
+
 def disguised(root: Path, number: str) -> hw.Model:
     """A model of a disguised suite: its module, with the program that its text says."""
     about = read(root / "models" / number / "model.json")
