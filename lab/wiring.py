@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compiler.codes.forms import Form
-from ..compiler.ops import Fetch, Lookup, Total
+from ..compiler.ops import Fetch, Total
 from ..runtime.model import Model, Probe
 from ..runtime.module import Attention, Mlp
+from ..runtime.said import matches
 from .names import node_of
 
 Kind: TypeAlias = Literal["token", "position", "head", "mlp", "clear", "unembed"]
@@ -88,14 +89,7 @@ class Wiring:
     def label(self, block: int, head: int) -> str:
         """What a head matches, and the lookup's or total's own name: `strict latest: token = token`."""
         nodes = self.lookups(block, head)
-        return "; ".join(f"{self.model.optimised.nodes[n].name}: {self._matches(n)}" for n in nodes)
-
-    def _matches(self, index: int) -> str:
-        nodes, node = self.model.optimised.nodes, self.model.optimised.nodes[index]
-        assert isinstance(node.op, (Lookup, Total))
-        names, parts = [nodes[a].name for a in node.args], node.op.parts
-        pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:parts], names[parts : 2 * parts], strict=True))
-        return f"{node.op.label().removeprefix('lookup ')}: {pairs}"
+        return "; ".join(f"{self.model.optimised.nodes[n].name}: {matches(self.model.optimised, n)}" for n in nodes)
 
     def lookups(self, block: int, head: int) -> list[int]:
         """The nodes of the lookup or of the totals that a head computes: one, or none where it writes no value."""

@@ -155,6 +155,8 @@ def copied(
             if at.any():
                 made_ind[row] = max(made_ind[row], float((np.abs(x[at] - b.bos) + com[at] + ind[at] + fresh[at]).max()))
             continue
+        if not at.any():  # it is only ever set (`freed.py`)
+            continue
         middle = (x[at].max() + x[at].min()) / 2
         alike = at.sum() == 1
         made[row] = middle

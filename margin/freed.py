@@ -51,18 +51,23 @@ class Freed:
         for place in self.places:
             if place.block == block == 0 or (place.block <= block and place.node in self.spans):
                 for d, v in zip(place.dims, place.values, strict=True):
-                    cells[d] = _released(plain, terms, cells[d], place.node, v)
+                    cells[d] = _released(plain, terms, cells[d], place.node, v, place.block == block)
         return State(cells, state.bos, state.off)
 
 
-def _released(plain: Terms, terms: Terms, cell: Cell, node: int, value: int) -> Cell:
-    """A dimension that is 1 where a node has a value, by case of what the node now is a function of."""
+def _released(plain: Terms, terms: Terms, cell: Cell, node: int, value: int, first: bool) -> Cell:
+    """A dimension that is 1 where a node has a value, by case of what the node now is a function of.
+
+    In the block that writes it, at `first`, what is never computed has been set: it is exact.
+    """
     now, before = terms.of(node), plain.of(node)
     code, error = (now.table == value).astype(np.float64), np.zeros(len(now.table))
     if cell.scale:
         raise Unshown(f"node {node} is held in shares")
     if cell.variable == now.variable:
         error = np.abs(cell.x - code) + cell.com + cell.ind
+        if first and node in terms.computed:
+            error = np.where(np.isin(now.table, terms.computed[node]), error, 0)
     elif cell.variable in (before.variable, None):  # in the embedding
         off = np.abs(cell.x - (before.table == value)) + cell.com + cell.ind
         np.maximum.at(error, _cases(plain, terms, node), np.broadcast_to(off, before.table.shape))

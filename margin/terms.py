@@ -45,7 +45,7 @@ class Terms:
     """All nodes of a program of length N over V symbols, and the values that variables have by case.
 
     A total's cases are pairs (matches, sum): `matched` holds the first. What is `free` is a variable of its own, which may also have
-    any of the values given: it may be set (`freed.py`).
+    any of the values given: it may be set (`freed.py`); `computed` has those that it has where it is not set.
     """
 
     length: int
@@ -55,6 +55,7 @@ class Terms:
     matched: dict[int, Ints] = field(default_factory=dict[int, Ints])
     values: list[Value | None] = field(default_factory=list["Value | None"])
     free: Mapping[int, Ints] = field(default_factory=dict[int, Ints])
+    computed: dict[int, Ints] = field(default_factory=dict[int, Ints])
 
     def __post_init__(self) -> None:
         self.cases[TOKEN] = np.arange(self.symbols)
@@ -64,6 +65,7 @@ class Terms:
                 raise Unshown(f"node {number} refers to one that is not before it")
             value = self._value(number, node)
             if number in self.free and value is not None and node.op not in ("token", "position"):
+                self.computed[number] = np.unique(value.table)
                 value = self._variable(number, np.concatenate([value.table, self.free[number]]))
             self.values.append(value)
 

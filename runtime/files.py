@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -27,6 +27,7 @@ from .looped_files import loop_config, loop_program, rebuild_looped
 from .model import TORCH, HeadRecord, Model, Probe, Style, assemble, require_own_dtype
 from .module import AttentionShape, MlpShape, Shape
 from .place import appearing, digest, reading, snapshot, write
+from .said import heads_said
 from .serial import Json, Reader, alphabet_json, form_json, graph_json, is_int, read_alphabet, read_form, read_graph
 from .tensors import Packed, packed, unpacked
 
@@ -205,7 +206,7 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
             found,
             lambda graph, lowered: _output_forms(reader, shape, graph, lowered),
             lambda r, blocks, nodes: _probe(r, shape, nodes, blocks),
-            lambda r, blocks: _record(r, blocks),
+            lambda r, blocks, graph: _record(r, blocks, heads_said(graph)),
         )
     reader.only("alphabet", "graph", "optimised", "output_forms", "probes", "heads")
     alphabet = read_alphabet(reader, "alphabet", shape.alphabet)
@@ -224,7 +225,7 @@ def rebuild(config: Reader, reader: Reader, tensors: Callable[[Shape, str], dict
         dtype=dtype,
         output_forms=forms,
         probes=tuple(_probe(r, shape, len(optimised.nodes), len(shape.blocks)) for r in reader.objects("probes")),
-        records=tuple(_record(r, len(shape.blocks)) for r in reader.objects("heads")),
+        records=tuple(_record(r, len(shape.blocks), heads_said(optimised)) for r in reader.objects("heads")),
     )
 
 
@@ -354,7 +355,11 @@ def _probe(reader: Reader, shape: Shape, nodes: int, blocks: int) -> Probe:
     return Probe(reader.str("name"), cast("int | Origin", value), form, dims, reader.int("block", 0, blocks))
 
 
-def _record(reader: Reader, blocks: int) -> HeadRecord:
+def _record(reader: Reader, blocks: int, said: Mapping[str, Collection[str]]) -> HeadRecord:
+    """What is said of a head, which the program must say too; a cell in which heads add up has a record of its own."""
     reader.only("block", "name", "does", "code", "inequality", "steps")
     texts = [reader.str(field) for field in ("name", "does", "code", "inequality")]
+    name, does, code, _ = texts
+    if code != "a sum" and does.split(" -> ")[0] not in said.get(name, ()):
+        raise reader.error("does", f"is {does!r}, which is not what {name} does in the program")
     return HeadRecord(reader.int("block", 1, blocks), *texts, steps=reader.int("steps", 0))

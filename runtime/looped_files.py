@@ -69,7 +69,7 @@ def rebuild_looped(
     tensors: dict[str, torch.Tensor],
     forms: Callable[[Graph, Graph], tuple[Form, ...]],
     probe: Callable[[Reader, int, int], Probe],
-    record: Callable[[Reader, int], HeadRecord],
+    record: Callable[[Reader, int, Graph], HeadRecord],
 ) -> Looped:
     """A looped model from its descriptions and tensors. Raises CheckpointError as `load` does."""
     of_loop = config.object("loop")
@@ -114,7 +114,7 @@ def rebuild_looped(
         forms(graphs[2], lowered[2]),
         tuple(tuple(probe(r, 0, len(g.nodes)) for r in part.objects("embedded")) for part, g in zip(parts, lowered, strict=True)),
         tuple(tuple(probe(r, n, len(g.nodes)) for r in part.objects("probes")) for part, g, n in zip(parts, lowered, counts, strict=True)),
-        tuple(tuple(record(r, n) for r in part.objects("heads")) for part, n in zip(parts, counts, strict=True)),
+        tuple(tuple(record(r, n, g) for r in part.objects("heads")) for part, g, n in zip(parts, lowered, counts, strict=True)),
     )
     own = {name: nn.Parameter(tensor) for name, tensor in tensors.items()}
     return viewed(loop, own, dtype, of_loop.int("times", 0, MOST_TIMES))

@@ -22,7 +22,7 @@ from ..compiler.graph import Graph
 from ..compiler.language import Program
 from ..compiler.language.program import require_program
 from ..compiler.natural.lower import STAGES as NATURAL_STAGES, lower as lower_naturally
-from ..compiler.ops import Lookup, Total
+from ..compiler.ops import Total
 from ..compiler.pipeline import STAGES, Compiled, lower
 from ..compiler.place.layout import Layout
 from ..compiler.place.schedule import Attention
@@ -37,6 +37,7 @@ from .module import AttentionShape, MlpShape, Shape, Transformer
 from .natural import module_of, probes_of, records_of
 from .outputs import read, require_capacity
 from .pad import Architecture, pad_model
+from .said import matches
 from .tokens import encode, id_rows, in_order
 
 if TYPE_CHECKING:
@@ -447,13 +448,8 @@ def records_in(layout: Layout) -> tuple[HeadRecord, ...]:
     for s, sublayer in enumerate(layout.schedule.sublayers, 1):
         for use in heads_in_order(sublayer, plan) if isinstance(sublayer, Attention) else ():
             head = plan.heads[use.head]
-            node = plan.graph.nodes[head.node]
-            names = [plan.graph.nodes[a].name for a in node.args]
-            assert isinstance(node.op, (Lookup, Total))
-            parts = node.op.parts
-            pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:parts], names[parts : 2 * parts], strict=True))
             writes = ", ".join(plan.features[f].name for f in use.writes)
-            does = f"{node.op.label().removeprefix('lookup ')}: {pairs} -> {writes}"
+            does = f"{matches(plan.graph, head.node)} -> {writes}"
             records.append(HeadRecord(blocks[s], head.name, does, head.code, head.exact.inequality, head.exact.steps))
         for f in sublayer.writes:
             recipe = plan.features[f].recipe

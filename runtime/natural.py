@@ -8,8 +8,8 @@ import torch
 
 from ..compiler.emit import AttentionWeights
 from ..compiler.natural.place import Attention
-from ..compiler.ops import Lookup, Total
 from .module import AttentionShape, MlpShape, Shape, Transformer
+from .said import matches
 
 if TYPE_CHECKING:
     from ..compiler.natural.lower import Natural
@@ -48,13 +48,6 @@ def records_of(natural: Natural) -> tuple[HeadRecord, ...]:
         uses = part.heads if isinstance(part, Attention) else ()
         for h, features in sorted(uses, key=lambda use: (plan.heads[use[0]].mask, use[0])):
             head = plan.heads[h]
-            node = plan.graph.nodes[head.node]
-            assert isinstance(node.op, (Lookup, Total))
-            names, parts = [plan.graph.nodes[a].name for a in node.args], node.op.parts
-            pairs = ", ".join(f"{q} = {k}" for q, k in zip(names[:parts], names[parts : 2 * parts], strict=True))
-            label = node.op.label().removeprefix("lookup ")
-            if head.kind == "any" and isinstance(node.op, Lookup):
-                label = label.replace(node.op.pick, "any", 1)
-            does = f"{label}: {pairs} -> {', '.join(plan.features[f].name for f in features)}"
+            does = f"{matches(plan.graph, head.node, head.kind == 'any')} -> {', '.join(plan.features[f].name for f in features)}"
             records.append(HeadRecord(number, head.name, does, head.code, head.why, 0))
     return tuple(records)

@@ -142,6 +142,23 @@ def test_a_natural_model_that_reads_an_equal_value_is_right_and_its_intervention
         show_settable_natural(mutant, [node])
 
 
+def test_a_natural_value_may_be_set_to_what_is_never_computed() -> None:
+    """Of 5 and 7 the domain is 5..7: 6 is brought by no head, and may be set, exactly, after the block that would bring it."""
+
+    @hw.program(alphabet=[0, 1])
+    def odd(token: hw.Value) -> tuple[hw.Value, ...]:
+        return hw.previous(hw.table({0: 5, 1: 7}.get, token)), hw.previous(hw.previous(hw.table({0: 5, 1: 7}.get, token)) == 6)
+
+    model = hw.compile(odd, length=4, style="natural")
+    certificate = hw.certify_interventions(model)
+    names = {node.name: index for index, node in enumerate(model.optimised.nodes)}
+    assert "fetch" in certificate
+    for name in certificate.spans:
+        for fixed in every_setting(model, names[name], 4):
+            assert differences(model, [0, 1, 1, 0], fixed) == [], fixed
+    assert hw.intervene(model, [0, 1, 1, 0], {"fetch": {3: 6}}).agrees
+
+
 def test_a_code_that_is_off_is_an_error_of_what_is_set_beside_it() -> None:
     """Codes that are all off alike lead as before; one that is set is exact, and what they had in common is between them."""
     model = hw.compile(hw.programs.get("induction"), length=8, alphabet=3, style="natural")

@@ -138,3 +138,21 @@ def test_records_are_in_the_order_of_the_tensors() -> None:
                 for h, record in enumerate(records):
                     assert f"{record.name}: {record.does.partition(' -> ')[0]}" in wiring.label(b, h).split("; "), (model.name, b, h)
     assert mixed >= 5
+
+
+@pytest.mark.parametrize("name", ["induction", "khop", "histogram", "sort", "reverse", "most_frequent", "dyck1", "nearest"])
+def test_what_the_circuit_says_of_a_head_is_what_it_is_certified_to_be(name: str) -> None:
+    """The label names the lookup or total that the certificate has for that head, with its own mask and the values that it compares."""
+    model = hw.compile(hw.programs.get(name), length=6)
+    nodes = {node.name: node for node in model.optimised.nodes}
+    certified = {f"blocks.{h.block - 1}.head.{h.head}": h.lookup for h in hw.certify(model).heads}
+    labels = {node.name: node.label for node in hw.circuit(model).nodes if node.kind == "head"}
+    assert set(certified) == set(labels)
+    for head, lookup in certified.items():
+        said = dict(part.split(": ", 1) for part in labels[head].split("; "))
+        assert lookup in said
+        for of, text in said.items():
+            node = nodes[of]
+            pairs = zip(node.args[: node.op.parts], node.args[node.op.parts : 2 * node.op.parts], strict=True)
+            wanted = ", ".join(f"{model.optimised.nodes[q].name} = {model.optimised.nodes[k].name}" for q, k in pairs)
+            assert node.op.mask in text and text.endswith(wanted)

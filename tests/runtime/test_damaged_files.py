@@ -240,6 +240,8 @@ EDITS: list[Edit] = [
     (PROGRAM, "heads.0.block", 9, (PROGRAM, "'heads[0].block'")),
     (PROGRAM, "heads.0.steps", "many", (PROGRAM, "'heads[0].steps'")),
     (PROGRAM, "heads.0.does", DELETE, (PROGRAM, "'heads[0].does'", "missing")),
+    (PROGRAM, "heads.0.does", "causal latest: token = token -> fetch", (PROGRAM, "'heads[0].does'", "is not what at does in the program")),
+    (PROGRAM, "heads.0.name", "match", (PROGRAM, "'heads[0].does'", "is not what match does in the program")),
     (PROGRAM, "heads.0.extra", 1, (PROGRAM, "'heads[0].extra'", "not known")),
 ]
 
