@@ -7,7 +7,7 @@ Tracr's own.
 Each row is written to FILE as a line of JSON; a row that is there is not computed again, and where there is no FILE, it begins with
 Tracr's rows of the page, to the digits and dates that are printed. `--wide` takes 16 symbols instead of each
 program's own. `--theirs` is Tracr too, in the environment that `make peers` makes, each cell with the limits of that benchmark.
-`--write` makes docs/rasp-programs.md of the rows, and fails where a program has more attention layers than Tracr gives it layers.
+`--write` makes docs/rasp-programs.md of the rows, and fails where a program has more layers than Tracr gives it, MLPs alone counted.
 """
 
 from __future__ import annotations
@@ -231,12 +231,13 @@ def table(rows: Sequence[Row]) -> str:
     found = {row.key: row for row in rows}
     ours, others = ([row for row in rows if row.who == who] for who in ("headwork", "Tracr"))
     more = deeper(rows, mlps=True)
+    which = f" ({', '.join(f'`{name}`' for name in sorted({a.name for a, _ in more}))})" if more else ""
     built, (wrong, tried), (theirs, of) = [row for row in others if row.layers], _sequences(ours), _sequences(others)
     out = [
         f"{len(ours):,} rows of headwork's, {min(r.date for r in ours)} to {max(r.date for r in ours)}: {wrong:,} of {tried:,} sequences "
         f"wrong, {sum(r.note == 'certified' for r in ours):,} certified. {len(others):,} of Tracr's: {len(built):,} compiled, in "
         f"{len(deeper(rows)):,} of which headwork has more attention layers than Tracr layers, in {len(more):,} with MLPs alone counted "
-        f"({', '.join(f'`{name}`' for name in sorted({a.name for a, _ in more}))}); {theirs:,} of {of:,} sequences wrong.",
+        f"too{which}; {theirs:,} of {of:,} sequences wrong.",
         "",
         "| program | N | V | layers | with MLPs | heads | d_model | parameters | compile, s | wrong | | proof, s | Tracr: layers "
         "| heads | d_model | parameters | compile, s | wrong |",
@@ -293,7 +294,8 @@ def main() -> None:
     if options.write:
         rows = read(options.rows)
         write(rows)
-        sys.exit("\n".join(f"{a.name} at {a.length}: {a.layers} layers, Tracr has {b.layers}" for a, b in deeper(rows)) or 0)
+        found = deeper(rows, mlps=True)
+        sys.exit("\n".join(f"{a.name} at {a.length}: {a.blocks} layers, Tracr has {b.layers}" for a, b in found) or 0)
     begin(options.rows)
     for length in options.length or LENGTHS:
         rows = read(options.rows)
