@@ -161,6 +161,12 @@ def _measured(
         if alphabet is None:
             raise InputError("no alphabet is given", hint="pass alphabet=, its size or its symbols")
         symbols = alphabet if isinstance(alphabet, int) else len(alphabet)
+        least = {"length": (length, 1), "alphabet": (symbols, 1), "attention_layers": (subject.attention_layers, 0)}
+        least |= {f"heads of layer {i + 1}": (h, 0) for i, h in enumerate(subject.heads)}
+        least |= {name: (getattr(subject, name), 0) for name in ("d_model", "d_head", "parameters")}
+        for name, (value, lowest) in least.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+                raise InputError(f"{name} is {value!r}", hint=f"give {name} as an integer of at least {lowest}")
         return of_cost(subject, length=length, symbols=symbols, dtype=dtype or "float32"), None
     graph = subject.build(length, alphabet, dtype or "float32")
     if graph.loops:  # its rounds share one block's weights, which the graph written out does not show

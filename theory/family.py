@@ -18,6 +18,7 @@ from ..programs import Entry, entry, names
 from ..runtime.looped import Looped
 from .measure import READINGS, Measured
 from .registry import FAMILIES, REGISTRY
+from .scans import scanned
 from .statement import Facts, Statement
 from .tasks import task
 
@@ -123,9 +124,13 @@ def of_program(program: Program) -> Member | None:
 
 def recognised(graph: Graph) -> Member:
     """What a program is, where its graph shows it: the library's program of that name node for node, or, once both are
-    optimised, any of the library's that computes the same by the same operations; else a program without a family.
+    optimised, any of the library's that computes the same by the same operations; else a scan, where it shows one; else a program
+    without a family.
     """
-    return _named(graph) or _alike(graph) or Member(None, {})
+    if (known := _named(graph) or _alike(graph)) is not None:
+        return known
+    scan = scanned(graph)
+    return Member(None, {}) if scan is None else Member("scan", scan)
 
 
 def recognised_loop(model: Looped) -> Member:

@@ -4,43 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import comb, factorial
+from math import comb, factorial, inf, isfinite, log2 as log2_of
 from typing import TypeAlias, cast
 
 import sympy as sp
 
+from ..compiler.errors import InputError
 from ..mpc.covering import rows
 
 Number: TypeAlias = int | float
+MOST_DIGITS = 4000  # of an integer that is calculated: what Python prints, and a moment's work
+MOST_SYMBOLS = 512  # for which trees are counted, in a second or two
 
 
 class FloorLog2(sp.Function):
-    """floor(log2 x) of an integer x >= 1, by its bit length."""
+    """floor(log2 x) of an x > 0: of a fraction p/q by bit lengths, as it is floor(log2 (p // q)) where p >= q; else by sympy's bounds."""
 
     nargs = 1
 
     @classmethod
     def eval(cls, *args: sp.Basic) -> sp.Expr | None:
-        """Its value, where the argument is a positive integer."""
+        """Its value, where the argument is a positive number."""
         x = args[0]
-        return sp.Integer(int(x).bit_length() - 1) if isinstance(x, sp.Integer) and x.p >= 1 else None
+        if isinstance(x, sp.Rational) and x.p >= x.q:
+            return sp.Integer((x.p // x.q).bit_length() - 1)
+        return sp.floor(sp.log(x, 2)) if x.is_number and x.is_positive else None
 
     def _sympystr(self, printer: _Printer) -> str:
         return f"floor(log2({printer.doprint(self.args[0])}))"
 
 
 class CeilLog(sp.Function):
-    """ceil(log_base x): the least D >= 0 with base**D >= x, for integers x >= 1 and base >= 2."""
+    """ceil(log_base x): the least D >= 0 with base**D >= x, for x > 0 and an integer base >= 2."""
 
     nargs = 2
 
     @classmethod
     def eval(cls, *args: sp.Basic) -> sp.Expr | None:
-        """Its value, where both arguments are integers in range; found by multiplying, not with logarithms."""
+        """Its value, where the arguments are numbers in range; of a fraction found by multiplying, not with logarithms."""
         x, base = args
-        if not (isinstance(x, sp.Integer) and isinstance(base, sp.Integer) and x.p >= 1 and base.p >= 2):
+        if not (isinstance(base, sp.Integer) and base.p >= 2 and x.is_number and x.is_positive):
             return None
-        steps, reach = 0, 1
+        if not isinstance(x, sp.Rational):
+            return sp.Max(0, sp.ceiling(sp.log(x) / sp.log(base)))
+        steps, reach = 0, x.q
         while reach < x.p:
             steps, reach = steps + 1, reach * base.p
         return sp.Integer(steps)
@@ -128,9 +135,13 @@ class LeastStates(sp.Function):
 
     @classmethod
     def eval(cls, *args: sp.Basic) -> sp.Expr | None:
-        """Its value, where both arguments are positive integers."""
+        """Its value, where both arguments are positive integers. Raises InputError where both are too great to count so far."""
         t, x = args
-        return sp.Integer(least_states(int(t), int(x))) if isinstance(t, sp.Integer) and isinstance(x, sp.Integer) and x.p >= 1 else None
+        if not (isinstance(t, sp.Integer) and isinstance(x, sp.Integer) and x.p >= 1):
+            return None
+        if min(t.p, x.p) > MOST_SYMBOLS:
+            raise InputError(f"trees({t}, {x}) counts trees of more than {MOST_SYMBOLS} symbols", hint="hold a shorter model against it")
+        return sp.Integer(least_states(t.p, x.p))
 
     def _sympystr(self, printer: _Printer) -> str:
         return f"trees({printer.doprint(self.args[0])}, {printer.doprint(self.args[1])})"
@@ -202,13 +213,24 @@ def trees(t: sp.Expr, x: sp.Expr) -> sp.Expr:
 
 
 def number(expr: sp.Expr | int | Fraction) -> Number:
-    """The value of an expression without symbols: an int where it is one exactly, else a float."""
+    """The value of an expression without symbols: an int where it is one exactly, else a float, or beyond floats an int of 30 digits."""
     value = sp.sympify(expr)
     if isinstance(value, sp.Integer):
         return int(value)
     if value.is_integer:
         return int(sp.nsimplify(value))
-    return float(cast(sp.Expr, value))
+    result = float(cast(sp.Expr, value))
+    return result if isfinite(result) or not value.is_finite else int(cast(sp.Expr, value).evalf(30))
+
+
+def digits(base: Number, exponent: Number) -> float:
+    """How many decimal digits stand before or after the point of a power, before it is calculated."""
+    if base in (-1, 0, 1):
+        return 0.0
+    try:
+        return abs(exponent) * abs(log2_of(abs(base))) * log2_of(2) / log2_of(10)
+    except OverflowError:  # an exponent beyond a float
+        return inf
 
 
 def half(x: sp.Expr) -> sp.Expr:
@@ -222,10 +244,12 @@ def exact(expr: sp.Expr, **values: int) -> int:
 
 
 __all__ = [
+    "MOST_DIGITS",
     "Number",
     "above",
     "ceil_log",
     "ceil_log2",
+    "digits",
     "exact",
     "floor_log2",
     "half",

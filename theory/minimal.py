@@ -31,7 +31,7 @@ from ..compiler.language.program import require_program
 from ..compiler.pipeline import lower
 from ..compiler.shown import Shown
 from ..runtime.interpreter import interpret_graph
-from .family import recognised
+from .family import of_program, recognised
 from .search import Row, Task, decide
 
 if TYPE_CHECKING:
@@ -78,12 +78,17 @@ def minimal_layers(
 
     No layers: two texts that end alike and differ in the last answer. One layer: z3 on all texts of a few places over a few symbols.
     More: the powers of the pointer of k-hop, which is recognised by its graph. Where none of these decides, it says so.
-    It is about this class: a program that counts may have fewer. Raises InputError for `lookups < 1`, for programs of several values, and
-    without z3.
+    It is about this class: a program that counts may have fewer. Raises InputError for `lookups < 1`, for programs of several values, for
+    the library's k-hop of more than 256 hops, and without z3.
     """
     require_program("minimal_layers()", program)
     if lookups < 1:
         raise InputError(f"lookups is {lookups}", hint="give the lookups of a layer, at least 1")
+    known = of_program(program)
+    asked = known.given.get("k", 0) if known is not None and "khop" in known.families() else 0
+    if asked > LONGEST_CHAIN:  # before as many reads are written out
+        fact = f"k is {asked:,}, and chains of at most {LONGEST_CHAIN} hops are searched"
+        raise InputError(fact, hint=f"ask for at most {LONGEST_CHAIN} hops")
     began = time.monotonic()
     compiled = lower(program.build(length, alphabet), "float32", "auto", None)
     graph, layers = compiled.graph, compiled.optimised.depth
@@ -107,7 +112,7 @@ def minimal_layers(
         steps.append(f"powers of the pointer: {found.text(f'hop {hops}')}")
         return done("least" if found.layers == layers else "not decided")
     if layers > 2:
-        steps.append("more than two layers are decided for k-hop only")
+        steps.append(f"more than two layers are decided for k-hop of at most {LONGEST_CHAIN} hops only")
         return done("not decided")
     symbols = graph.sizes.alphabet.symbols
     for some, places in _sizes(len(symbols)):

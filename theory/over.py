@@ -17,6 +17,7 @@ from .family_costs import Family, Instance, instances, of_function, of_library
 from .fit import Fit, fit
 from .functions import above, ceil_log2, exact, floor_log2, ones, sp
 from .guards import DOUBLING
+from .measure import READINGS
 from .report import columns, markdown
 from .statement import Statement
 from .verdict import Row, rows as judged, short
@@ -125,6 +126,9 @@ def bounds_over(
     it (4, 8 and 16 where it has none). Raises InputError for an unknown program or family or an empty range, and what compiling raises.
     """
     own = statements(rows)
+    if taken := [f"{name} ({READINGS[name].meaning})" for name in ranges if name in READINGS and READINGS[name].read is not None]:
+        fact = f"a parameter of the family has the name {taken[0]}, which bounds read off a model"
+        raise InputError(fact, hint="give the function's parameter another name")
     spans = {parameter: _integers(parameter, values) for parameter, values in ranges.items()}
     found = of_library(entry_named(program)) if isinstance(program, str) else of_function(program, spans)
     member = stated(family, None, {}, own) if family else Member(None, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ COLOURS = {"EXACT": "tab:blue", "explicit": "tab:green", "conditional": "tab:ora
 
 def ratios(title: str, rows: Sequence[Row], path: str | Path) -> Path:
     """Measured over bound, one bar a row, on a logarithmic scale with 1 marked."""
-    numbers = [(r, r.measured / r.bound) for r in rows if r.bound and r.measured]
+    numbers = [(r, x) for r in rows if r.bound and r.measured and 0 < (x := _ratio(r.measured, r.bound)) < inf]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -38,6 +39,13 @@ def ratios(title: str, rows: Sequence[Row], path: str | Path) -> Path:
         axes.tick_params(labelsize=8)
 
     return save(path, draw, (8, 1.6 + 0.28 * max(1, len(numbers))))
+
+
+def _ratio(measured: float, bound: float) -> float:
+    try:
+        return measured / bound
+    except OverflowError:
+        return inf
 
 
 def layers(

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 
-from ..compiler.errors import InputError
-from .functions import Number, number, sp
+from ..compiler.errors import HeadworkError, InputError
+from .functions import MOST_DIGITS, Number, digits, number, sp
 from .measure import READINGS
-from .text import Condition, Direction, condition, expression, relation, symbol
+from .text import Condition, Direction, conditions, expression, relation, symbol
 
 Kind: TypeAlias = Literal["EXACT", "explicit", "conditional", "asymptotic"]
 Certainty: TypeAlias = Literal["T", "D", "M"]
@@ -25,7 +25,6 @@ CERTAINTIES: dict[Certainty, str] = {
     "D": "derived for this project and verified numerically",
     "M": "recalled; it asserts no number",
 }
-MOST_EXPONENT = 1 << 24  # of a bound's powers, where its symbols have values
 SYMBOLS: dict[str, sp.Symbol] = {name: symbol(name) for name in READINGS}
 
 
@@ -52,17 +51,16 @@ class Facts:
         return sorted({str(s) for e in expressions for s in e.free_symbols} - set(self.values))
 
     def value(self, expression: sp.Expr) -> Number:
-        """An expression's value here: an int where it is one. Raises InputError where a power is too great to be calculated."""
+        """An expression's value here: an int where it is one. Raises InputError for a power of too many digits to be calculated."""
         here = {s: self.values[str(s)] for s in expression.free_symbols if str(s) in self.values}
 
         def put(e: sp.Basic) -> Number:
             return number(cast(sp.Expr, e.subs(here)))  # pyright: ignore[reportCallIssue, reportArgumentType]
 
         for power in sp.postorder_traversal(expression):  # an exponent's own powers come before it
-            if isinstance(power, sp.Pow) and power.exp.free_symbols and abs(put(power.exp)) > MOST_EXPONENT:
-                raise InputError(
-                    f"{expression} has a power of more than {MOST_EXPONENT:,} here", hint="state it of a logarithm, for example log2(L)"
-                )
+            if isinstance(power, (sp.Pow, sp.exp)) and digits(*map(put, power.as_base_exp())) > MOST_DIGITS:
+                fact = f"{expression} has a power of more than {MOST_DIGITS:,} digits here"
+                raise InputError(fact, hint="state it of a logarithm, for example log2(L)")
         return put(expression)
 
 
@@ -111,9 +109,17 @@ class Bound:
     aside: tuple[str, str] | None = None
 
     def quantity(self, kind: Kind) -> Quantity:
-        """The bound read. Raises InputError where it is not understood."""
+        """The bound read. Raises InputError where it is not understood, for an unknown kind, and for what should be text and is none."""
+        for name, value in (("text", self.text), ("part", self.part), ("name", self.name)):
+            if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InputError(f"a bound has {name}={value!r}", hint="give a text")
         read = relation(self.text)
         own = self.kind or kind
+        if own not in KINDS:
+            raise InputError(f"the bound {self.text!r} has the kind {own!r}", hint=f"the kind is one of {', '.join(KINDS)}")
+        if self.aside is not None and (isinstance(self.aside, str) or [*map(type, self.aside)] != [str, str]):
+            hint = 'give a sentence and a formula: ("layers saved:", "R + 1 - L")'
+            raise InputError(f"the bound {self.text!r} has aside={self.aside!r}", hint=hint)
         if read.landau and own in ("EXACT", "explicit"):
             own = "asymptotic"
         elif not read.landau and own in ("conditional", "asymptotic"):
@@ -173,18 +179,15 @@ class Statement:
         for name, value, known in (("kind", self.kind, KINDS), ("certainty", self.certainty, CERTAINTIES)):
             if value not in known:
                 raise InputError(f"statement {self.id} has the {name} {value!r}", hint=f"the {name} is one of {', '.join(known)}")
-        for name, value, kinds in (
-            ("id", self.id, (str,)),
-            ("bounds", self.bounds, (str, Bound)),
-            ("families", self.families, (str,)),
-            ("assumes", self.assumes, (str,)),
-        ):
-            items = value if isinstance(value, (tuple, list)) and name != "id" else (value,)
+        for name in ("id", "statement", "source", "note", "checked"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or (name == "id" and (not value.strip() or len(value.splitlines()) > 1)):
+                raise InputError(f"statement {self.id} has {name}={value!r}", hint="give a text" + " of one line" * (name == "id"))
+        for name, kinds in {"bounds": (str, Bound), "families": (str,), "assumes": (str,), "needs": (str,)}.items():
+            value = getattr(self, name)
+            items = value if isinstance(value, (tuple, list)) else (value,)
             if not all(isinstance(item, kinds) for item in items):
-                raise InputError(
-                    f"statement {self.id} has {name}={value!r}",
-                    hint=f"give {name} as text, or several in a tuple" if name != "id" else "give a text",
-                )
+                raise InputError(f"statement {self.id} has {name}={value!r}", hint=f"give {name} as text, or several in a tuple")
         given = (self.bounds,) if isinstance(self.bounds, str | Bound) else tuple(self.bounds)
         found = tuple((b if isinstance(b, Bound) else Bound(b)).quantity(self.kind) for b in given)
         named: dict[str, Quantity] = {}
@@ -196,10 +199,11 @@ class Statement:
                 )
             named[part] = replace(quantity, part=part)
         object.__setattr__(self, "quantities", tuple(named.values()))
-        object.__setattr__(self, "families", (self.families,) if isinstance(self.families, str) else tuple(self.families))
-        texts = (*(("L == 1",) if self.one_layer else ()), *((self.assumes,) if isinstance(self.assumes, str) else self.assumes))
-        object.__setattr__(self, "assumes", texts)
-        object.__setattr__(self, "conditions", tuple(condition(text) or text for text in texts))
+        for name in ("families", "assumes", "needs"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        object.__setattr__(self, "assumes", (*(("L == 1",) if self.one_layer else ()), *self.assumes))
+        object.__setattr__(self, "conditions", tuple(c for text in self.assumes for c in conditions(text) or (text,)))
 
     def parameters(self) -> frozenset[str]:
         """The symbols that a family has to give: all that are not read off a model."""
@@ -217,7 +221,11 @@ class Statement:
             elif missing := facts.missing(c.left, c.right):
                 found.append(Assumed(c.text, f"{', '.join(missing)} is not given"))
             else:
-                left, right = facts.value(c.left), facts.value(c.right)
+                try:
+                    left, right = facts.value(c.left), facts.value(c.right)
+                except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+                    found.append(Assumed(c.text, "no value at these sizes"))
+                    continue
                 sides = [f"{side} = {_short(v)}" for side, v in ((c.left, left), (c.right, right)) if side.free_symbols]
                 found.append(Assumed(c.text, ", ".join(sides), c.holds(left, right)))
         return found
@@ -227,7 +235,21 @@ class Statement:
         failed = next((a for a in self.assumed(facts) if a.holds is False), None)
         if failed is not None:
             return f"{failed.here}: it " + ("is about one layer" if failed.text == "L == 1" else f"assumes {failed.text}")
-        return self.excluded(facts)
+        return self.reason("excluded", facts)
+
+    def reason(self, guard: Literal["vacuous", "excluded"], facts: Facts) -> str | None:
+        """What a guard says here. Raises InputError where the caller's own function fails, or returns no text."""
+        try:
+            said = getattr(self, guard)(facts)
+        except HeadworkError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{guard} of statement {self.id} raised {type(error).__name__}: {error}", hint="name what it reads in needs="
+            ) from error
+        if said is not None and not isinstance(said, str):
+            raise InputError(f"{guard} of statement {self.id} returned {said!r}", hint="return the reason as text, or None")
+        return said
 
 
 def _short(value: Number) -> str:

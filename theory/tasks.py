@@ -12,6 +12,7 @@ from .semigroup import unsolvable
 
 Settings: TypeAlias = Mapping[str, object]
 Task: TypeAlias = tuple[str | None, dict[str, int], str | None]
+LONG = 1 << 40  # at which no scan is done in one layer
 
 
 def _whole(settings: Settings, name: str) -> int:
@@ -62,7 +63,7 @@ SPECIAL: dict[str, Callable[[Entry, Settings], Task]] = {
     "ngram_counts": lambda e, s: (_markov(s), {}, None),
     "looped_khop": lambda e, s: ("looped-khop", {"k": _whole(s, "k")}, "position"),
     "reachability": lambda e, s: ("reachability", {"V": _whole(s, "vertices")}, None),
-    "automaton": lambda e, s: ("scan" if e.layers(4, **s) > 1 else "counted-automaton", _groups(s), None),
+    "automaton": lambda e, s: ("scan" if e.layers(LONG, **s) > 1 else "counted-automaton", _groups(s), None),
     "looped_automaton": lambda e, s: ("looped-automaton", _groups(s), None),
     "addition": lambda e, s: ("addition", {"fan": _whole(s, "heads")}, None),
     "hop_by_steps": lambda e, s: ("hop-by-steps", {"k": _whole(s, "k"), "steps": _whole(s, "k") + 1}, None),

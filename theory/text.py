@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from ..compiler.errors import InputError
-from .functions import above, ceil_log, ceil_log2, floor_log2, half, log2, ones, orders, sp, trees
+from .functions import MOST_DIGITS, above, ceil_log, ceil_log2, digits, floor_log2, half, log2, number, ones, orders, sp, trees
 
 Direction: TypeAlias = Literal["upper", "lower", "equality"]
 
@@ -22,8 +23,10 @@ FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
     "exp": sp.exp,
     "min": sp.Min,
     "max": sp.Max,
-    "Min": sp.Min,  # as it is printed
+    "Min": sp.Min,  # as it is printed, and so the next two
     "Max": sp.Max,
+    "ceiling": lambda x: sp.ceiling(x, evaluate=False),
+    "sqrt": sp.sqrt,
     "floor": lambda x: sp.floor(x, evaluate=False),
     "ceil": lambda x: sp.ceiling(x, evaluate=False),
     "ones": ones,
@@ -59,7 +62,7 @@ class Relation:
     landau: bool
 
 
-MOST_POWER = 4096  # exponents of a number by a number, which is calculated when it is read
+LONGEST_CITED = 80  # characters of a formula in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Condition:
 
 def relation(text: str) -> Relation:
     """A bound: a quantity, one of <= >= == or = O(…) = Ω(…) = Θ(…), and a formula. Raises InputError for anything else."""
+    text = _ascii(text)
     for sign, direction in EXACT.items():
         if sign in text:
             left, _, right = text.partition(sign)
@@ -82,37 +86,59 @@ def relation(text: str) -> Relation:
     right = right.strip()
     if equals and right[:1] in LANDAU and right[1:2] == "(" and right.endswith(")"):
         return Relation(_shown(left), expression(left), LANDAU[right[0]], expression(right[2:-1]), True)
-    raise InputError(f"{text!r} is not a bound", hint='for example "L <= floor(log2(k)) + 2" or "m*p = O(log2(N))"')
+    raise InputError(f"{_cited(text)} is not a bound", hint='for example "L <= floor(log2(k)) + 2", "m*p = O(log2(N))" or "L = Ω(log2(k))"')
 
 
-def condition(text: str) -> Condition | None:
-    """A comparison of two formulas, or None where the text is a sentence."""
+def conditions(text: str) -> tuple[Condition, ...]:
+    """The comparisons of formulas that a text is made of, `1 <= k <= 3` being two, or none where it is a sentence."""
+    text = _ascii(text).strip()
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        node = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    if not (isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in ORDER):
-        return None
-    left, right = _read(node.left, text), _read(node.comparators[0], text)
-    return Condition(_shown(text), left, right, ORDER[type(node.ops[0])])
+        return ()
+    if not (isinstance(node, ast.Compare) and all(type(op) in ORDER for op in node.ops)):
+        return ()
+    found: list[Condition] = []
+    for op, (left, right) in zip(node.ops, pairwise([node.left, *node.comparators]), strict=True):
+        part = text if len(node.ops) == 1 else ast.unparse(ast.Compare(left, [op], [right]))
+        sides = [_calculable(_read(side, text), text) for side in (left, right)]
+        found.append(Condition(_shown(part), sides[0], sides[1], ORDER[type(op)]))
+    return tuple(found)
 
 
 def expression(text: str) -> sp.Expr:
-    """A formula. Raises InputError for what is none."""
+    """A formula. Raises InputError for what is none, and for one without a value."""
     try:
-        return _read(ast.parse(text.strip(), mode="eval").body, text)
+        return _calculable(_read(ast.parse(text.strip(), mode="eval").body, text), text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # what Python itself cannot read, or nests too deep
-        raise InputError(f"{text.strip()!r} is not a formula", hint="for example 2*ceil(log2(N + 1))") from None
+        raise InputError(f"{_cited(text)} is not a formula", hint="for example 2*ceil(log2(N + 1))") from None
+
+
+def _calculable(read: sp.Expr, text: str) -> sp.Expr:
+    if read.has(sp.zoo, sp.nan, sp.oo, -sp.oo):
+        raise InputError(f"{_cited(text)} has no value", hint="it divides by 0, takes the logarithm of 0, or the least of nothing")
+    return read
 
 
 def _shown(text: str) -> str:
     return text.strip().replace("Σ", "|Σ|")
 
 
+def _ascii(text: str) -> str:
+    return text.replace("≤", "<=").replace("≥", ">=")
+
+
+def _cited(text: str) -> str:
+    text = text.strip()
+    return repr(text if len(text) <= LONGEST_CITED else f"{text[:LONGEST_CITED]}…")
+
+
 def _read(node: ast.expr, text: str) -> sp.Expr:
     match node:
         case ast.Constant(value=int(value)) if not isinstance(value, bool):
             return sp.Integer(value)
+        case ast.Constant(value=float(value)):
+            raise InputError(f"{_cited(text)} has the decimal {value}", hint="write a fraction, for example 5/2")
         case ast.Name(id=name):
             return symbol(name)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -130,10 +156,12 @@ def _read(node: ast.expr, text: str) -> sp.Expr:
             try:
                 return FUNCTIONS[name](*numbers)
             except TypeError:
-                raise InputError(f"{ast.unparse(node)!r} gives {name} {len(args)} numbers", hint="log2 takes one, log one or two") from None
+                raise InputError(
+                    f"{_cited(ast.unparse(node))} gives {name} {len(args)} numbers", hint="log2 takes one, log one or two"
+                ) from None
         case _:
             raise InputError(
-                f"{ast.unparse(node)!r} in {text.strip()!r} is not understood", hint=f"the functions are {', '.join(FUNCTIONS)}"
+                f"{_cited(ast.unparse(node))} in {_cited(text)} is not understood", hint=f"the functions are {', '.join(FUNCTIONS)}"
             )
 
 
@@ -148,8 +176,9 @@ def _operation(op: ast.operator, left: sp.Expr, right: sp.Expr, text: str) -> sp
         case ast.Div():
             return half(left) if right == 2 and isinstance(left, sp.Add) else left / right
         case ast.Pow():
-            if left.is_number and right.is_number and abs(right) > MOST_POWER:
-                raise InputError(f"{text.strip()!r} has a power of more than {MOST_POWER:,}", hint="write a smaller number, or log2 of it")
+            if left.is_real and right.is_real and left.is_number and right.is_number and digits(number(left), number(right)) > MOST_DIGITS:
+                fact = f"{_cited(text)} has a power of more than {MOST_DIGITS:,} digits"
+                raise InputError(fact, hint="write a smaller number, or log2 of it")
             return left**right
         case _:
-            raise InputError(f"{text.strip()!r} has an operation that is not known", hint="they are + - * / **")
+            raise InputError(f"{_cited(text)} has an operation that is not known", hint="they are + - * / **; floor(N/3) is a whole number")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
-from .functions import Number
+from ..compiler.errors import InputError
+from .functions import Number, sp
 from .statement import CERTAINTIES, Assumed, Facts, Kind, Quantity, Statement
 
 
@@ -73,22 +75,22 @@ def judge(statement: Statement, quantity: Quantity, facts: Facts, belongs: bool 
     conditions = [e for c in statement.conditions if not isinstance(c, str) for e in (c.left, c.right)]
     unknown = {*facts.missing(quantity.bound, quantity.measured, *conditions), *(set(statement.needs) - set(facts.values))}
     missing = sorted({"k" if name == "hops" else name for name in unknown})
-    bound = None if facts.missing(quantity.bound) else _value(facts, quantity.bound)
-    measured = None if facts.missing(quantity.measured) else _value(facts, quantity.measured)
+    bound = None if facts.missing(quantity.bound) else _value(statement, facts, quantity.bound)
+    measured = None if facts.missing(quantity.measured) else _value(statement, facts, quantity.measured)
     if not belongs:
         verdict = f"not applicable because it is about {_either(statement.families)}"
     elif missing:
         verdict = f"not applicable because {', '.join(missing)} is not given"
-    elif (why := statement.vacuous(facts)) is not None:
+    elif (why := statement.reason("vacuous", facts)) is not None:
         verdict = f"vacuous here because {why}"
     elif (why := statement.why_not(facts)) is not None:
         verdict = f"not applicable because {why}"
     elif bound is None or measured is None:
-        verdict = f"vacuous here because {quantity.bound} has no value at these sizes"
+        verdict = f"vacuous here because {quantity.measured if measured is None else quantity.bound} has no value at these sizes"
     else:
         verdict = _compared(quantity, bound, measured)
         if quantity.aside is not None and not facts.missing(quantity.aside[1]):
-            verdict += f"; {quantity.aside[0]} {short(facts.value(quantity.aside[1]))}"
+            verdict += f"; {quantity.aside[0]} {short(_value(statement, facts, quantity.aside[1])) or 'nothing at these sizes'}"
     assumed = tuple(statement.assumed(facts))
     return Row(_id(statement, quantity), quantity.relation(), bound, measured, verdict, quantity, statement, assumed)
 
@@ -102,10 +104,12 @@ def rows(statement: Statement, facts: Facts, belongs: bool = True) -> list[Row]:
     return [Row(statement.id, "", None, None, verdict, None, statement, tuple(statement.assumed(facts)))]
 
 
-def _value(facts: Facts, expression: object) -> Number | None:
-    """A value, or None where the expression has none (a logarithm of zero, a division by zero)."""
+def _value(statement: Statement, facts: Facts, expression: sp.Expr) -> Number | None:
+    """A value, or None where the expression has none (a logarithm of zero, a division by zero). Names the statement in what it raises."""
     try:
-        value = facts.value(expression)  # pyright: ignore[reportArgumentType]
+        value = facts.value(expression)
+    except InputError as error:
+        raise InputError(f"statement {statement.id}: {error.fact}", hint=error.hint) from None
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return None
     return value if abs(value) != float("inf") and value == value else None
@@ -114,7 +118,7 @@ def _value(facts: Facts, expression: object) -> Number | None:
 def _compared(quantity: Quantity, bound: Number, measured: Number) -> str:
     """The verdict where the statement applies and says something."""
     if bound <= 0 and (quantity.direction == "lower" or quantity.kind != "EXACT"):
-        return f"vacuous here because {quantity.bound} = {short(bound)} <= 0"
+        return f"vacuous here because {_equal(quantity, bound)} <= 0"
     if quantity.kind == "EXACT":
         more = measured - bound
         if more == 0:
@@ -123,7 +127,7 @@ def _compared(quantity: Quantity, bound: Number, measured: Number) -> str:
             return f"{'beats' if quantity.direction == 'upper' else 'violates'} by {short(-more)}"
         return f"exceeds by {short(more)}"
     if quantity.direction == "lower" and bound < 1:
-        return f"vacuous here because {quantity.bound} = {short(bound)} < 1"
+        return f"vacuous here because {_equal(quantity, bound)} < 1"
     ratio = short(measured / bound)
     if quantity.kind != "explicit":
         return f"ratio {ratio} (unknown constant)"
@@ -132,10 +136,16 @@ def _compared(quantity: Quantity, bound: Number, measured: Number) -> str:
     return f"ratio {ratio} ({'within what suffices' if measured <= bound else 'more than suffices'})"
 
 
+def _equal(quantity: Quantity, bound: Number) -> str:
+    return f"{quantity.bound} = {short(bound)}" if quantity.bound.free_symbols else short(bound)
+
+
 def short(value: Number | None) -> str:
-    """A number for people: integers with thousands separated, others to three digits."""
+    """A number for people: integers with thousands separated, others to three digits; from 10^15 on by powers of ten."""
     if value is None:
         return ""
+    if abs(value) >= 10**15:
+        return f"{Decimal(value):.2e}"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

@@ -536,25 +536,3 @@ def test_programs_that_aggregate_have_their_rows(name: str, parameters: dict[str
     verdicts = {r.id: r.verdict for r in report.rows}
     assert verdicts[row] == verdict
     assert verdicts["STATED"] == "meets"
-
-
-@pytest.mark.parametrize(
-    "given", [{"id": 3}, {"bounds": 3}, {"bounds": None}, {"bounds": (3,)}, {"assumes": 3}, {"families": (3,)}], ids=str
-)
-def test_a_statement_of_what_is_no_text_is_refused(given: dict[str, object]) -> None:
-    with pytest.raises(hw.InputError, match=r"statement .* has"):
-        hw.Statement(**{"id": "X", "statement": "s", "source": "me", "bounds": "L <= 1", **given})  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize(
-    "formula", ["10**10**10", "2**(-99999)", "+".join("1" * 3000), "(" * 500 + "1" + ")" * 500, "log2(1, 2)", "exp()", "1\0"]
-)
-def test_a_formula_that_cannot_be_calculated_is_refused(formula: str) -> None:
-    with pytest.raises(hw.InputError):
-        hw.Statement(id="X", statement="s", source="me", bounds=f"L <= {formula}")
-
-
-def test_a_tower_of_powers_is_refused_where_its_symbols_have_values() -> None:
-    row = hw.Statement(id="X", statement="s", source="me", bounds="L <= N**(N**N)", families=("induction",))
-    with pytest.raises(hw.InputError, match="has a power of more than"):
-        hw.bounds(hw.compile(hw.programs.get("induction"), length=64, alphabet=3), rows=[row])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -99,3 +100,10 @@ def test_the_command() -> None:
     assert done.exit_code == 0 and json.loads(done.stdout)["layers"] == 4
     assert runner.invoke(app, ["minimal", "khop"]).exit_code == 2
     assert runner.invoke(app, ["minimal", "reverse", "--layers", "--length", "8"]).exit_code == 1
+
+
+def test_more_hops_than_are_searched_are_refused_before_they_are_written_out() -> None:
+    began = time.monotonic()
+    with pytest.raises(hw.InputError, match="k is 1,000,000, and chains of at most 256 hops are searched"):
+        hw.minimal_layers(hw.programs.get("khop", k=1_000_000))
+    assert time.monotonic() - began < 1

@@ -72,3 +72,35 @@ def test_rows_apply_where_their_assumption_holds(maps: Maps, deep: bool) -> None
     found = hw.bounds(hw.programs.get("automaton", dfa=rows(maps), accept=[]), length=8).as_dict()
     verdicts = {row["id"]: row["verdict"] for row in found["rows"]}  # pyright: ignore
     assert ("unsolvable" in verdicts["KROHN-RHODES"]) == deep and ("unsolvable" in verdicts["NC1-LB"]) == (not deep)
+
+
+@pytest.mark.parametrize(
+    ("maps", "groups", "heads"),
+    [(S3, 0, 2), *(pytest.param(maps, 1, heads, marks=pytest.mark.slow) for maps, heads in ((A5, 1), (A5, 3), (RESET, 1)))],
+    ids=["S3", "A5", "A5 by 3 heads", "reset"],
+)
+def test_a_model_shows_that_it_is_a_scan_and_of_which_groups(maps: Maps, groups: int, heads: int) -> None:
+    """A model holds no name of its automaton; its graph holds the semigroup."""
+    program = hw.programs.get("automaton", dfa=rows(maps), accept=[0], heads=heads)
+    about = f"family scan, unsolvable = {groups}"
+    assert hw.bounds(program, length=5).about == hw.bounds(hw.compile(program, length=5)).about == about
+
+
+def test_what_is_nearly_a_scan_is_not() -> None:
+    def greatest(a: int, b: int) -> int:
+        return max(a, b)
+
+    @hw.program(name="scanned", alphabet=(0, 1, 2))
+    def scanned(token: hw.Value) -> hw.Value:
+        return hw.scan(greatest, hw.table(int, token), heads=2) + 1
+
+    @hw.program(name="read again", alphabet=(0, 1, 2))
+    def read_again(token: hw.Value) -> hw.Value:
+        return hw.previous(hw.scan(greatest, hw.table(int, token))).or_else(0)
+
+    @hw.program(name="beside", alphabet=(0, 1, 2))
+    def beside(token: hw.Value) -> hw.Value:
+        return hw.scan(greatest, hw.table(int, token)) + hw.previous(hw.table(int, token)).or_else(0)
+
+    abouts = [hw.bounds(p, length=9).about for p in (scanned, read_again, beside)]
+    assert abouts == ["family scan, unsolvable = 0", "family not stated", "family not stated"]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import headwork as hw
 from headwork.cli.app import app
 from headwork.theory.statement import Facts
-from headwork.theory.text import condition, expression, relation
+from headwork.theory.text import conditions, expression, relation
 
 SOURCE = """
 import headwork as hw
@@ -130,9 +130,9 @@ def test_bounds_as_text() -> None:
         "-N + ones(7)": -6,
     }.items():
         assert Facts({"N": 9}).value(expression(text)) == value, text
-    assert condition("m·H = O(N)") is None and condition("the conjecture") is None
-    small = condition("Σ <= N/2")
-    assert small is not None and small.text == "|Σ| <= N/2"
+    assert conditions("m·H = O(N)") == conditions("the conjecture") == ()
+    (small,) = conditions("Σ <= N/2")
+    assert small.text == "|Σ| <= N/2" and [c.text for c in conditions("1 ≤ k <= Σ")] == ["1 <= k", "k <= |Σ|"]
     assert hw.Bound("m*p <= 2*N").quantity("EXACT").relation() == "m*p <= 2*N"
 
 
