@@ -12,7 +12,6 @@ import headwork as hw
 from headwork.theory.statement import Facts
 from headwork.theory.text import expression
 
-
 GREAT = ("L <= N**N", "L >= 10**400", "10**400*L <= 1", "L <= -5")
 
 
