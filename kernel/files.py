@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import deserialize
+from safetensors import SafetensorError, deserialize
 
 from .blocks import Fact
 from .numbers import Reals, Rejected, rejecting
@@ -48,8 +48,12 @@ def content(path: Path) -> bytes:
 
 def tensors(data: bytes) -> dict[str, Reals]:
     """The tensors as float64, which holds every number of the formats."""
+    try:
+        stored = deserialize(data)
+    except SafetensorError as error:
+        raise Rejected(f"the tensors cannot be read: {error}") from error
     found: dict[str, Reals] = {}
-    for name, tensor in deserialize(data):
+    for name, tensor in stored:
         raw, kind = bytes(tensor["data"]), tensor["dtype"]
         if kind == "BF16":  # the upper half of a float32
             values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)

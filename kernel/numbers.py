@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Reals: TypeAlias = npt.NDArray[np.float64]
@@ -38,7 +37,7 @@ class TooMany(Rejected):
         self.count, self.variables, self.most = count, variables, most
 
 
-FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, StopIteration, SafetensorError)
+FAULTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, StopIteration)  # of what is malformed
 
 
 @contextmanager
