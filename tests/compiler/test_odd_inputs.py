@@ -242,7 +242,7 @@ def test_what_is_no_model_is_refused() -> None:
         (lambda: hw.protocol(memory=2)(lambda *x: x), "has the parameter *x"),
         (lambda: hw.compile(BACK, length=10**12, alphabet=3), "the length is 1000000000000"),
         (lambda: hw.compile(BACK, length=4, alphabet=10**12), "the alphabet size is 1,000,000,000,000"),
-        (lambda: hw.compile(BACK, length=4, alphabet=(1 << 22) + 1), "give a size of at most 4,194,304"),
+        (lambda: hw.compile(BACK, length=4, alphabet=(1 << 22) + 1), "the alphabet size is 4,194,305"),
         (lambda: hw.compile(BACK, length=4, alphabet=3, heads=1.5), "the head budget is 1.5"),
         (lambda: hw.compile(BACK, length=4, alphabet=3, code=None), "code None is not known"),
         (lambda: hw.check(MODEL, samples=1.5), "cannot check 1.5 samples"),
