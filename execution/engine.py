@@ -110,14 +110,11 @@ class Engine:
                 for dim in np.flatnonzero(out):
                     change = active if out[dim] == 1 else active * out[dim]
                     found[int(dim)] = found[int(dim)] + change if int(dim) in found else change
-        else:  # Σ w·max(0, x + b) is x·Σ w + Σ w·b over the units that are active: those up to one in their order
-            active = np.searchsorted(-units.bias, read)
-            slope, rest = (
-                np.concatenate([np.zeros((1, len(dims))), a.cumsum(axis=0)])
-                for a in (units.out[:, dims], units.out[:, dims] * units.bias[:, None])
-            )
+        else:
+            active = np.searchsorted(-units.bias, read)  # those that bend below, in their order
+            (slope, value), beyond = units.lines(), read + units.bias[np.maximum(active, 1) - 1]
             for column, dim in enumerate(dims):
-                found[int(dim)] = slope[active, column] * read + rest[active, column]
+                found[int(dim)] = slope[active, column] * beyond + value[active, column]
         for dim in found:
             found[dim][0] = 0
         return found

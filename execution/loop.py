@@ -112,9 +112,11 @@ def bent(m: Machine, g: int, x: Reals, change: Reals) -> None:
             low = middle + 1
         else:
             high = middle
-    at = m.places[g] + low * m.units[g, 4]
+    if low == 0:
+        return
+    at, beyond = m.places[g] + low * m.units[g, 4], read - m.bends[m.units[g, 1] + low - 1]
     for j in range(m.units[g, 4]):
-        change[m.lands[m.units[g, 3] + j]] += m.lines[at + j, 0] * read + m.lines[at + j, 1]
+        change[m.lands[m.units[g, 3] + j]] += m.lines[at + j, 0] * beyond + m.lines[at + j, 1]
 
 
 @inlined

@@ -33,7 +33,7 @@ class Machine(NamedTuple):
     units: Ints  # (G, 5): their sum, first of `bends`, how many, first of `lands`, how many
     bends: Reals  # -bias in rising order
     lands: Ints  # dimensions
-    lines: Reals  # (…, 2): slope and rest for each number of active units and each dimension, in the order of the groups
+    lines: Reals  # (…, 2): slope, and what is added at the last bend, by number of active units and dimension, in the order of the groups
     places: Ints  # (G,): where a group's lines start
     outputs: Ints  # (outputs, 4): first sum, digits, base, top
     memos: Ints  # (blocks,): the memo of a block, -1 for none
@@ -103,9 +103,7 @@ def packed(plan: Plan) -> Machine | None:
                 places.append(sum(map(len, lines)))
                 bends += [float(-b) for b in part.bias]
                 lands += [int(d) for d in to]
-                out = part.out[:, to]
-                slope, rest = (np.concatenate([np.zeros((1, len(to))), a.cumsum(axis=0)]) for a in (out, out * part.bias[:, None]))
-                lines.append(np.stack([slope.reshape(-1), rest.reshape(-1)], axis=1))
+                lines.append(np.stack([some.reshape(-1) for some in part.lines()], axis=1))
         blocks.append(len(parts))
     for book in plan.books:
         if book.cells is None:

@@ -63,6 +63,18 @@ class Units:
     bias: Reals
     out: Reals
 
+    def lines(self) -> tuple[Reals, Reals]:
+        """By how many units are active, the slope of what they add, and what they add at the last point where one bends.
+
+        With bends T_1 <= T_2 <= …, what j units add is v_j + s_j·(x - T_j), where v_j = v_(j-1) + s_(j-1)·(T_j - T_(j-1)). No term is more
+        than Σ |w|·relu(x - T), which the certificate bounds, so all are exact; x·Σ w and Σ w·T need not be, where x is a great number and
+        x - T a small one, as of a sum with its filling. Shapes: (m + 1, lands) each; `lands` are the dimensions of `out` that are not 0.
+        """
+        out = self.out[:, self.out.any(axis=0)]
+        none, slope = np.zeros((1, out.shape[1])), out.cumsum(axis=0)
+        value = np.concatenate([none, (slope[:-1] * np.diff(-self.bias)[:, None]).cumsum(axis=0)])
+        return np.concatenate([none, slope]), np.concatenate([none, value])
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

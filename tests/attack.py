@@ -439,7 +439,8 @@ def weight(draft: Draft, rng: random.Random) -> str:
             break
         index = tuple(rng.randrange(n) for n in tensor.shape)
     old = tensor[index].item()
-    tensor[index] = rng.choice((0.0, -old, 2 * old, old / 2, old + 1, old - 1))
+    most = torch.finfo(tensor.dtype).max
+    tensor[index] = max(-most, min(most, rng.choice((0.0, -old, 2 * old, old / 2, old + 1, old - 1))))
     return f"{name}{list(index)} from {old:g} to {tensor[index].item():g}"
 
 
