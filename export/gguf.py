@@ -22,7 +22,7 @@ from ..compiler.ops import Total
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
-from . import gpt2
+from . import gguf_natural, gpt2, gpt2_natural
 from .check import Checked
 from .expected import Expected
 from .gguf_file import load
@@ -31,12 +31,13 @@ from .labels import Terms
 from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals, require_whole
 from .stock import stored
-from .target import Built, Certified, Storage, Target
+from .target import Built, Certified, Storage, Target, by_style
 from .totals import NOTHING, Sums, cells
 from .words import Words
 
 ARCHITECTURE, COUNT, SHARP = "gpt2", "GGUF.kv_count", 128.0
 CODES = ("auto", "digits:2", "digits:3", "digits:4", "binary")
+NOTE = "llama.cpp reads an unknown word as <pad>, and of what is no symbol it stops at ⊥ alone."
 SPACE = "\u2581"  # how the tokenizer writes a space
 NORMAL, CONTROL = 1, 3  # kinds of tokens
 _NAMES = (
@@ -80,13 +81,26 @@ def build(model: Model, code: str, dtype: str) -> Built:
     return min(found, key=lambda built: built.frame.width)
 
 
+def _natural(model: Model, code: str, dtype: str) -> Built:
+    """A natural model as it is, for llama.cpp's default cache, or with dtype "float32" for a cache of that. Raises as `causal` does."""
+    model = gguf_natural.lowered(model, code, dtype)
+    words, frame = _spelt(Words.of(model)), gpt2_natural.frame_of(model.module.shape)
+    gguf_natural.require(model, dtype)
+    made = config(model, words, frame), tensors(model, words, frame)
+    return Built(model, code, words, frame, *made, gguf_natural.blocks(model), "The weights are headwork's own.", (NOTE,))
+
+
+def _spelt(words: Words) -> Words:
+    """Words that llama.cpp's tokenizer can read. Raises InputError."""
+    if any(SPACE in word for word in words.words):
+        fact = f"a word holds {SPACE!r}, which is a space to llama.cpp's tokenizer"
+        raise InputError(fact, hint="rename the symbol, or export it to gpt2")
+    return words
+
+
 def _built(built: Built, code: str, half: bool) -> Built:
     """The GPT-2 checkpoint as llama.cpp's."""
-    model, words = built.model, built.words
-    if any(SPACE in word for word in words.words):
-        raise InputError(
-            f"a word holds {SPACE!r}, which is a space to llama.cpp's tokenizer", hint="rename the symbol, or export it to gpt2"
-        )
+    model, words = built.model, _spelt(built.words)
     if half:
         try:
             model = halved(model)
@@ -98,9 +112,8 @@ def _built(built: Built, code: str, half: bool) -> Built:
     d_head = int(_root(model) ** 2)
     heads = max(-(-built.frame.width // d_head), *(len(b.masks) for b in model.module.shape.blocks if isinstance(b, AttentionShape)), 1)
     frame = replace(built.frame, width=heads * d_head)
-    note = "llama.cpp reads an unknown word as <pad>, and of what is no symbol it stops at ⊥ alone."
     claim = _claim(model, words, frame, NOTHING)
-    return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), built.blocks, claim, (note,))
+    return Built(model, code, words, frame, config(model, words, frame), tensors(model, words, frame), built.blocks, claim, (NOTE,))
 
 
 def _claim(model: Model, words: Words, frame: Frame, sums: Sums) -> str:
@@ -117,6 +130,8 @@ def _claim(model: Model, words: Words, frame: Frame, sums: Sums) -> str:
 
 def proof(model: Model, words: Words, frame: Frame, certificate: Certified) -> str:
     """What holds of a file in llama.cpp's arithmetic, by its numbers and a certificate of its model. Raises ExactnessError."""
+    if model.style == "natural":
+        return gguf_natural.claim(model)
     assert isinstance(certificate, Certificate)
     return _claim(model, words, frame, Sums.certified(certificate))
 
@@ -131,7 +146,8 @@ def _root(model: Model) -> float:
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """The fields of the file."""
-    stock = gpt2.config(model, words, frame)
+    natural = model.style == "natural"
+    stock = (gpt2_natural if natural else gpt2).config(model, words, frame)
     pieces: list[Json] = [SPACE + word if i < words.bos else word for i, word in enumerate(words.words)]
     fields: dict[str, Json] = {
         "general.architecture": ARCHITECTURE,
@@ -154,16 +170,23 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "tokenizer.ggml.add_eos_token": False,
         "tokenizer.ggml.add_space_prefix": True,
         "tokenizer.ggml.remove_extra_whitespaces": True,
-        "headwork.cache": "float32" if unfit(balanced(model, _root(model)), _root(model)) else "float16",
+        "headwork.cache": gguf_natural.cache(model) if natural else _cache(model),
     }
     return {**fields, COUNT: len(fields)}  # so a field more is seen
+
+
+def _cache(model: Model) -> str:
+    return "float32" if unfit(balanced(model, _root(model)), _root(model)) else "float16"
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """Every tensor by llama.cpp's name; weights are (outputs, inputs)."""
     made: dict[str, Reals] = {}
-    for name, tensor in gpt2.tensors(balanced(model, _root(model)), words, frame).items():
-        turned, scale, theirs = _map(name)
+    stock = (
+        gpt2_natural.tensors(model, words, frame) if model.style == "natural" else gpt2.tensors(balanced(model, _root(model)), words, frame)
+    )
+    for name, tensor in stock.items():
+        turned, scale, theirs = _map(name, model.style)
         made[theirs] = (tensor.T if turned else tensor) * scale
     return made
 
@@ -171,8 +194,8 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor."""
     made: dict[str, tuple[int, ...]] = {}
-    for name, size in gpt2.shapes(model, words, frame).items():
-        turned, _, theirs = _map(name)
+    for name, size in (gpt2_natural if model.style == "natural" else gpt2).shapes(model, words, frame).items():
+        turned, _, theirs = _map(name, model.style)
         made[theirs] = size[::-1] if turned else size
     return made
 
@@ -180,15 +203,18 @@ def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors: `tensors` undone."""
     stock: dict[str, Reals] = {}
-    for name in gpt2.shapes(model, words, frame):
-        turned, scale, theirs = _map(name)
+    checkpoint = gpt2_natural if model.style == "natural" else gpt2
+    for name in checkpoint.shapes(model, words, frame):
+        turned, scale, theirs = _map(name, model.style)
         stock[name] = (found[theirs].T if turned else found[theirs]) / scale
-    return plain(gpt2.native(model, words, frame, stock))
+    made = checkpoint.native(model, words, frame, stock)
+    return made if model.style == "natural" else plain(made)
 
 
-def _map(name: str) -> tuple[bool, float, str]:
+def _map(name: str, style: str) -> tuple[bool, float, str]:
     """Of a stock tensor: whether it is turned, its factor, and its name here."""
-    scale = SHARP if ".c_fc." in name else 1 / SHARP if name.endswith("mlp.c_proj.weight") else 1.0
+    sharp = gguf_natural.SHARP if style == "natural" else SHARP
+    scale = sharp if ".c_fc." in name else 1 / sharp if name.endswith("mlp.c_proj.weight") else 1.0
     turned, theirs = name.endswith(".weight") and ".c_" in name, name
     for ours, other in _NAMES:
         theirs = theirs.replace(ours, other)
@@ -248,4 +274,5 @@ server = Server(params)
 answer = server.handle_completions({"prompt": "WORDS", "temperature": 0, "max_tokens": 8})["choices"][0]["text"]"""
 
 GGUF = Storage(frozenset({FILE}), FILE, "xllamacpp", "gguf", LOAD, write, read, settings, check)
-TARGET = Target("gguf", "llama.cpp", GGUF, build, config, tensors, shapes, native, proof, Terms("blk.{}", emptied=True))
+BUILD, TERMS = by_style(build, _natural), Terms("blk.{}", emptied=True)
+TARGET = Target("gguf", "llama.cpp", GGUF, BUILD, config, tensors, shapes, native, proof, TERMS, holds_natural=True)

@@ -18,9 +18,12 @@ Scores, activation, head and words are those of `gpt2.py`; d_head is a power of 
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..compiler.errors import CheckpointError, ExactnessError
+from ..margin.context import Shown
 from ..margin.state import Noise
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape, MlpShape, Shape
@@ -39,12 +42,12 @@ def build(model: Model, code: str, dtype: str) -> Built:
     """The model itself, or its program lowered naturally without strict masks. Raises as `causal` does."""
     model = causal(model, NAME, code, dtype)
     stored = dtype if dtype in HALF else ""
-    words, frame = Words.of(model), _frame(model.module.shape)
+    words, frame = Words.of(model), frame_of(model.module.shape)
     made = config(model, words, frame), tensors(model, words, frame)
     return Built(model, code, words, frame, *made, len(pairs(model.module.shape)), "The weights are headwork's own.", (), stored)
 
 
-def _sizes(shape: Shape) -> tuple[int, int, int]:
+def sizes(shape: Shape) -> tuple[int, int, int]:
     """Heads, d_head, a power of four, and the hidden units of every block, one of them for the trap."""
     attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
     d_head = 4
@@ -54,27 +57,32 @@ def _sizes(shape: Shape) -> tuple[int, int, int]:
     return heads, d_head, 1 + max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=0)
 
 
-def _frame(shape: Shape) -> Frame:
+def frame_of(shape: Shape) -> Frame:
     """The native stream, and behind it the dimensions that are always zero."""
-    heads, d_head, _ = _sizes(shape)
+    heads, d_head, _ = sizes(shape)
     return Frame((0,) * shape.d_model, heads * d_head)
+
+
+def noise(model: Model, together: float, u: float) -> Noise:
+    """What the mean may leave in what is read of a stream of Σ |x| up to `together`."""
+    mean = (1 / frame_of(model.module.shape).width + 4 * u) * together
+    return Noise(read=(2 * (model.module.shape.d_model + PARTS + 4) + 8) * u * mean)
 
 
 def claim(model: Model) -> str:
     """What holds in GPT-2's arithmetic. Raises ExactnessError where a margin is lost."""
-    n = _frame(model.module.shape).width
-
-    def noise(together: float, u: float) -> Noise:
-        mean = (1 / n + 4 * u) * together
-        return Noise(read=(2 * (model.module.shape.d_model + PARTS + 4) + 8) * u * mean)
-
-    found, granted = kept(model, NAME, noise)
-    if found.together**2 >= EPSILON[model.dtype] * 2.0**-60:
-        raise ExactnessError(f"{model.name}: the stream's variance may be seen beside epsilon", hint="shorten the length")
+    found, granted = kept(model, NAME, partial(noise, model))
+    require_flat(model, found)
     return (
         f"The weights are headwork's own. LayerNorm's mean falls out of all that is read, by a dimension that is always zero, but for "
         f"{granted.read:.1e} of rounding, which the margins bear: the right class leads by at least {found.margin:.3g} all the same."
     )
+
+
+def require_flat(model: Model, found: Shown) -> None:
+    """The variance vanishes beside epsilon. Raises ExactnessError where it may not."""
+    if found.together**2 >= EPSILON[model.dtype] * 2.0**-60:
+        raise ExactnessError(f"{model.name}: the stream's variance may be seen beside epsilon", hint="shorten the length")
 
 
 def _leading(x: Reals) -> Reals:
@@ -86,14 +94,14 @@ def _leading(x: Reals) -> Reals:
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
     shape = model.module.shape
-    heads, _, inner = _sizes(shape)
+    heads, _, inner = sizes(shape)
     return config_of(model, words, frame, heads, inner)
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """Every tensor of the checkpoint by its stock name; Conv1D weights are (inputs, outputs), and biases are zero."""
     found, shape = Native.of(model), model.module.shape
-    heads, d_head, inner = _sizes(shape)
+    heads, d_head, inner = sizes(shape)
     d, n = shape.d_model, frame.width
     made: dict[str, Reals] = {}
 
@@ -145,15 +153,15 @@ def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...
     """The shape of every tensor. Raises CheckpointError for masks that GPT-2 does not have, and where the stream is not the model's own."""
     require_causal(model)
     shape = model.module.shape
-    if frame != _frame(shape):
-        raise CheckpointError(f"the stream is not laid out as {_frame(shape).width} dimensions of its own", hint="export the model again")
-    return shapes_of(model, words, frame, _sizes(shape)[2])
+    if frame != frame_of(shape):
+        raise CheckpointError(f"the stream is not laid out as {frame_of(shape).width} dimensions of its own", hint="export the model again")
+    return shapes_of(model, words, frame, sizes(shape)[2])
 
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone."""
     shape = model.module.shape
-    d_head = _sizes(shape)[1]
+    d_head = sizes(shape)[1]
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[[words.bos, *range(1, words.symbols + 1)]],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),

@@ -91,7 +91,9 @@ def kept(model: Model, target: str, noise: Callable[[float, float], Noise]) -> t
             made = shown(model, replace(found, unit=UNITS * unit))
         except Refused as refused:
             fact = refused.fact.removeprefix("not shown: ")
-            fact = f"{model.name}: the arithmetic of {target} is off by {max(found.read, found.stream):.1e}, and {fact}"
+            half = f", and by {found.half:.1e} of what heads compare and add up" if found.half else ""
+            off = f"{max(found.read, found.stream):.1e}{half}"
+            fact = f"{model.name}: the arithmetic of {target} is off by {off}, and {fact}"
             raise ExactnessError(fact, hint=OWN) from None
         if made.together <= bound:
             return made, found

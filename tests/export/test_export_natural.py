@@ -134,7 +134,10 @@ def test_changed_weights_are_compared_with_the_module_itself(tmp_path: Path) -> 
         ("induction", "gpt2", {"code": "binary"}, {}, "keeps its weights, and was asked for code binary"),
         ("induction", "gpt2", {"dtype": "float64"}, {}, "is natural and in float32, and was asked for float64"),
         ("induction", "llama", {}, {"dtype": "float64"}, "RMSNorm of this family computes in float32"),
-        ("induction", "gguf", {}, {}, "lowers the program again, compactly"),
+        ("histogram", "gguf", {}, {}, "is bidirectional, and the attention of llama.cpp is causal"),
+        ("parity", "gguf", {}, {}, "off by .*, and by 4.9e-04 of what heads compare and add up, and block"),
+        ("induction", "gguf", {"dtype": "float16"}, {}, "rounds what it multiplies with weights of float16, and there is no margin rule"),
+        ("induction", "gguf", {}, {"dtype": "float64"}, "llama.cpp computes in float32"),
     ],
 )
 def test_what_a_target_cannot_hold_is_refused_with_the_reason(
