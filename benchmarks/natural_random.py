@@ -2,7 +2,7 @@
 
 Every natural model that is certified is checked; then single weights of it are changed, or written where none was, and all its weights
 are moved by a noise that is shown harmless: what is certified must answer right.
-Run: python benchmarks/natural_random.py [--count 20000] [--seed 0] [--minutes M] [--progress FILE] [--write]
+Run: python benchmarks/natural_random.py [--count 20000] [--seed 0] [--longest 9] [--minutes M] [--progress FILE] [--write]
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def corner(model: hw.Model, size: float, seed: int) -> hw.Model:
     return changed(model, lambda t: t * (1 + size * torch.randint(0, 2, t.shape, generator=draw).mul(2).sub(1)))
 
 
-def one(rng: random.Random, progress: Progress) -> None:
+def one(rng: random.Random, longest: int, progress: Progress) -> None:
     """A random program at random sizes: what came of it."""
     numbers, causal = [rng.randrange(1000) for _ in range(rng.randrange(61))], rng.random() < 0.5
-    options = {"length": rng.randint(1, 9), "alphabet": rng.randint(1, 4), "heads": rng.choice((None, 1, 2))}
+    options = {"length": rng.randint(1, longest), "alphabet": rng.randint(1, 4), "heads": rng.choice((None, 1, 2))}
     options["dtype"] = rng.choice(("float32", "float64"))
     program = generate.program(numbers, causal, most=3)
 
@@ -106,11 +106,13 @@ def one(rng: random.Random, progress: Progress) -> None:
 
 def main() -> int:
     """Run the campaign and print its counts; exit code 1 if anything that was shown is wrong, or a model differs from the interpreter."""
-    given = options(__doc__, count=20000).parse_args()
+    parser = options(__doc__, count=20000)
+    parser.add_argument("--longest", type=int, default=9, help="the greatest length; from 17 on sums of positions are written in digits")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     progress = begun(given)
     for number in numbers(progress, given, "programs|"):
-        one(random.Random(f"{given.seed}:{number}"), progress)
+        one(random.Random(f"{given.seed}:{number}"), given.longest, progress)
     outcomes, reasons = Counter[str](), Counter[str]()
     for key, count in progress.counts.items():
         what, _, why = key.partition("|")
@@ -118,7 +120,7 @@ def main() -> int:
         if why:
             reasons[f"{what.replace(': ', ', ')}: {why}"] += count
     done, wrong = outcomes.pop("programs"), sum(number for what, number in outcomes.items() if "wrong" in what)
-    sizes = "lengths 1..9, 1..4 symbols, float32 and float64; every input of up to 3 tokens and 6 longer ones"
+    sizes = f"lengths 1..{given.longest}, 1..4 symbols, float32 and float64; every input of up to 3 tokens and 6 longer ones"
     lines = [f"{done:,} programs, {sizes}; seed {given.seed}, {date.today()}, {progress.seconds:,.0f} s. Wrong: {wrong}.", ""]
     lines += ["| outcome | count |", "| --- | ---: |", *(f"| {what} | {number:,} |" for what, number in sorted(outcomes.items()))]
     lines += ["", "| reason | programs |", "| --- | ---: |", *(f"| {why} | {number:,} |" for why, number in reasons.most_common(12))]

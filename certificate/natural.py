@@ -18,7 +18,7 @@ from ..compiler.natural.stage import Copy
 from ..compiler.ops import Position, Token
 from ..margin.check import Model as Checked
 from ..margin.freed import Freed, Place, span
-from ..margin.terms import Node, Unshown
+from ..margin.terms import NONE, Node, Unshown
 from ..runtime.module import Attention as AttentionBlock
 from ..runtime.pad import Kind, kinds_of, slots
 
@@ -91,14 +91,14 @@ def freed(model: Model, nodes: Sequence[int]) -> Freed:
 def _brought(natural: Natural, f: int) -> list[list[int | None]]:
     feature = natural.plan.features[f]
     assert isinstance(feature.recipe, Copy)
-    of = feature.value if feature.form is not None else natural.plan.shares[f]
+    of = feature.value if feature.form is not None or feature.none else natural.plan.shares[f]
     return [[dim, of] for dim in feature.dims]  # pyright: ignore[reportReturnType]
 
 
 def _written(natural: Natural, f: int) -> dict[str, Any]:
     feature = natural.plan.features[f]
-    assert feature.form is not None
-    values = [feature.form.off + z for z in range(1, feature.form.top + 1)]
+    assert feature.form is not None or feature.none
+    values = [feature.form.off + z for z in range(1, feature.form.top + 1)] if feature.form is not None else [NONE]
     return {"node": feature.value, "dims": list(feature.dims), "values": values, "name": feature.name}
 
 

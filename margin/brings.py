@@ -11,8 +11,8 @@ import numpy as np
 
 from . import heads
 from .context import Context
-from .state import OWN, UP, Cell, Reals, State, rounding
-from .terms import NONE, Unshown, counted, hidden
+from .state import LEAST, OWN, UP, Cell, Reals, State, rounding
+from .terms import NONE, Ints, Unshown, counted, hidden
 
 
 def attention(ctx: Context, state: State, w: Mapping[str, Reals], masks: Sequence[str], part: Mapping[str, Any], number: int) -> State:
@@ -64,6 +64,17 @@ def unpicked(ctx: Context, fetch: int) -> bool:
     return node.op == "fetch" and ctx.terms.of(node.args[1]).variable is None
 
 
+def averaging(ctx: Context) -> float:
+    """What the average of a head may be off relative to Σ p·|v|: exp, the sums of the weights and of the values, and how these are kept.
+
+    Where partial sums are kept in few bits each of N + 1 terms rounds twice, as it is added and as all are scaled to a new greatest score,
+    and so do its weight and the sum of the weights; that grows as (1 + half)^k. A number too small for its bits is LEAST off, and the
+    sum of the weights is 1 at least where the greatest weighs 1.
+    """
+    n, noise = ctx.terms.length, ctx.noise
+    return noise.exp + (n + 4) * (noise.unit + OWN) + (math.expm1((2 * n + 8) * noise.half) + (2 * n + 8) * LEAST if noise.half else 0.0)
+
+
 def at_bos(ctx: Context, state: State, w_v: Reals, w_o: Reals, bos: Reals, off: Reals) -> None:
     """BOS attends to itself alone: what a head adds there."""
     eps, gamma = ctx.noise.weights, (ctx.width + 2) * (ctx.noise.unit + OWN)
@@ -71,20 +82,27 @@ def at_bos(ctx: Context, state: State, w_v: Reals, w_o: Reals, bos: Reals, off: 
     v_off = (
         state.off @ np.abs(w_v)
         + (eps + rounding(w_v, ctx.noise.unit)) * ((np.abs(state.bos) + state.off) @ np.abs(w_v)) * (1 + eps)
-        + ctx.noise.exp * np.abs(v)
+        + (ctx.noise.exp + (averaging(ctx) if ctx.noise.half else 0.0)) * np.abs(v)
     )
+    v_off = v_off + ctx.noise.kept(np.abs(v) + v_off)
     bos += v @ w_o
     off += (v_off @ np.abs(w_o) + (eps + gamma) * ((np.abs(v) + v_off) @ np.abs(w_o)) * (1 + eps)) * UP
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What a head brings to a dimension from a token, as a cell, and from BOS."""
+    """What a head brings to a dimension from a token, as a cell, and from BOS.
+
+    Of `com`, `matrix` is what noise of the head's weights makes of it, the same wherever the same numbers are read:
+    `same` says by case which.
+    """
 
     variable: int | None
     x: Reals
     com: Reals
     ind: Reals
+    matrix: Reals
+    same: Ints
     bos: float
     bos_off: float
 
@@ -105,13 +123,16 @@ def brought(ctx: Context, state: State, w: Mapping[str, Reals], h: int, d: int, 
     bos = float(state.bos @ matrix @ w_o[used])
     bos_sizes = (np.abs(state.bos) + state.off) @ np.abs(matrix) @ size
     bos_off = float(state.off @ np.abs(matrix) @ size + (eps + gamma) * bos_sizes) * UP
+    grain = ctx.noise.half * (1 + eps) ** 2  # values as they are kept
+    least = LEAST * float(size.sum()) * (1 + eps) if ctx.noise.half else 0.0
+    bos_off = (bos_off + grain * bos_sizes + least) * UP
     groups = state.variables(dims)
     constant = groups.pop(None, [])
     if len(groups) > 1:
         raise Unshown(f"{what}: dimension {d} brings what several variables decide")
     variable, own = next(iter(groups.items()), (None, []))
     direct = matrix @ w_o[used]  # (d_model,)
-    x, com, ind = np.zeros(1), np.zeros(1), np.zeros(1)
+    x, com, ind, weights, same = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
     for some in (own, constant):
         if not some:
             continue
@@ -119,8 +140,10 @@ def brought(ctx: Context, state: State, w: Mapping[str, Reals], h: int, d: int, 
         line, lines = np.abs(direct[some]), np.abs(matrix[some]) @ size
         x = x + cx @ direct[some]
         com = com + cc @ line + eps * ((np.abs(cx) + cc) @ lines)
-        ind = ind + ci @ line + eps * (ci @ lines) + gamma * ((np.abs(cx) + cc + ci) @ lines)
-    return Brought(variable, x, com * UP, ind * UP, bos, bos_off)
+        weights = weights + eps * (np.abs(cx) @ lines)
+        same = np.unique(cx, axis=0, return_inverse=True)[1].ravel() if len(cx) > 1 else same
+        ind = ind + ci @ line + eps * (ci @ lines) + (gamma + grain) * ((np.abs(cx) + cc + ci) @ lines)
+    return Brought(variable, x, com * UP, (ind + least) * UP, weights, same, bos, bos_off)
 
 
 def copied(
@@ -141,9 +164,9 @@ def copied(
         raise Unshown(f"{what}: dimension {d} holds another variable than node {node.args[1]}")
     values = ctx.terms.cases[fetch]
     table = np.broadcast_to(source.table, b.x.shape if source.variable is None else source.table.shape)
-    x, com, ind = (np.broadcast_to(a, table.shape) for a in (b.x, b.com, b.ind))
+    x, com, ind, weights, same = (np.broadcast_to(a, table.shape) for a in (b.x, b.com, b.ind, b.matrix, b.same))
     most = max(float((np.abs(x) + com + ind).max()), abs(b.bos) + b.bos_off) * UP
-    relative = ctx.noise.exp + (ctx.terms.length + 4) * (ctx.noise.unit + OWN)
+    relative = averaging(ctx)
     lost, gone = 2 * most * leak.found, 2 * most * leak.missing
     fresh = lost + relative * (np.abs(x) + com + ind + lost)
     nothing = b.bos_off + gone + relative * (abs(b.bos) + b.bos_off + gone)
@@ -158,10 +181,12 @@ def copied(
         if not at.any():  # it is only ever set (`freed.py`)
             continue
         middle = (x[at].max() + x[at].min()) / 2
-        alike = at.sum() == 1
         made[row] = middle
-        made_com[row] = com[at].max() if alike else 0.0
-        made_ind[row] = (ind[at] + (0 if alike else 1) * com[at] + np.abs(x[at] - middle) + fresh[at]).max()
+        if at.sum() == 1:  # what is alike wherever this is read: all of it, or what comes of the head's weights, or nothing
+            made_com[row] = com[at].max()
+        elif len(np.unique(same[at])) == 1:
+            made_com[row] = weights[at].max()
+        made_ind[row] = (ind[at] + np.maximum(com[at] - made_com[row], 0) * UP + np.abs(x[at] - middle) + fresh[at]).max()
     return Cell(fetch, made, made_com, made_ind * UP)
 
 
@@ -180,7 +205,7 @@ def share(
     b = brought(ctx, state, w, h, d, what)
     lo, hi, rivals, n = shares.lo, shares.hi, shares.rivals, ctx.terms.length
     r = math.sqrt(lo * hi)
-    error = 2 * ctx.noise.exp + (2 * n + 8) * (ctx.noise.unit + OWN)
+    error = 2 * averaging(ctx)
     factor = (max((1 + n * r) / (1 + n * lo) - 1, 1 - (1 + n * r) / (1 + n * hi + rivals), rivals) + error) * UP
     if factor > 0.5:
         raise Unshown(f"{what}: its shares may all be {factor:.3g} off")

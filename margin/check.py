@@ -32,6 +32,9 @@ def check(model: Model, script: Sequence[Mapping[str, Any]], noise: Noise, freed
         w = {k.rpartition(".")[2]: t for k, t in model.tensors.items() if k.startswith(f"blocks.{number - 1}.")}
         ctx.shown.together = max(ctx.shown.together, state.together())
         state = state.blurred(noise.read)
+        for h in range(len(masks)):
+            ends = [state.reach(w[name][h]) for name in ("W_Q", "W_K", "W_V")]
+            ctx.shown.reach = (max(ctx.shown.reach[0], ends[0]), max(ctx.shown.reach[1], ends[1]), max(ctx.shown.reach[2], ends[2]))
         state = attention(ctx, state, w, masks, part, number) if masks else mlp(ctx, state, w, part, number)
         if freed is not None:
             state = freed.released(plain, ctx.terms, state, number)

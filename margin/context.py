@@ -27,7 +27,8 @@ class Model:
 class Shown:
     """What was shown: the least lead of each head, how far values are off their codes, the least margin of a logit, and cases.
 
-    `together` bounds Σ |x| over the dimensions of the stream, at any position and before any block.
+    `together` bounds Σ |x| over the dimensions of the stream, at any position and before any block; `reach` the numbers of queries, of
+    keys and of values.
     """
 
     leads: list[tuple[int, int, int, float]] = field(default_factory=list[tuple[int, int, int, float]])
@@ -35,6 +36,7 @@ class Shown:
     margin: float = math.inf
     cases: int = 0
     together: float = 0.0
+    reach: tuple[float, float, float] = (0.0, 0.0, 0.0)
     where: str = ""
 
 

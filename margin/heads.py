@@ -44,6 +44,7 @@ def scores(state: State, terms: Terms, node: Node, w_q: Reals, w_k: Reals, noise
     bos = state.bos @ w_k
     bos_noise = (noise.weights + rounding(w_k, noise.unit)) * (1 + noise.weights)
     bos_off = (state.off @ size_k + bos_noise * ((np.abs(state.bos) + state.off) @ size_k)) * UP
+    bos_off = (bos_off + noise.kept(np.abs(bos) + bos_off)) * UP
     pairs = terms.compared(node)
     graded = node.args[2 * len(pairs) :] if node.fields.get("graded") else ()
     half = len(graded) // 2

@@ -49,14 +49,21 @@ def at_bos(ctx: Context, state: State, w_in: Reals, w_out: Reals) -> tuple[Reals
     act = np.maximum(pre, 0)
     e = np.where(pre + e * UP <= 0, 0, e)
     more = e @ np.abs(w_out) + (eps + (w_out.shape[0] + 2) * unit) * (1 + eps) * ((act + e) @ np.abs(w_out))
-    return state.bos + act @ w_out, (state.off + more + unit * np.abs(state.bos)) * UP
+    bos, off = state.bos + act @ w_out, (state.off + more + unit * np.abs(state.bos)) * UP
+    for d in map(int, np.flatnonzero((state.bos != 0) & w_out.any(axis=0))):  # what takes itself off: its own error goes with it
+        units = np.flatnonzero(w_out[:, d])
+        read = [d, *(int(r) for r in np.flatnonzero(w_in[:, units].any(axis=1)) if r != d)]
+        terms = np.count_nonzero(w_in[:, units], axis=0)
+        found = layer(ctx, state.bos[None, read], state.off[None, read], None, w_in[read][:, units], w_out[units, d], terms)
+        bos[d], off[d] = float(found[0][0]), float(found[1][0])
+    return bos, off
 
 
 def computed(
     ctx: Context, state: State, w_in: Reals, w_out: Reals, number: int, dims: list[int], values: Sequence[int], what: str
 ) -> list[Cell]:
     """What an MLP leaves in the dimensions of a node: of dimension j, by case, 1 where the value is `values[j]`, else 0, or nearly."""
-    terms = ctx.terms
+    terms, kinds = ctx.terms, Kinds()
     units = np.flatnonzero(np.abs(w_out[:, dims]).max(axis=1)) if w_out.size else np.array([], int)
     read = np.flatnonzero(np.abs(w_in[:, units]).max(axis=1)) if len(units) else np.array([], int)
     all_dims = [int(d) for d in dict.fromkeys([*read, *dims])]
@@ -71,7 +78,8 @@ def computed(
             v = terms.of(a).variable
             if v is not None and v not in variables:
                 variables.append(v)
-        if node.op == "affine" and math.prod(len(terms.cases[v]) for v in variables) > APART:
+        many = math.prod(len(terms.cases[v]) for v in variables) > APART
+        if node.op == "affine" and many and not _gated(state, w_in, w_out, dims, kinds):
             return summed(ctx, state, w_in, w_out, number, dims, values, what)
     counted = {ctx.joined[v][0]: v for v in variables if v in ctx.joined and ctx.joined[v][0] in variables}
     free = [v for v in variables if v not in counted]
@@ -95,10 +103,85 @@ def computed(
         target = Value(hidden(number), terms.cases[hidden(number)])
     own = len(free) == 1 and target.variable == free[0]
     cases = Cases(rows, count, target, wanted, own, state.scaled(all_dims))
-    made = [one(ctx, state, w_in, w_out, d, v, cases) for d, v in zip(dims, values, strict=True)]
+    if target.variable not in rows and target.variable is not None:  # cases in which it is what it never is do not occur
+        there = np.isin(wanted, target.table)
+        if not there.all():
+            cases = Cases({v: row[there] for v, row in rows.items()}, int(there.sum()), target, wanted[there], own, cases.scale)
+    made = [one(ctx, state, w_in, w_out, d, v, cases, kinds) for d, v in zip(dims, values, strict=True)]
     if not raw and (worst := max(float(cell.error().max()) for cell in made)) >= 0.5:
         raise Unshown(f"{what} may be {worst:.3g} off its code")
     return made
+
+
+def _gated(state: State, w_in: Reals, w_out: Reals, dims: list[int], kinds: Kinds) -> bool:
+    """Whether dimensions read few kinds of cells each, as gates do, so that all joint cases of them can be looked at; three are tried."""
+    for d in dict.fromkeys((dims[0], dims[len(dims) // 2], dims[-1])):
+        cells, _, _, _ = _read(state, w_in, w_out, d)
+        if math.prod(int(kind.max(initial=0)) + 1 for kind in kinds.few(cells)[1].values()) > APART:
+            return False
+    return True
+
+
+def _read(state: State, w_in: Reals, w_out: Reals, d: int) -> tuple[list[Cell], Reals, Reals, Ints]:
+    """What units read that write a dimension: cells, it the first; a row of weights for each; what they write; how many terms each has.
+
+    Cells of one variable that all units read alike are one, their sum: they add to every pre-activation by one weight, and its noise is at
+    most that of theirs, as none of them is negative. Shapes: (cells, units), (units,), (units,).
+    """
+    units = np.flatnonzero(w_out[:, d]) if w_out.size else np.array([], int)
+    w = w_in[:, units]
+    dims = [d, *(int(r) for r in np.flatnonzero(np.abs(w).max(axis=1, initial=0)) if r != d)]
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for r in dims:
+        cell = state.cells[r]
+        alone = r == d or cell.scale > 0 or cell.x.min() < 0
+        alike.setdefault((r,) if alone else (cell.variable, w[r].tobytes()), []).append(r)
+    cells: list[Cell] = []
+    for some in alike.values():
+        first = state.cells[some[0]]
+        if len(some) > 1:
+            x, com, ind = (np.sum([getattr(state.cells[r], part) for r in some], axis=0) for part in ("x", "com", "ind"))
+            first = Cell(first.variable, x, com * UP, ind * UP)
+        cells.append(first)
+    return cells, w[[some[0] for some in alike.values()]], w_out[units, d], np.count_nonzero(w[dims], axis=0)
+
+
+class Kinds:
+    """Cases that hold the same in some cells, found once for each set of cells."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[list[Cell], Ints, Ints]] = {}
+
+    def few(self, cells: list[Cell]) -> tuple[list[Cell], dict[int, Ints]]:
+        """Cells by kind of case, and each variable's kind by case. Cases of one kind hold the same; what is off is the most of them.
+
+        Where one variable decides all, each case is a kind.
+        """
+        made, kinds = list(cells), dict[int, Ints]()
+        variables = [v for v in dict.fromkeys(c.variable for c in cells) if v is not None]
+        if len(variables) == 1:
+            return made, {variables[0]: np.arange(max(len(c.x) for c in cells))}
+        for v in variables:
+            at = [i for i, c in enumerate(cells) if c.variable == v]
+            first, kinds[v] = self._of([cells[i] for i in at])
+            for i in at:
+                c = cells[i]
+                com, ind = np.zeros(len(first)), np.zeros(len(first))
+                np.maximum.at(com, kinds[v], c.com)
+                np.maximum.at(ind, kinds[v], c.ind)
+                made[i] = Cell(v, c.x[first], com, ind, c.scale, c.head)
+        return made, kinds
+
+    def _of(self, cells: list[Cell]) -> tuple[Ints, Ints]:
+        """The first case of each kind, and the kind of each case."""
+        told = [c for c in cells if (c.x != c.x[0]).any()]
+        if not told:
+            return np.zeros(1, np.int64), np.zeros(len(cells[0].x), np.int64)
+        key = tuple(map(id, told))
+        if key not in self._known:
+            _, first, kind = np.unique(np.stack([c.x for c in told], axis=1), axis=0, return_index=True, return_inverse=True)
+            self._known[key] = told, first, kind.ravel()  # the cells stay, so that no other gets their number
+        return self._known[key][1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,40 +198,32 @@ class Cases:
     own: bool
     scale: float
 
-    def alike(self, state: State, dims: list[int]) -> tuple[dict[int | None, Ints], int, Ints]:
-        """Joint cases in which these dimensions differ: each variable's case in each, how many they are, and which one each case is."""
-        if len(self.rows) < 2:
-            return dict(self.rows), self.count, np.arange(self.count)
-        which, chosen = np.zeros(self.count, np.int64), list[tuple[int, Ints]]()
-        for v, some in state.variables(dims).items():
-            if v is not None:
-                cells = [state.cells[d] for d in some]
-                columns = [row for c in cells for row in (c.x, c.com, c.ind)]
-                _, first, kind = np.unique(np.stack(columns, axis=1), axis=0, return_index=True, return_inverse=True)
-                which = which * len(first) + kind.ravel()[self.rows[v]]
-                chosen.append((v, first))
-        sizes = [len(first) for _, first in chosen]
+    def alike(self, kinds: Mapping[int, Ints]) -> tuple[dict[int | None, Ints], int, Ints]:
+        """Joint kinds of variables that occur: each variable's kind in each, how many they are, and which one each case is."""
+        sizes = [int(kind.max(initial=0)) + 1 for kind in kinds.values()]
+        which = np.zeros(self.count, np.int64)
+        for (v, kind), size in zip(kinds.items(), sizes, strict=True):
+            which = which * size + kind[self.rows[v]]
         if math.prod(sizes) > self.count:
             found, which = np.unique(which, return_inverse=True)
         else:
             found = np.arange(math.prod(sizes))
         places = np.unravel_index(found, sizes) if sizes else ()
-        return {v: first[at] for (v, first), at in zip(chosen, places, strict=True)}, len(found), which
+        return dict(zip(kinds, places, strict=True)), len(found), which
 
 
-def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: int, cases: Cases) -> Cell:
+def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: int, cases: Cases, kinds: Kinds) -> Cell:
     """One dimension after an MLP, in all joint cases; those in which it reads the same are computed once."""
     target, rows, nominal = cases.target, cases.rows, np.asarray(cases.wanted == value, float)
-    units = np.flatnonzero(w_out[:, d]) if w_out.size else np.array([], int)
-    dims = [int(r) for r in np.flatnonzero(np.abs(w_in[:, units]).max(axis=1))] if len(units) else []
-    dims = list(dict.fromkeys([*dims, d]))
+    cells, w, out, terms = _read(state, w_in, w_out, d)
     # Numbers by case where the value's own variable alone decides; what is alike there is kept apart if there is any.
-    alone = cases.own and cases.scale == 0 and set(state.variables(dims)) <= {None, target.variable}
-    apart = alone and any(state.cells[i].com.any() for i in dims)
-    few, count, which = cases.alike(state, dims)
-    ind = np.stack([_apart(state.cells[i], few, count) for i in dims], axis=1) if apart else None
-    x, e = state.gathered(dims, few, count, cases.scale)
-    found = layer(ctx, x, e, ind, w_in[dims][:, units], w_out[units, d], dims.index(d))
+    alone = cases.own and cases.scale == 0 and {c.variable for c in cells} <= {None, target.variable}
+    apart = alone and (ctx.noise.weights > 0 or any(c.com.any() for c in cells))
+    cells, of = kinds.few(cells)
+    kind, count, which = cases.alike(of)
+    ind = np.stack([_apart(c, kind, count) for c in cells], axis=1) if apart else None
+    x, e = State(cells, state.bos, state.off).gathered(range(len(cells)), kind, count, cases.scale)
+    found = layer(ctx, x, e, ind, w, out, terms)
     center, error, differ = (column[which] for column in found)
     error = (error + cases.scale * (np.abs(center) + error)) * UP  # what has no constants is in proportion
     if cases.own:
@@ -163,10 +238,9 @@ def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: in
     table = ctx.terms.cases[number]
     order = np.argsort(table, kind="stable")
     at = order[np.searchsorted(table[order], cases.wanted)] if number not in rows else rows[number]
-    ind, x = np.zeros(len(table)), np.zeros(len(table))
+    ind = np.zeros(len(table))
     np.maximum.at(ind, at, wrong)
-    x[at] = nominal
-    return Cell(number, x, np.zeros(len(table)), ind)
+    return Cell(number, np.asarray(table == value, float), np.zeros(len(table)), ind)  # what is in no joint case does not occur
 
 
 def _apart(cell: Cell, rows: Mapping[int | None, Ints], count: int) -> Reals:
@@ -174,19 +248,19 @@ def _apart(cell: Cell, rows: Mapping[int | None, Ints], count: int) -> Reals:
 
 
 def layer(
-    ctx: Context, x: Reals, e: Reals, ind: Reals | None, w: Reals, out: Reals, self_at: int
+    ctx: Context, x: Reals, e: Reals, ind: Reals | None, w: Reals, out: Reals, terms: Ints
 ) -> tuple[Reals, Reals, Reals]:  # fmt: skip
-    """x[self] + relu(x·W)·out by case, how far off that is where x is off by e, and by how much two tokens of a case differ, halved.
+    """x[0] + relu(x·W)·out by case, how far off that is where x is off by e, and by how much two tokens of a case differ, halved.
 
     Proof. Let a unit's pre-activation be p + δ·w + ν: δ what x is off, ν what noise of W and rounding add. Units that are surely on add
     out·(p + δ·w + ν), so together δ·(Σ w·out) + Σ ν·out. One that may be off lies between 0 and p + spread, and p <= spread, so it is
     within spread of relu(p). Noise of `out` and the last sum's rounding are relative to what is added. Two tokens of one case have
     the same W: they differ by Σ w·out times what x differs by, but for 2ε + ε² of each product, and by rounding.
-    Shapes: x, e, ind (cases, dims); w (dims, units); out (units,).
+    Shapes: x, e, ind (cases, cells); w (cells, units); out and terms, how many each unit adds, (units,).
     """
     eps, unit = ctx.noise.weights, ctx.noise.unit + OWN
     both = 2 * eps + eps * eps
-    gamma, gamma_out = rounding(w, ctx.noise.unit) * (1 + eps), (len(out) + 4) * unit * (1 + eps)
+    self_at, gamma, gamma_out = 0, (terms + 2) * unit * (1 + eps), (len(out) + 4) * unit * (1 + eps)
     center, error, differ = np.empty(len(x)), np.empty(len(x)), np.zeros(len(x))
     alone = (np.count_nonzero(w, axis=0) == 1) & (w[self_at] != 0)  # units that read the cell itself, and nothing else
     self_w, self_out = w[self_at, alone], out[alone]

@@ -26,13 +26,15 @@ from .terms import Ints
 Reals: TypeAlias = NDArray[np.float64]
 OWN = 2.0**-50
 UP = 1 + 2.0**-30
+LEAST = 2.0**-24  # above half of float16's least step
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
     """What is allowed for: `weights` relative to each, `stream` absolute after each block, `unit` of the arithmetic, `exp` relative.
 
-    `read` is absolute in what each block and the unembedding read, as where a norm stands between the stream and them.
+    `read` is absolute in what each block and the unembedding read, as where a norm stands between the stream and them. `half` is relative
+    in queries, keys, values and each partial sum of what a head averages, as where they are kept in float16; then LEAST is absolute.
     """
 
     weights: float = 0.0
@@ -40,6 +42,11 @@ class Noise:
     unit: float = 2.0**-24
     exp: float = 2.0**-16
     read: float = 0.0
+    half: float = 0.0
+
+    def kept(self, size: Reals) -> Reals:
+        """How far numbers of at most this size may be off as they are kept."""
+        return (self.half * size + LEAST) * UP if self.half else np.zeros_like(size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,15 @@ class State:
             for dims in self.variables(range(len(self.cells))).values()
         )
         return max(tokens, float((np.abs(self.bos) + self.off).sum())) * UP
+
+    def reach(self, matrix: Reals) -> float:
+        """The greatest |x·W| at any token and at BOS, before noise of W. Shape (d_model, width)."""
+        size = np.abs(matrix)
+        tokens = np.zeros(size.shape[1])
+        for dims in self.variables([int(d) for d in np.flatnonzero(size.max(axis=1, initial=0))]).values():
+            x, com, ind = self.stack(dims)
+            tokens = tokens + ((np.abs(x) + com + ind) @ size[dims]).max(axis=0)
+        return float(max(tokens.max(initial=0), ((np.abs(self.bos) + self.off) @ size).max(initial=0))) * UP
 
     def variables(self, dims: Sequence[int]) -> dict[int | None, list[int]]:
         """Dimensions by variable."""
@@ -139,11 +155,13 @@ def rounding(matrix: Reals, unit: float) -> Reals:
 def project(state: State, dims: Sequence[int], matrix: Reals, whole: Reals, noise: Noise) -> Projection:
     """x·W with its errors: those of x, those of W, and those of rounding.
 
-    Two tokens of one case differ by what their cells do, times at most (1 + ε)·|W|, and by rounding; all else is alike.
+    Two tokens of one case differ by what their cells do, times at most (1 + ε)·|W|, and by rounding; all else is alike. A sum that is kept
+    in few bits is off by a part of itself, which is at most that part of each variable's share.
     Shapes: matrix (dims, width), of the rows that one variable decides, of `whole`.
     """
     x, com, ind = state.stack(dims)
     size, sizes = np.abs(matrix), np.abs(x) + com + ind
     gamma, eps = rounding(whole, noise.unit), noise.weights
-    made_com = com @ size + eps * ((np.abs(x) + com) @ size)
-    return Projection(x @ matrix, made_com * UP, ((1 + eps) * (ind @ size) + gamma * (sizes @ size) * (1 + eps)) * UP)
+    made, made_com = x @ matrix, com @ size + eps * ((np.abs(x) + com) @ size)
+    made_ind = (1 + eps) * (ind @ size) + gamma * (sizes @ size) * (1 + eps)
+    return Projection(made, made_com * UP, (made_ind + noise.kept(np.abs(made) + made_com + made_ind)) * UP)

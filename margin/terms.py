@@ -56,6 +56,7 @@ class Terms:
     values: list[Value | None] = field(default_factory=list["Value | None"])
     free: Mapping[int, Ints] = field(default_factory=dict[int, Ints])
     computed: dict[int, Ints] = field(default_factory=dict[int, Ints])
+    sums: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
 
     def __post_init__(self) -> None:
         self.cases[TOKEN] = np.arange(self.symbols)
@@ -138,12 +139,44 @@ class Terms:
     def _computed(self, number: int, node: Node) -> Value:
         args = [self.of(a) for a in node.args]
         variables = {a.variable for a in args if a.variable is not None}
+        same = self.sums.setdefault(self._linear(number), number) if node.op == "affine" else number
+        if same != number and len(variables) > 1:
+            return self._again(number, node, same)
         if len(variables) <= 1:
             variable = next(iter(variables), None)
             size = 1 if variable is None else len(self.cases[variable])
             columns = [np.broadcast_to(a.table, (size,)) if a.variable is None else a.table for a in args]
             return Value(variable, meaning(node, columns))
         return self._variable(number, self._reach(node, [np.unique(a.table) for a in args], number))
+
+    def _linear(self, number: int) -> tuple[object, ...]:
+        """A sum multiplied out: its constant, and the multiples of what is no sum, but for what cancels and is never ⊥.
+
+        Two sums with one such form are one value: where a term that stands in it is ⊥ both are, as each of them adds it up; elsewhere both
+        are the constant and the multiples, as what cancels is there.
+        """
+        found, pending, constant = dict[int, int](), {number: 1}, 0
+        while pending:  # later nodes first: what they add up is earlier
+            here = max(pending)
+            factor, some = pending.pop(here), self.nodes[here]
+            if some.op == "affine":
+                constant += factor * some.fields["constant"]
+                for c, a in zip(some.fields["coefficients"], some.args, strict=True):
+                    pending[a] = pending.get(a, 0) + factor * c
+            elif some.op == "const" and some.fields["value"] is not None:
+                constant += factor * some.fields["value"]
+            else:
+                found[here] = factor
+        return constant, *sorted((a, c) for a, c in found.items() if c or NONE in self.of(a).table)
+
+    def _again(self, number: int, node: Node, same: int) -> Value:
+        """A sum that is an earlier one, written otherwise. If nothing has read that one yet, its cases are those that both may have."""
+        value = self.of(same)
+        if value.variable == same and all(v is None or v.variable != same for v in self.values[same + 1 :]):
+            reach = self._reach(node, [np.unique(self.of(a).table) for a in node.args], number)
+            self.cases[same] = value.table[np.isin(value.table, reach)]
+            value = self.values[same] = Value(same, self.cases[same])
+        return value
 
     def _reach(self, node: Node, tables: Sequence[Ints], number: int) -> Ints:
         """All that an operation can give for arguments from these sets, or more."""
@@ -157,9 +190,11 @@ class Terms:
             return np.append(np.arange(lo, hi + 1), [NONE] if none else np.array([], np.int64))
         if node.op == "or_else":  # ⊥ only where the second is
             return np.unique(np.concatenate([inside[0], tables[1]]))
-        if node.op in ("where", "extreme"):
-            found = np.concatenate(inside[1:] if node.op == "where" else inside)
-            return np.unique(np.append(found, NONE) if none else found)
+        if node.op == "where":  # what the condition never asks for is not read
+            asked = [t for t, some in zip(tables[1:], (inside[0] == 1, inside[0] != 1), strict=True) if some.any()]
+            return np.unique(np.concatenate([*asked, [NONE] if tables[0][0] == NONE else np.array([], np.int64)]))
+        if node.op == "extreme":
+            return np.unique(np.append(np.concatenate(inside), NONE) if none else np.concatenate(inside))
         if np.prod([float(len(t)) for t in tables]) > MOST:
             raise Unshown(f"node {number} has too many cases")
         return np.unique(meaning(node, [c.ravel() for c in np.meshgrid(*tables, indexing="ij")]))

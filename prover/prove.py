@@ -121,7 +121,9 @@ def _meaning(ledger: Ledger, model: Model) -> list[int]:
         graph, numbers = explain(ledger, *explain_unstrict(ledger, model.graph, ledger.program))
         if _alike(graph, model.optimised):
             return numbers
-    found = ledger.graph(model.optimised)  # not what the optimiser makes of the program; perhaps it makes the same of both
+    found = ledger.graph(model.optimised)  # not what the optimiser makes of the program: more nodes, or perhaps it makes the same of both
+    if all(ledger.terms.same(numbers[a], found[b]) for a, b in zip(graph.roots, model.optimised.roots, strict=False)):
+        return found
     explain(ledger, model.optimised, found)
     return found
 

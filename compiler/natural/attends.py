@@ -93,7 +93,7 @@ def _lookup(draft: Draft, index: int) -> int:
         steps += (n + 1) * half * short(grade) / grade
     size = scale(draft.lead, steps)
     compared = _compared(node, parts, op.relations)
-    queries, keys, full = _pairs(draft, node, size.match, compared)
+    queries, keys, full = _pairs(draft, node, size.match, compared, ties=bool(bonus))
     rest_score = near(sum(full) - size.match / 2 + base)
     factor = split(rest_score)
     queries += [{ONE: factor[0]}, *(q for q, _ in bonus)]
@@ -138,12 +138,13 @@ def _made(draft: Draft, index: int, node: Node, kind: Kind, queries: list[Lin], 
 
 
 def _pairs(
-    draft: Draft, node: Node, a: float, what: Sequence[tuple[int, int, tuple[int, ...]]], alike: bool = False
+    draft: Draft, node: Node, a: float, what: Sequence[tuple[int, int, tuple[int, ...]]], alike: bool = False, ties: bool = False
 ) -> tuple[list[Lin], list[Lin], list[float]]:
     """Queries and keys of compared parts, and what a match of each adds: `a` more than anything else.
 
     Where several cells of the key match one query, their weights' noise is not alike, and may prefer the wrong match. There a match adds 0,
-    which no noise moves, and all else takes `a` off; and so where all matches are to score `alike`, beside BOS.
+    which no noise moves, and all else takes `a` off; and so where all matches are to score `alike`, beside BOS, and where a key is
+    computed and `ties` are broken by a bonus, as what its cell is off differs from match to match.
     """
     queries: list[Lin] = []
     keys: list[Lin] = []
@@ -161,9 +162,9 @@ def _pairs(
             keys += [added([(lin, factor[1])]) for lin in sides[1]]
             full[-1] = short(a / 2) * bits
             continue
-        if _apart(draft, k, left, relation, 1 if alike else 2):
+        if _apart(draft, k, left, relation, alike, ties):
             factor = split(a)
-            for query, key in _penalties(draft, q, k, relation):
+            for query, key in _penalties(draft, q, k, relation, alike):
                 queries.append(added([(query, -factor[0])]))
                 keys.append(added([(key, factor[1])]))
             full[-1] = 0.0
@@ -180,28 +181,26 @@ def _pairs(
     return queries, keys, full
 
 
-def _apart(draft: Draft, k: int, left: Iterable[int], relation: Relation, least: int) -> bool:
-    """Whether one query is matched by `least` cells of a key or more, or by a constant, whose cell is another weight for each token.
-
-    What may be ⊥ has no cell for that, and is not taken off by one.
-    """
+def _apart(draft: Draft, k: int, left: Iterable[int], relation: Relation, alike: bool, ties: bool) -> bool:
+    """Whether a match adds 0: where one query is matched by several cells of a key, or by one and that is enough; or by a constant,
+    whose cell is another weight for each token."""
     code = draft.at(k)
     if code.feature is None:
         return bool(code.values)
     counts = Counter(v for v in code.of[:-1] if v is not None)
     most = max((sum(n for v, n in counts.items() if (related(relation, u, v) if relation else u == v)) for u in left), default=0)
-    return draft.always(code) and most >= least
+    return most >= (1 if alike or (ties and isinstance(draft.features[code.feature].recipe, Compute)) else 2)
 
 
-def _penalties(draft: Draft, q: int, k: int, relation: Relation) -> list[tuple[Lin, Lin]]:
+def _penalties(draft: Draft, q: int, k: int, relation: Relation, alike: bool) -> list[tuple[Lin, Lin]]:
     """Queries and keys that add up to 1 where two values do not match, else to 0; keys that refuse the same are one."""
-    left, right, nobody = draft.read(q), draft.read(k), draft.none(q)
+    left, right, nobody = draft.read(q), draft.read(k), draft.none(q, own=alike)
     columns: dict[tuple[int, ...], list[Lin]] = {}
     for v, lin in right.items():
         asked = tuple(u for u in left if (related(relation, u, v) if relation else u == v))
         columns.setdefault(asked, []).append(lin)
     found = [(added([(nobody, 1.0), *((lin, 1.0) for u, lin in left.items() if u not in asked)]), lins) for asked, lins in columns.items()]
-    found += [({ONE: 1.0}, [draft.none(k)])]
+    found += [({ONE: 1.0}, [draft.none(k, own=True)])]
     return [(query, key) for query, lins in found if query and (key := added((lin, 1.0) for lin in lins))]
 
 

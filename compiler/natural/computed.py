@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from ..errors import ExactnessError
 from ..graph import Node
 from ..ops import Affine, Equal, Extreme, Local, OrElse, Where
+from .digits import FEW
 from .draft import Code, Draft, form
 from .gadgets import gate, gentle, levels, merged, sum_rounding
 from .heads import coarse, scale, slope
-from .stage import ONE, Compute, Feature, Lin, added
+from .stage import ONE, Compute, Feature, Lin, Unit, added
 
 GATES = 1 << 15  # of one value
 
@@ -94,29 +95,51 @@ def _tabulated(node: Node, op: Local, read: list[dict[int, Lin]]) -> list[tuple[
 def _sum(
     draft: Draft, index: int, node: Node, read: list[dict[int, Lin]], none: list[bool], coefficients: Sequence[int], constant: int
 ) -> Code:
-    """A weighted sum: one staircase. Where an argument is ⊥ the sum is pushed below its least value."""
-    ends = [(min(c * min(a), c * max(a)), max(c * min(a), c * max(a))) for c, a in zip(coefficients, read, strict=True)]
+    """A weighted sum: a gate for each combination where these are few, else a staircase.
+
+    A gate is off by about 12·ε with a noise ε of every weight, whatever the sum is worth; a staircase over S steps by about 16·S·ε. Where
+    an argument is ⊥ the sum is pushed below its least value.
+    """
+    ends = _ends(coefficients, [list(a) for a in read])
     lo, hi = (constant + sum(end[side] for end in ends) for side in (0, 1))
-    feature, dims = draft.new(node.name, index, (lo, hi), node)
-    x = added(
-        [
-            ({ONE: 1.0}, constant - lo + 1.0),
-            *((lin, float(c * v)) for c, a in zip(coefficients, read, strict=True) for v, lin in a.items()),
-        ]
-    )
-    slope_of_sum = gentle(sum(max(abs(end[0]), abs(end[1])) for end in ends))
+    if index in draft.sums.sums:  # digits, each pair of which is one value; those that the sum never is are left out
+        whole = draft.graph.nodes[draft.sums.sums[index]]
+        assert isinstance(whole.op, Affine)
+        ends = _ends(whole.op.coefficients, [draft.at(a).values for a in whole.args])
+        lo, hi = (whole.op.constant + sum(end[side] for end in ends) for side in (0, 1))
+    if index in draft.sums.sums or math.prod(map(len, read)) <= FEW:
+        feature, dims = draft.new(node.name, index, (lo, hi), node)
+        units: list[Unit] = []
+        for point in itertools.product(*(a.items() for a in read)):
+            v = constant + sum(c * u for c, (u, _) in zip(coefficients, point, strict=True))
+            if lo <= v <= hi:
+                units += gate([lin for _, lin in point], [(dims[v - lo], 1.0)])
+        draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(merged(units))))
+        return draft.identity(feature)
+    # Each term is read about its middle: with weights of half its range, and bends of half the sum's, noise moves half as much.
+    middle = [(end[0] + end[1]) / 2 for end in ends]
+    sizes = sum((end[1] - end[0]) / 2 for end in ends)
+    terms = [(lin, c * v - m) for c, m, a in zip(coefficients, middle, read, strict=True) for v, lin in a.items()]
+    x = added([({ONE: 1.0}, constant + sum(middle) - lo + 1.0), *terms])
+    slope_of_sum = gentle(sizes)
     silence: dict[int, float] = {}
-    if any(none):  # the terms that are there add up to at most what the largest of them do
-        over = constant - lo + 1 + sum(max(0, end[1]) for end in ends)
-        gone = [({ONE: 1.0}, 1.0) for missing in none if missing]
-        here = [(lin, -1.0) for a, missing in zip(read, none, strict=True) if missing for lin in a.values()]
-        silence = added([(added([*gone, *here]), float(max(1, over)))])
-    units = merged(levels(x, {ONE: 1.0}, dims, silence, slope_of_sum))
-    sizes = sum(max(abs(end[0]), abs(end[1])) for end in ends)
+    if any(none):  # what is ⊥ adds its middle; the sum is then at most hi - lo + 1, and is pushed to 0
+        gone = [(draft.none(a), 1.0) for a, missing in zip(node.args, none, strict=True) if missing]
+        silence = added((lin, k * (hi - lo + 1.0)) for lin, k in gone)
+    feature, dims = draft.new(node.name, index, (lo, hi), node)
+    bends = merged(levels(x, {ONE: 1.0}, dims, silence, slope_of_sum))
     match = scale(draft.lead, draft.length - 1).match
-    cleaner = sum_rounding(dims, slope(draft.length, len(dims))) if coarse(len(x), sizes, match, draft.lead) else ()
-    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), cleaner))
+    # Of a low digit many levels are read at once, and what they are off adds up; a high one is read by gates, a level each.
+    rough = index in draft.sums.lows or (index not in draft.sums.highs and coarse(len(x), sizes, match, draft.lead))
+    cleaner = sum_rounding(dims, slope(draft.length, len(dims))) if rough else ()
+    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(bends), cleaner))
     return draft.identity(feature)
+
+
+def _ends(coefficients: Sequence[int], values: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """The least and the greatest of each term."""
+    pairs = [sorted((c * min(a), c * max(a))) for c, a in zip(coefficients, values, strict=True)]
+    return [(lo, hi) for lo, hi in pairs]
 
 
 def _meaning(op: Local, values: Sequence[int | None]) -> int | None:

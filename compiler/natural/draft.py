@@ -14,9 +14,11 @@ import numpy as np
 
 from ..codes.forms import Form
 from ..errors import ExactnessError
-from ..graph import Graph, Node
+from ..graph import Node
+from .digits import Spelled
+from .gadgets import gate, rounding
 from .heads import block
-from .stage import BOS, ONE, Embed, Feature, Head, Lin, Origin, added
+from .stage import BOS, ONE, Compute, Copy, Embed, Feature, Head, Lin, Origin, added
 
 MOST = 1 << 13  # directions of one value
 
@@ -42,8 +44,9 @@ class Code:
 class Draft:
     """The plan under construction: `codes` say of each node which function of which feature it is."""
 
-    def __init__(self, graph: Graph, lead: float, code: str) -> None:
-        self.graph, self.lead, self.code = graph, lead, code
+    def __init__(self, sums: Spelled, lead: float, code: str) -> None:
+        self.sums, self.lead, self.code = sums, lead, code
+        self.graph = graph = sums.graph
         self.length, self.symbols = graph.sizes.length, len(graph.sizes.alphabet)
         self.width = 2
         self.features: list[Feature] = []
@@ -54,6 +57,7 @@ class Draft:
         self._derived: dict[Code, int] = {}
         self.averages: dict[tuple[int, tuple[tuple[int, float], ...], float], int] = {}
         self._ruler: int | None = None
+        self._nothings: dict[int, int] = {}
         self.shares: dict[int, int | None] = {}
         one, bos = np.ones((self.symbols + 1, 1)), np.zeros((self.symbols + 1, 1))
         one[0], bos[0] = 0, 1
@@ -141,16 +145,40 @@ class Draft:
         value = self.features[code.feature].value
         return value in ("token", "position") or (isinstance(value, int) and not self.graph.nodes[value].domain.none)
 
-    def none(self, index: int) -> Lin:
-        """The expression that is 1 where a node is ⊥, else 0: a sum of cells, or for what may itself be ⊥ one less all of its cells."""
+    def none(self, index: int, own: bool = False) -> Lin:
+        """The expression that is 1 where a node is ⊥, else 0: a sum of cells, and for what may itself be ⊥ one less all of its cells.
+
+        With `own` that has a direction, which is 0 where there is a value, whatever that is off; what a head brings has one for nothing.
+        """
         code = self.at(index)
         if code.feature is None:
             return {} if code.values else {ONE: 1.0}
-        cells = self.features[code.feature].dims
-        gone = [({dim: 1.0}, 1.0) for dim, value in zip(cells, code.of[:-1], strict=True) if value is None]
+        feature = self.features[code.feature]
+        gone = [({dim: 1.0}, 1.0) for dim, value in zip(feature.dims, code.of[:-1], strict=True) if value is None]
         if code.of[-1] is None and not self.always(code):
-            gone += [({ONE: 1.0}, 1.0), *(({dim: 1.0}, -1.0) for dim in cells)]
+            if own or isinstance(feature.recipe, Copy):
+                gone.append(({self._nothing(code.feature): 1.0}, 1.0))
+            else:
+                gone += [({ONE: 1.0}, 1.0), *(({dim: 1.0}, -1.0) for dim in feature.dims)]
         return added(gone)
+
+    def _nothing(self, number: int) -> int:
+        """The direction that is 1 where a feature is ⊥: brought by its head, BOS having it, or a gate on its cells."""
+        if number not in self._nothings:
+            feature, lack = self.features[number], ({ONE: 1.0}, 1.0)
+            assert isinstance(feature.value, int)
+            copied = isinstance(feature.recipe, Copy)
+            source = added([({BOS: 1.0}, 1.0), (self.none(self.graph.nodes[feature.value].args[1]), 1.0)]) if copied else {}
+            dim = self.width
+            self.width += 1
+            self.values.append(())
+            if isinstance(feature.recipe, Copy):
+                recipe, cleaner = Copy(feature.recipe.head, (source,)), rounding((dim,), silent={BOS: 2.0})  # BOS is no key of ⊥
+            else:
+                recipe, cleaner = Compute(tuple(gate([added([lack, *(({d: 1.0}, -1.0) for d in feature.dims)])], [(dim, 1.0)]))), ()
+            self.features.append(Feature(f"{feature.name} is ⊥", feature.value, None, (dim,), recipe, cleaner, True))
+            self._nothings[number] = dim
+        return self._nothings[number]
 
     def read(self, index: int) -> dict[int, Lin]:
         """The expressions of a node's values."""

@@ -51,22 +51,21 @@ def counted(share: int, rest: int, blocks: int, block: float, lo: int, dims: Seq
     """Units that read a number v >= lo - 1 off shares: dimension j of `dims` is 109/64 times the rest where v = lo + j, else 0.
 
     They compare `share`, v times the rest, with bends that are quarters: a·`blocks` + b·`rest`, a whole, and b at most half a block.
-    At BOS `rest` is 1 and `share` is 0, and nothing may fire. What is taken off there is 127/4, where that is enough: then a column's
-    numbers are quarters up to its greatest, 127 of them, which a column of int8 with a scale of its own holds as they are. What they
+    At BOS `rest` is 1 and `share` is 0, and nothing may fire. 127/4 is taken off there, which is enough where bends are above 1 - 127/4;
+    with lower levels it is added, as all four bends of theirs are passed. So a column's numbers are quarters up to its greatest, 127 of
+    them, which a column of int8 with a scale of its own holds as they are. What they
     write are 103, 91, 127 and 115 of 1/32: the slope over a flat is 12/32, a flat's end comes to 109/64·rest + 3/32, and steps are
 
         103/32·3/4 - 91/32·1/4 = 109/64        103/32 - 91/32 - 127/32 + 115/32 = 0
     """
     units: list[Unit] = []
-    for n in range(len(dims) + 1):
-        low, low_end = ([(dims[n], w / 32)] if n < len(dims) else [] for w in (103, -91))
-        high, high_end = ([(dims[n - 1], w / 32)] if n else [] for w in (-127, 115))
-        for bend, out in ((n + 0.25, low + high), (n + 0.75, low_end + high_end)):
+    for n, dim in enumerate(dims):
+        silence = math.copysign(127 / 4, lo - 1 + n + 0.25 - (1 - 127 / 4))
+        for bend, weight in ((n + 0.25, 103), (n + 0.75, -91), (n + 1.25, -127), (n + 1.75, 115)):
             whole = lo - 1 + bend
             a = round(whole / block)
-            b = whole - a * block
-            silence = max(127 / 4, 1.0 - whole)
-            units.append(Unit(added([({share: 1.0}, 1.0), ({blocks: 1.0}, -a), ({rest: 1.0}, -b), ({BOS: 1.0}, -silence)]), tuple(out)))
+            pre = [({share: 1.0}, 1.0), ({blocks: 1.0}, -a), ({rest: 1.0}, a * block - whole), ({BOS: 1.0}, -silence)]
+            units.append(Unit(added(pre), ((dim, weight / 32),)))
     return units
 
 
@@ -75,22 +74,23 @@ def gentle(size: float) -> float:
     return min(SLOPE, 2.0 ** math.floor(-math.log2(2 * max(1.0, size))))
 
 
-def rounding(dims: Sequence[int]) -> tuple[Unit, ...]:
+def rounding(dims: Sequence[int], silent: Lin | None = None) -> tuple[Unit, ...]:
     """Units that round the cells of a value near one-hot in place: x becomes gate(x), by adding gate(x) - relu(x) + relu(-x).
 
     Its bends are at 1/8 + s/8 and 1/8 + 5/8·s, s being the sum of the value's own cells: at 1/4 and 3/4 where there is a value.
     What is off in s is alike wherever the value is; what is off in the direction that is 1 everywhere differs from token to
-    token, and counts 1/8·(15/8 - 13/8) = 1/32 here. At ⊥ both bends are at 1/8: cells that are off less stay silent.
+    token, and counts 1/8·(15/8 - 13/8) = 1/32 here. At ⊥ both bends are at 1/8: cells that are off less stay silent. What is
+    `silent` is taken off both, where a cell becomes 0 whatever it was.
     """
-    own = dict.fromkeys(dims, 1.0)
+    own, off = dict.fromkeys(dims, 1.0), (silent or {}, -1.0)
     return tuple(
         unit
         for dim in dims
         for unit in (
             Unit({dim: 1.0}, ((dim, -1.0),)),
             Unit({dim: -1.0}, ((dim, 1.0),)),
-            Unit(added([({dim: 1.0, ONE: -0.125}, 1.0), (own, -0.125)]), ((dim, RISE),)),
-            Unit(added([({dim: 1.0, ONE: -0.125}, 1.0), (own, -0.625)]), ((dim, ROOF),)),
+            Unit(added([({dim: 1.0, ONE: -0.125}, 1.0), (own, -0.125), off]), ((dim, RISE),)),
+            Unit(added([({dim: 1.0, ONE: -0.125}, 1.0), (own, -0.625), off]), ((dim, ROOF),)),
         )
     )
 

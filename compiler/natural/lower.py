@@ -1,4 +1,4 @@
-"""The natural compiler on one screen: program → graph → optimised graph → plan → schedule → weights."""
+"""The natural compiler on one screen: program → graph → optimised graph, long sums spelled → plan → schedule → weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..graph import Graph
 from ..rewrite import optimise, without_strict
+from .digits import spelled
 from .emit import Matrices
 from .place import Schedule, schedule
 from .planner import plan
@@ -34,7 +35,7 @@ class Natural:
 
 def lower(graph: Graph, code: str = "auto", heads: int | None = None, sharpness: float | None = None) -> Natural:
     """Lower a program's graph to natural weights. Raises ExactnessError where a value has too many directions."""
-    optimised = optimise(without_strict(graph) if not graph.sizes.strict else graph)
-    planned = plan(optimised, sharpness, code)
+    sums = spelled(optimise(without_strict(graph) if not graph.sizes.strict else graph))
+    planned = plan(sums, sharpness, code)
     scheduled = schedule(planned, heads)
-    return Natural(graph, optimised, planned, scheduled, Matrices(scheduled))
+    return Natural(graph, sums.graph, planned, scheduled, Matrices(scheduled))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from ..codes.forms import Form, offset
 from ..errors import ExactnessError, InputError
-from ..graph import Graph, Node
+from ..graph import Node
 from ..ops import Const, Fetch, Local, Lookup, Position, Token, Total
 from .attends import fetched, total
 from .computed import local
+from .digits import Spelled
 from .draft import Code, Draft
 from .heads import sharpness
 from .stage import ONE, Output, Plan, prune
@@ -19,7 +20,7 @@ from .stage import ONE, Output, Plan, prune
 CODES = ("auto", "onehot", "binary")
 
 
-def plan(graph: Graph, lead: float | None, code: str = "auto") -> Plan:
+def plan(sums: Spelled, lead: float | None, code: str = "auto") -> Plan:
     """Choose features and heads. `lead` is the sharpness in nats, None for what the inequality of `heads.py` gives.
 
     Raises ExactnessError where a value has too many directions, naming it; InputError for an unknown code or sharpness.
@@ -28,11 +29,13 @@ def plan(graph: Graph, lead: float | None, code: str = "auto") -> Plan:
         raise InputError(f"code {code!r} is none of the natural style", hint=f"use one of {', '.join(CODES)}")
     if lead is not None and (isinstance(lead, bool) or not (isinstance(lead, (int, float)) and 0 < lead <= 1024)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"the sharpness is {lead!r}", hint="give the lead of a winner in nats, such as 14")
-    default = sharpness(graph.sizes.length)
-    draft = Draft(graph, default if lead is None else float(lead), code)
+    graph = sums.graph
+    draft = Draft(sums, sharpness(graph.sizes.length) if lead is None else float(lead), code)
+    spelled = {total: index for index, total in sums.sums.items()}
     for index, node in enumerate(graph.nodes):
         try:
-            draft.codes.append(None if isinstance(node.op, Lookup) else _coded(draft, index, node))
+            code_of = None if isinstance(node.op, Lookup) else draft.at(spelled[index]) if index in spelled else _coded(draft, index, node)
+            draft.codes.append(code_of)
         except ExactnessError as error:
             draft.codes.append(ExactnessError(error.fact, error.line or node.line, error.hint))
     outputs = tuple(_output(draft, root) for root in graph.roots)

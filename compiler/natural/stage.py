@@ -66,7 +66,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A value and its directions. `form` is None where it holds shares; `cleaner` are the units that round it in the next MLP."""
+    """A value and its directions. `form` is None where it holds shares; `cleaner` are the units that round it in the next MLP.
+
+    `none` says that its one direction is 1 where the value is ⊥, and 0 where it is any other.
+    """
 
     name: str
     value: int | Origin
@@ -74,6 +77,7 @@ class Feature:
     dims: tuple[int, ...]
     recipe: Embed | Compute | Copy
     cleaner: tuple[Unit, ...] = ()
+    none: bool = False
 
     def reads(self, heads: tuple[Head, ...]) -> set[int]:
         """The dimensions that must be there before it is written."""
@@ -137,7 +141,8 @@ class Plan:
                 case Copy(head=h):
                     how = f"head {h}"
             rounded = f", rounded by {len(feature.cleaner)} units" if feature.cleaner else ""
-            lines.append(f"[{feature.dims[0]}..{feature.dims[-1]}] {feature.name} as {feature.form or 'shares'}: {how}{rounded}")
+            code = feature.form or ("a direction" if feature.none else "shares")
+            lines.append(f"[{feature.dims[0]}..{feature.dims[-1]}] {feature.name} as {code}: {how}{rounded}")
         return "\n".join(lines)
 
 

@@ -20,7 +20,6 @@ from headwork.runtime.interpreter import interpret_roots
 from headwork.runtime.module import Attention
 
 N = 12
-SHOWN = [name for name in programs.names() if name not in ("compose_by_steps", "list_ranking")]  # places beyond a text of 12
 
 
 def natural(name: str, length: int = N, **options: object) -> hw.Model:
@@ -40,7 +39,7 @@ def right(model: hw.Model, seed: int, count: int = 12) -> bool:
 
 
 @pytest.mark.one_in(5)
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("name", programs.names())
 def test_the_library_is_certified(name: str) -> None:
     certificate = hw.certify(natural(name))
     assert (
