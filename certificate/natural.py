@@ -73,6 +73,9 @@ def freed(model: Model, nodes: Sequence[int]) -> Freed:
     graph = model.optimised
     token = {type(node.op): i for i, node in enumerate(graph.nodes) if isinstance(node.op, (Token, Position))}
     places: list[Place] = []
+    for feature in (model.natural or _again(model)).plan.features:
+        if feature.none and isinstance(feature.recipe, Copy) and feature.value in nodes:  # it would say that there is none where one is set
+            raise Unshown(f"{graph.nodes[int(feature.value)].name} has a direction for ⊥, which is not set with it")
     for probe in model.probes:
         node = (
             {"token": token.get(Token), "position": token.get(Position)}.get(probe.value) if isinstance(probe.value, str) else probe.value

@@ -67,6 +67,7 @@ def computed(
     units = np.flatnonzero(np.abs(w_out[:, dims]).max(axis=1)) if w_out.size else np.array([], int)
     read = np.flatnonzero(np.abs(w_in[:, units]).max(axis=1)) if len(units) else np.array([], int)
     all_dims = [int(d) for d in dict.fromkeys([*read, *dims])]
+    number = terms.same.get(number, number)  # a sum may be computed as any that it equals
     target = terms.of(number)
     node = terms.nodes[number]
     variables = [v for v in state.variables(all_dims) if v is not None]

@@ -45,7 +45,8 @@ class Terms:
     """All nodes of a program of length N over V symbols, and the values that variables have by case.
 
     A total's cases are pairs (matches, sum): `matched` holds the first. What is `free` is a variable of its own, which may also have
-    any of the values given: it may be set (`freed.py`); `computed` has those that it has where it is not set.
+    any of the values given: it may be set (`freed.py`); `computed` has those that it has where it is not set. `sums` has of each sum
+    multiplied out the first that it is, and `same` of a sum the one before it that it equals.
     """
 
     length: int
@@ -57,6 +58,7 @@ class Terms:
     free: Mapping[int, Ints] = field(default_factory=dict[int, Ints])
     computed: dict[int, Ints] = field(default_factory=dict[int, Ints])
     sums: dict[tuple[object, ...], int] = field(default_factory=dict[tuple[object, ...], int])
+    same: dict[int, int] = field(default_factory=dict[int, int])
 
     def __post_init__(self) -> None:
         self.cases[TOKEN] = np.arange(self.symbols)
@@ -139,9 +141,12 @@ class Terms:
     def _computed(self, number: int, node: Node) -> Value:
         args = [self.of(a) for a in node.args]
         variables = {a.variable for a in args if a.variable is not None}
-        same = self.sums.setdefault(self._linear(number), number) if node.op == "affine" else number
-        if same != number and len(variables) > 1:
-            return self._again(number, node, same)
+        if node.op == "affine":
+            form = self._linear(number)
+            if form in self.sums and len(variables) > 1:
+                return self._again(number, node, self.sums[form])
+            if number not in self.free:  # what may be set is no sum any more
+                self.sums.setdefault(form, number)
         if len(variables) <= 1:
             variable = next(iter(variables), None)
             size = 1 if variable is None else len(self.cases[variable])
@@ -159,7 +164,7 @@ class Terms:
         while pending:  # later nodes first: what they add up is earlier
             here = max(pending)
             factor, some = pending.pop(here), self.nodes[here]
-            if some.op == "affine":
+            if some.op == "affine" and (here == number or here not in self.free):
                 constant += factor * some.fields["constant"]
                 for c, a in zip(some.fields["coefficients"], some.args, strict=True):
                     pending[a] = pending.get(a, 0) + factor * c
@@ -171,7 +176,7 @@ class Terms:
 
     def _again(self, number: int, node: Node, same: int) -> Value:
         """A sum that is an earlier one, written otherwise. If nothing has read that one yet, its cases are those that both may have."""
-        value = self.of(same)
+        value, self.same[number] = self.of(same), same
         if value.variable == same and all(v is None or v.variable != same for v in self.values[same + 1 :]):
             reach = self._reach(node, [np.unique(self.of(a).table) for a in node.args], number)
             self.cases[same] = value.table[np.isin(value.table, reach)]

@@ -102,19 +102,22 @@ def _sum(
     """
     ends = _ends(coefficients, [list(a) for a in read])
     lo, hi = (constant + sum(end[side] for end in ends) for side in (0, 1))
-    if index in draft.sums.sums:  # digits, each pair of which is one value; those that the sum never is are left out
-        whole = draft.graph.nodes[draft.sums.sums[index]]
+    name, value = node.name, index
+    if index in draft.sums.sums:  # digits, each pair of which is one value of the sum; those that it never is are left out
+        value = draft.sums.sums[index]
+        whole = draft.graph.nodes[value]
+        name = whole.name
         assert isinstance(whole.op, Affine)
         ends = _ends(whole.op.coefficients, [draft.at(a).values for a in whole.args])
         lo, hi = (whole.op.constant + sum(end[side] for end in ends) for side in (0, 1))
     if index in draft.sums.sums or math.prod(map(len, read)) <= FEW:
-        feature, dims = draft.new(node.name, index, (lo, hi), node)
+        feature, dims = draft.new(name, value, (lo, hi), node)
         units: list[Unit] = []
         for point in itertools.product(*(a.items() for a in read)):
             v = constant + sum(c * u for c, (u, _) in zip(coefficients, point, strict=True))
             if lo <= v <= hi:
                 units += gate([lin for _, lin in point], [(dims[v - lo], 1.0)])
-        draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(merged(units))))
+        draft.features.append(Feature(name, value, form((lo, hi)), dims, Compute(merged(units))))
         return draft.identity(feature)
     # Each term is read about its middle: with weights of half its range, and bends of half the sum's, noise moves half as much.
     middle = [(end[0] + end[1]) / 2 for end in ends]

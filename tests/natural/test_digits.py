@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import headwork as hw
-from headwork.certificate.margins import shown
+from headwork.certificate.margins import show_settable_natural, shown
 from headwork.certificate.natural import script, subject
 from headwork.certificate.robustness import changed
 from headwork.compiler.natural.digits import FEW, SHORT, spelled
@@ -49,7 +49,7 @@ def test_a_long_sum_is_two_short_ones_and_says_the_same(length: int) -> None:
         n for n in graph.nodes if n.op.name == "affine" and n.domain.hi - n.domain.lo > SHORT and " " not in n.name and len(n.args) > 1
     )
     low, high = (next(p for p in model.probes if p.name == f"{total.name} {what}") for what in ("low", "high"))
-    assert f"{total.name} spelled" in names and total.name not in names  # one value has one place
+    assert total.name in names and f"{total.name} spelled" not in names  # one value has one place
     assert max(len(low.dims), len(high.dims)) <= SHORT < total.domain.hi - total.domain.lo
     assert agrees(model, length) and hw.check(model, exhaustive=2, samples=10).ok  # every value, the digits too
     assert hw.certify(model).margin > 0.4
@@ -201,3 +201,17 @@ def test_without_that_direction_it_is_wrong_and_refused() -> None:
     assert not agrees(loud, 2)
     with pytest.raises(hw.Refused):
         hw.certify(loud, witness=False)
+
+
+def test_what_is_set_is_no_sum_and_has_no_direction_of_its_own() -> None:
+    """A sum may be set, as its digits are not read again; of its digits, and of what has a direction for ⊥, that is not shown."""
+    model = compiled(pointed, 20)
+    names = [n.name for n in model.optimised.nodes]
+    total = next(i for i, n in enumerate(model.optimised.nodes) if f"{n.name} spelled" in names)
+    show_settable_natural(model, [total])
+    with pytest.raises(hw.Refused):
+        show_settable_natural(model, [names.index(f"{names[total]} low")])
+    counted = compiled(bigrams, 6)
+    before = next(i for i, n in enumerate(counted.optimised.nodes) if n.op.name == "fetch")
+    with pytest.raises(hw.Refused, match="has a direction for ⊥, which is not set with it"):
+        show_settable_natural(counted, [before])
