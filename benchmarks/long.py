@@ -3,10 +3,10 @@
     python benchmarks/long.py [--only SECTION …] [--repeats R] [--json FILE] [--write] [--firebrand PYTHON] [--transformer-vm PYTHON]
 
 Sections: `prefill` (khop-16 over 64 symbols at N = 2^20, beside its reference), `slopes` (six programs from 2^14 tokens to 2^18, or to the
-longest power of two that is certified, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
+longest power of two below that is certified, and the slope of time in length on a log-log plot), `dense` (both engines at 4,096 tokens
 and the length from which the sparse one is faster), `decode` (sessions of khop-8 and turing at a context of 10^3 and of 10^6, and the same
-by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter, the busy beaver of 4 states until it halts, and that of 5 as far
-as its cells go, each in one session, compared with a direct simulation), `lengths` (every program of the library compiled at N = 2^20 in
+by a dense KV cache at 10^3), `machines` (10^6 steps of a binary counter and of the busy beaver of 5 states, and that of 4 until it
+halts, each in one session, compared with a direct simulation), `lengths` (every program of the library compiled at N = 2^20 in
 float32 and float64, each in a process of its own with its peak memory, or what refuses it). Times are CPU seconds of one thread, medians
 of R runs with the least and the greatest; certificates are found before and timed alone. At the end each target is printed beside what
 was measured. `--write` puts the tables into docs/execution.md and draws docs/execution.png; `--json` keeps the rows, so that sections can
@@ -24,10 +24,12 @@ import os
 import random
 import re
 import resource
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -35,7 +37,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from long_said import Found, Row, page, plot, targets
+from long_said import LONGEST, Found, Row, page, plot, targets
 from record import record
 
 import headwork as hw
@@ -46,13 +48,13 @@ from headwork.execution.grounds import require
 from headwork.runtime.model import Model
 
 SECTIONS = ("prefill", "slopes", "dense", "decode", "machines", "lengths")
-SLOPES: tuple[tuple[str, str, str, int], ...] = (  # program, dtype, code, and the longest power of two that is certified
-    ("histogram", "float64", "auto", 1 << 18),
-    ("sort", "float64", "auto", 1 << 17),
-    ("dyck_k", "float64", "auto", 1 << 17),
-    ("ngram", "float64", "auto", 1 << 11),
-    ("nearest", "float64", "binary", 1 << 18),
-    ("compose", "float32", "auto", 1 << 18),
+SLOPES: tuple[tuple[str, str, str], ...] = (  # program, dtype, code; at 2^18
+    ("histogram", "float64", "auto"),
+    ("sort", "float64", "auto"),
+    ("dyck_k", "float64", "auto"),
+    ("ngram", "float64", "auto"),
+    ("nearest", "float64", "binary"),
+    ("compose", "float32", "auto"),
 )
 BEAVER4 = [r.split() for r in "A 0 1 > B|A 1 1 < B|B 0 1 < A|B 1 0 < C|C 0 1 > H|C 1 1 < D|D 0 1 > D|D 1 0 > A".split("|")]
 BEAVER5 = [
@@ -115,8 +117,8 @@ def prefill(found: Found) -> None:
 
 def slopes(found: Found) -> None:
     """Time against length."""
-    for name, dtype, code, longest in SLOPES:
-        model = None
+    for name, dtype, code in SLOPES:
+        model, longest = None, LONGEST
         while model is None:
             try:
                 model, note = made(name, longest, dtype, code=code)
@@ -219,7 +221,7 @@ def machines(found: Found) -> None:
     for what, rules, cells, length in (
         ("binary counter, 48 cells", COUNTER, 48, 1 << 20),
         ("busy beaver of 4 states, until it halts", BEAVER4, 24, 1 << 10),
-        ("busy beaver of 5 states, as far as 200 cells go", BEAVER5, 200, 1 << 14),
+        ("busy beaver of 5 states, 4,000 cells", BEAVER5, 4000, 1 << 20),
     ):
         model, note = made("turing", length, "float64", rules=rules, cells=cells)
         wanted = simulated(rules, cells, STEPS)
@@ -236,30 +238,40 @@ def machines(found: Found) -> None:
 
 
 def lengths(found: Found) -> None:
-    """Every program of the library at N = 2^20."""
+    """Every program of the library at N = 2^20, two processes side by side."""
     found.lengths.clear()
-    for name in programs.names():
-        for dtype in ("float32", "float64"):
-            code = f"import long; long.compiled({name!r}, {dtype!r})"
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
-            *refused, took = (done.stdout.strip() or f"stopped after {CPU} s of CPU; {CPU} s; ").split("; ")[:-1] or [""]
-            used = done.stdout.rstrip().split("peak memory ")[-1].removesuffix(" GiB")
-            found.lengths.append([name, dtype, took.removesuffix(" s"), used or "-", "; ".join(refused)])
-            print("| lengths |", " | ".join(found.lengths[-1]), "|", flush=True)
+    each = [(name, dtype) for name in programs.names() for dtype in ("float32", "float64")]
+    with ThreadPoolExecutor(2) as pool:
+        for row in pool.map(length_of, each):
+            found.lengths.append(row)
+            print("| lengths |", " | ".join(row), "|", flush=True)
 
 
 CPU = 30  # seconds that a program of the library may take to be compiled
 
 
+def length_of(which: tuple[str, str]) -> list[str]:
+    """Program, dtype, CPU seconds, GiB and what refuses it, of one program in a process of its own."""
+    name, dtype = which
+    code = f"import long; long.compiled({name!r}, {dtype!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return [name, dtype, str(CPU), "-", f"stopped after {CPU} s of CPU"]
+    if done.returncode:
+        raise SystemExit(f"{name} in {dtype}: {done.stderr}")
+    took, used, refused = done.stdout.rstrip("\n").split("\t")
+    return [name, dtype, took, used, refused]
+
+
 def compiled(name: str, dtype: str) -> None:
     """Compile one program at N = 2^20: CPU seconds and peak memory, or the reason why not. Stops after so much CPU."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
-    entry, start = programs.entry(name), time.process_time()
+    entry, start, refused = programs.entry(name), time.process_time(), ""
     try:
         hw.compile(entry.program(), length=1 << 20, alphabet=entry.alphabet, dtype=dtype)
     except hw.HeadworkError as error:
-        print(str(error).splitlines()[0].replace("; ", ", "), end="; ")
-    print(f"{time.process_time() - start:.1f} s; {memory()}")
+        refused = str(error).splitlines()[0]
+    print(f"{time.process_time() - start:.1f}", f"{gigabytes():.2f}", refused, sep="\t")
 
 
 def main() -> None:

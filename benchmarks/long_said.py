@@ -151,9 +151,10 @@ def _decode(found: Found) -> list[Line]:
 def _machines(found: Found) -> list[Line]:
     lines: list[Line] = []
     for row in found.of("machines"):
-        target = "10^6 steps, as simulated" if "counter" in row.what else "as simulated"
+        least = 1 if "4 states" in row.what else 1_000_000
+        target = "as simulated" if least == 1 else "10^6 steps, as simulated"
         steps = found.facts.get(f"steps as simulated, {row.what}", 0)
-        lines.append((row.what, target, f"{steps:,.0f} steps, {row.span}", steps >= (1e6 if "counter" in row.what else 1)))
+        lines.append((row.what, target, f"{steps:,.0f} steps, {row.span}", steps >= least))
     return lines
 
 
@@ -186,7 +187,7 @@ def page(found: Found, said: str) -> dict[str, list[str]]:
     ]
     some = dict.fromkeys(name for name, *_ in found.lengths)
     by = {(name, dtype): (took, used, why) for name, dtype, took, used, why in found.lengths}
-    lengths = ["| program | float32 | float64 |", "| --- | --- | --- |"]
+    lengths = [f"{said}.", "", "| program | float32 | float64 |", "| --- | --- | --- |"]
     for name in some:
         cells = [
             why.replace("|", "\\|") if why else f"{took} s, {used} GiB" for took, used, why in (by[name, d] for d in ("float32", "float64"))

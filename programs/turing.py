@@ -13,6 +13,7 @@ from .entry import Entry, always, at_least
 Rules = Sequence[Sequence[str]]
 
 START = "start"
+MOST = 4096  # entries of one table of words and symbols, each a hidden unit; more words have a table for each symbol
 # The busy beaver of three states (Lin and Rado 1965): 14 steps, 6 ones. State, read, write, move, next state; first symbol is blank.
 BEAVER = (
     ("A", "0", "1", ">", "B"),
@@ -40,7 +41,12 @@ def make(rules: Rules = BEAVER, cells: int = 16) -> hw.Program:
         left = hw.table(lambda s: None if s == START else steps[s][2] - steps[s][3], token)  # the cell that was written
         wrote = hw.table(lambda s: symbols.index(steps[s][1]), token)
         under = hw.match(query=head, key=left).latest().fetch(wrote).or_else(0)
-        return hw.table(lambda s, symbol: machine.next(s, symbols[symbol]), token, under)
+        if len(steps) * len(symbols) <= MOST:
+            return hw.table(lambda s, symbol: machine.next(s, symbols[symbol]), token, under)
+        said = hw.table(lambda s: machine.next(s, symbols[0]), token)  # of the token alone, so that it stands in the embedding
+        for number, symbol in enumerate(symbols[1:], 1):
+            said = hw.where(under == number, hw.table(lambda s, symbol=symbol: machine.next(s, symbol), token), said)
+        return said
 
     return turing
 

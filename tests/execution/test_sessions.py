@@ -15,6 +15,7 @@ import headwork as hw
 from headwork import programs
 from headwork.execution import jit
 from headwork.execution.session import generate_all
+from headwork.runtime.module import MlpShape
 
 WORDS = "a b c d".split()
 
@@ -217,3 +218,15 @@ def test_a_session_is_saved_to_what_names_a_file(path: object) -> None:
 def test_several_are_sessions(sessions: object) -> None:
     with pytest.raises(hw.InputError, match="no list of sessions"):
         generate_all(sessions, 3)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_machine_of_many_words_looks_them_up_by_symbol() -> None:
+    """2,101 words and two symbols: no table of both, which would have a hidden unit for each pair."""
+    model = hw.compile(programs.get("turing", cells=420), length=60)
+    assert sum(block.d_mlp for block in model.module.shape.blocks if isinstance(block, MlpShape)) < 20
+    session = model.session("sparse")
+    session.feed(["start"])
+    said = ["start", *session.generate(50)]
+    assert len(said) == 15 and session.answers == programs.entry("turing").reference(said, cells=420) == model.run(said, engine="dense")
+    odd = random.Random(1).choices(model.alphabet.symbols, k=60)
+    assert model.run(odd, engine="sparse") == programs.entry("turing").reference(odd, cells=420) == model.run(odd, engine="dense")
