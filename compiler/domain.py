@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 
 import numpy as np
@@ -73,6 +72,10 @@ class Alphabet:
 
     symbols: tuple[Symbol, ...]
     numeric: bool
+    _ids: dict[object, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ids", {} if self.numeric else {symbol: i for i, symbol in enumerate(self.symbols)})
 
     @classmethod
     def of(cls, spec: int | Sequence[Symbol]) -> Alphabet:
@@ -123,15 +126,10 @@ class Alphabet:
                 return None
             return index if 0 <= index < len(self.symbols) and not isinstance(symbol, bool) else None
         try:
-            found = _ids(self.symbols).get(symbol)
+            found = self._ids.get(symbol)
         except (TypeError, HeadworkError):  # an unhashable object is no symbol
             return None
         return found if found is not None and isinstance(symbol, bool) == isinstance(self.symbols[found], bool) else None
-
-
-@lru_cache(maxsize=64)
-def _ids(symbols: tuple[Symbol, ...]) -> dict[object, int]:
-    return {symbol: i for i, symbol in enumerate(symbols)}
 
 
 @dataclass(frozen=True, slots=True)
