@@ -22,7 +22,7 @@ from .heads import Candidate, apart, candidates
 from .outputs import logarithm, output
 from .reach import Reach
 from .stage import Carried, Compute, Copy, Embed, Feature, Head, Origin, Output, Plan, Recipe, Tally, label, piecewise, prune
-from .stairs import UNITS, few, floor, signs
+from .stairs import LONG, few, floor, signs
 from .tally import exactness, fill
 
 Source: TypeAlias = Literal["token", "position", "one", "mixed"]
@@ -215,7 +215,7 @@ class _Planner:
         # Two units at each step reach as far as it is to the greatest code, at the least.
         most = len(steps) * (2 * operand.form.top + 1 - steps[0] - steps[-1]) if steps else 0
         refused: ExactnessError | None = None
-        if 2 * len(steps) <= UNITS:
+        if 2 * len(steps) <= LONG:
             try:
                 Exactness(f"value {label(node.name, form)}", "Σ |weight|·max activation", most).require(self.dtype)
                 return self._computed(index, form, op.lower([operand], form, Gadgets(self.interval)))

@@ -11,7 +11,7 @@ s·m, and
 
 whose staircase adds up to S(s·m - 1, s), about s·m², and m·F to top/s. F comes the same way from a floor that is coarser still, until one
 staircase over z does. Digits of z are differences of floors, and the ±1 code of a digit is a function of few values. A staircase of more
-than UNITS units goes in stages too, whether or not it would be exact.
+than LONG units goes in stages too, whether or not it would be exact.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .stage import piecewise
 
 Read = Callable[[Form], tuple[Lin, ...]]
 UNITS = 1 << 16  # hidden units of one value, as many as a table may have: a million fill the memory, and no certificate follows them
+LONG = 1 << 14  # hidden units of one staircase: the bits of a count to 2^20 would take two million
 BITS = 7  # of a stage: a certificate tries each of its units on every number
 
 
@@ -50,7 +51,7 @@ def floor(form: Form, read: Read, dtype: Dtype, what: str) -> tuple[Unit, ...]:
     top, step = form.top, form.parts
     z = read(Form("digits", form.off, top))[0]
     ms = [1 << b for b in range(1, BITS + 1) if step << b <= top and staircase((step << b) - 1, step) + top // step <= dtype.limit]
-    single = staircase(top, step) <= dtype.limit and 2 * (top // step) <= UNITS
+    single = staircase(top, step) <= dtype.limit and 2 * (top // step) <= LONG
     if single or not ms:
         Exactness(what, "Σ |weight|·max activation", staircase(top, step)).require(dtype)
         return _stairs(z, np.arange(top + 1)[:, None] // step)
