@@ -225,6 +225,10 @@ def aggregated(selector: Chosen, column: Column, default: Any, builder: Builder)
         return _or_default(constant(builder, None), positions.any(), default)
     if not selector.one and numbers:
         return _mean(positions, column, default, builder)
+    if not selector.one and isinstance(column, Coded) and (some := [p for p in column.distinct if is_number(p)]):
+        word = next(p for p in column.distinct if not is_number(p))
+        fact = f"an Aggregate may select several of values that are numbers and others, {some[0]!r} and {word!r}: a mean, or none"
+        raise DomainError(fact, hint="make all of them numbers or none, or select one key with a default of their kind")
     hit = positions.latest() if selector.one else positions.unique()
     found = fetched(column, hit.fetch)
     if default is None:

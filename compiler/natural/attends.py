@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ..domain import Domain
 from ..graph import Node
-from ..ops import Fetch, Lookup, Relation, Total, related, relation_of
+from ..ops import Const, Fetch, Lookup, Relation, Total, related, relation_of
 from .draft import Code, Draft, form
 from .gadgets import counted, merged, rounding, share_rounding
 from .heads import apart, digits, near, resting, scale, short, slope, split
@@ -106,7 +106,10 @@ def _alike(draft: Draft, node: Node) -> bool:
     """Whether only constants are read through a lookup. Then its head need not pick, and attends to all matches alike."""
     nodes = draft.graph.nodes
     read = [other.args[1] for other in nodes if isinstance(other.op, Fetch) and _same(nodes[other.args[0]], node)]
-    return all(draft.at(source).feature is None for source in read)
+    return all(
+        isinstance(nodes[source].op, Const) or (source < len(draft.codes) and draft.at(source).feature is None)  # what comes later is none
+        for source in read
+    )
 
 
 def _single(draft: Draft, node: Node) -> bool:

@@ -172,3 +172,15 @@ def test_mlps_are_there() -> None:
     """A count passes two MLPs: levels, and their rounding."""
     model = natural("histogram", 16)
     assert [type(b) for b in model.module.blocks] == [Attention, Mlp, Mlp]
+
+
+def test_what_is_read_later_through_a_lookup_may_be_made_of_what_it_read_first() -> None:
+    """A constant and then a value made of it: when the head is made, the second value has no code yet."""
+
+    @hw.program(alphabet=[0, 1])
+    def twice(token: hw.Value) -> hw.Value:
+        hit = hw.match(token, hw.previous(token)).latest()
+        return hit.fetch(hit.fetch(hw.table(lambda _: 1, token)).or_else(0) + token)
+
+    model = hw.compile(twice, length=5, style="natural")
+    assert hw.check(model, exhaustive=5).ok and hw.certify(model)

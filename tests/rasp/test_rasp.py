@@ -187,3 +187,14 @@ def test_a_program_is_shown_as_it_is_written(tmp_path: Path) -> None:
 def test_what_a_function_raises_is_an_error_that_names_the_values(sop: rasp.SOp, fact: str) -> None:
     with pytest.raises(hw.DomainError, match=fact):
         hw.compile(sop, length=4, alphabet=["a", 2])
+
+
+def test_a_mean_of_numbers_and_words_is_refused_where_several_may_be_selected() -> None:
+    """Of 1 and 1 the mean is 1, of 1 and a word there is none; where one key is selected it is what it is."""
+    mixed = rasp.Map(lambda t: {"a": 1, "b": "one"}[t], rasp.tokens)
+    everything = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.TRUE)
+    assert rasp.Aggregate(everything, mixed)("aa") == [1, 1]
+    with pytest.raises(hw.DomainError, match="numbers and others, 1 and 'one': a mean, or none"):
+        hw.compile(rasp.Aggregate(everything, mixed), length=3, alphabet="ab")
+    back = rasp.Select(rasp.indices, rasp.indices, lambda k, q: k == q - 1)
+    assert hw.compile(rasp.Aggregate(back, mixed), length=3, alphabet="ab").run(list("aba")) == [None, 1, "one"]
