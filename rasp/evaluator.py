@@ -33,6 +33,20 @@ class RASPEvaluator(ABC):
         """The value of an operation at each position, or a selector's rows, a query each."""
 
 
+def inside_out(expr: RASPExpr) -> list[RASPExpr]:
+    """An expression and all that it is made of, each after its parts, however deep they stand."""
+    found: dict[int, RASPExpr] = {}
+    stack: list[tuple[RASPExpr, bool]] = [(expr, False)]
+    while stack:
+        e, done = stack.pop()
+        if done:
+            found.setdefault(id(e), e)
+        elif id(e) not in found:
+            stack.append((e, True))
+            stack.extend((child, False) for child in e.children if id(child) not in found)
+    return list(found.values())
+
+
 class DefaultRASPEvaluator(RASPEvaluator):
     """Every position sees every other."""
 
@@ -52,6 +66,8 @@ class DefaultRASPEvaluator(RASPEvaluator):
                 known[id(e)] = self._rows(e, of, list(xs)) if isinstance(e, Selector) else _values(e, of, list(xs))
             return known[id(e)]
 
+        for e in inside_out(expr):
+            of(e)
         return of(expr)
 
     def _rows(self, expr: Selector, of: Callable[[RASPExpr], list[Any]], xs: list[Any]) -> list[list[bool]]:

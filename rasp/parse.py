@@ -60,6 +60,8 @@ def parse(text: str, name: str = "rasp") -> Parsed:
     frame = Frame(dict(_prelude()), name, Budget())
     try:
         frame.run(_tree(text, name))
+    except Given as given:
+        raise frame.error(given.node, "return stands outside a function", "to give a value, write it as a statement: x;") from None
     except RecursionError:
         raise ProgramError(f"{name}: a function calls itself without end", hint="write the repetition as a loop") from None
     mine = {n: v for n, v in frame.names.items() if n not in _prelude() or v is not _prelude()[n]}
@@ -118,11 +120,11 @@ def _prelude() -> dict[str, Any]:
 
 
 class Given(Exception):
-    """A function gives its value."""
+    """A function gives its value, at a place in the text."""
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, node: object) -> None:
         super().__init__()
-        self.value = value
+        self.value, self.node = value, node
 
 
 @dataclass
@@ -157,7 +159,7 @@ class Frame:
                     self.run(body)
             case "give":
                 values = [self.value(p) for p in parts]
-                raise Given(values[0] if len(values) == 1 else values)
+                raise Given(values[0] if len(values) == 1 else values, node)
             case "show":
                 value = self.value(parts[0])
                 if isinstance(value, SOp):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..compiler.domain import Symbol
-from ..compiler.errors import ProgramError
+from ..compiler.errors import DomainError, ProgramError
 from ..compiler.language import Mean, Program, Value
 from ..compiler.language.program import symbols_given
 from .sops import SOp
@@ -22,7 +22,11 @@ class Translated:
     sop: SOp
 
     def __call__(self, token: Value) -> Value | Mean:
-        return Translation(token.builder).value(self.sop)
+        try:
+            return Translation(token.builder).value(self.sop)
+        except RecursionError:
+            fact = f"{self.sop.name}: its operations stand too deep in one another"
+            raise DomainError(fact, hint="some hundred are possible; make of a long chain of maps one function") from None
 
     @property
     def __name__(self) -> str:

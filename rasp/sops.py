@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..compiler.errors import DomainError, caller
@@ -156,17 +157,27 @@ class Map(SOp):
         _require_function("Map", f)
         self.f, self.inner = f, inner
         if simplify and isinstance(inner, Map):
-            first = inner.f
-            self.f, self.inner = lambda x: _then(f, first(x)), inner.inner
+            before = inner.f.functions if isinstance(inner.f, Chain) else (inner.f,)
+            self.f, self.inner = Chain((*before, f)), inner.inner
 
     @property
     def children(self) -> Sequence[RASPExpr]:
         return [self.inner]
 
 
-def _then(f: Callable[[Any], Any], x: object) -> object:
-    """f of what another function returned, None of None."""
-    return None if x is None else f(x)
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Functions one after the other, as many as there are; what returns None ends them."""
+
+    functions: tuple[Callable[[Any], Any], ...]
+
+    def __call__(self, x: Any) -> Any:
+        x = self.functions[0](x)
+        for f in self.functions[1:]:
+            if x is None:
+                return None
+            x = f(x)
+        return x
 
 
 class SequenceMap(SOp):

@@ -198,3 +198,14 @@ def test_a_mean_of_numbers_and_words_is_refused_where_several_may_be_selected() 
         hw.compile(rasp.Aggregate(everything, mixed), length=3, alphabet="ab")
     back = rasp.Select(rasp.indices, rasp.indices, lambda k, q: k == q - 1)
     assert hw.compile(rasp.Aggregate(back, mixed), length=3, alphabet="ab").run(list("aba")) == [None, 1, "one"]
+
+
+def test_long_chains_of_maps_are_one_map_and_deep_programs_are_evaluated_or_refused() -> None:
+    long, deep = rasp.indices, rasp.indices
+    for _ in range(3000):
+        long = long + 1
+        deep = rasp.SequenceMap(lambda a, b: (a + b) % 7, deep, rasp.indices)
+    assert long([0, 1]) == hw.compile(long, length=2, alphabet=2).run([0, 1]) == [3000, 3001]
+    assert deep([0, 1, 0]) == [0, 3001 % 7, 2 * 3001 % 7]
+    with pytest.raises(hw.DomainError, match="stand too deep in one another"):
+        hw.compile(deep, length=3, alphabet=2)

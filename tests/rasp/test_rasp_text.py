@@ -97,3 +97,8 @@ def test_commands_take_its_files(tmp_path: Path) -> None:
     (tmp_path / "bytes.rasp").write_bytes(b"x = 1;\xff")
     done = CliRunner().invoke(app, ["run", str(tmp_path / "bytes.rasp"), "--input", "a"])
     assert done.exit_code == 2 and "is not UTF-8 text: invalid start byte at byte 6" in done.output
+
+
+def test_a_return_outside_a_function_is_said_with_its_place() -> None:
+    with pytest.raises(hw.ProgramError, match="rasp:2:1: return stands outside a function"):
+        rasp.parse("x = indices;\nreturn x;")
