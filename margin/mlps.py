@@ -17,7 +17,7 @@ from .context import Context
 from .kinds import APART, Kinds, gated, reading
 from .state import OWN, UP, Cell, Reals, State, rounding
 from .sums import summed
-from .terms import Ints, Unshown, Value, hidden, meaning, product
+from .terms import MOST, Ints, Unshown, Value, hidden, meaning, product
 
 CHUNK = 1 << 22
 
@@ -79,8 +79,8 @@ def computed(
             v = terms.of(a).variable
             if v is not None and v not in variables:
                 variables.append(v)
-        many = math.prod(len(terms.cases[v]) for v in variables) > APART
-        if node.op == "affine" and many and not gated(state, w_in, w_out, dims, kinds):
+        many = math.prod(len(terms.cases[v]) for v in variables)
+        if node.op == "affine" and (many > MOST or (many > APART and not gated(state, w_in, w_out, dims, kinds))):
             return summed(ctx, state, w_in, w_out, number, dims, values, what)
     counted = {ctx.joined[v][0]: v for v in variables if v in ctx.joined and ctx.joined[v][0] in variables}
     free = [v for v in variables if v not in counted]

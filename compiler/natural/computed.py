@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ..errors import ExactnessError
 from ..graph import Node
 from ..ops import Affine, Equal, Extreme, Local, OrElse, Where
-from .digits import FEW
+from .digits import FEW, SEEN
 from .draft import Code, Draft, form
 from .gadgets import gate, gentle, levels, merged, sum_rounding
 from .heads import coarse, scale, slope
@@ -110,7 +110,8 @@ def _sum(
         assert isinstance(whole.op, Affine)
         ends = _ends(whole.op.coefficients, [draft.at(a).values for a in whole.args])
         lo, hi = (whole.op.constant + sum(end[side] for end in ends) for side in (0, 1))
-    if index in draft.sums.sums or math.prod(map(len, read)) <= FEW:
+    cases = math.prod(len(draft.values[f]) + 1 for f in {draft.at(a).feature for a in node.args} if f is not None)
+    if index in draft.sums.sums or (math.prod(map(len, read)) <= FEW and cases <= SEEN):
         feature, dims = draft.new(name, value, (lo, hi), node)
         units: list[Unit] = []
         for point in itertools.product(*(a.items() for a in read)):

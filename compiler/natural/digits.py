@@ -28,6 +28,7 @@ from ..ops import Affine, Const, Divide, Local, Op, OrElse
 
 SHORT = 30  # a sum of so many steps is one staircase
 FEW = 1 << 8  # combinations that are told apart by gates
+SEEN = 1 << 20  # cases of the features that are added up, with which the certificate looks at gates; a staircase it looks at by the sum
 
 
 @dataclass(frozen=True, slots=True)
