@@ -38,6 +38,19 @@ class Grounds:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A thing that equals itself alone. It is held, so that no later one can take its place in memory, and its id with it."""
+
+    thing: object
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kept) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
 _KNOWN: WeakKeyDictionary[Transformer, tuple[object, Grounds]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
@@ -86,7 +99,8 @@ def stamp(model: Model) -> bytes:
 def _state(model: Model) -> object:
     """What a certificate is about: the program, its probes and forms by identity, and the tensors by digest."""
     masks = tuple(getattr(block, "masks", ()) for block in model.module.blocks)
-    return model.module.watched, model.dtype, id(model.graph), id(model.optimised), model.probes, model.output_forms, masks, stamp(model)
+    graphs = Kept(model.graph), Kept(model.optimised)
+    return model.module.watched, model.dtype, *graphs, model.probes, model.output_forms, masks, stamp(model)
 
 
 def _found(model: Model) -> Grounds:

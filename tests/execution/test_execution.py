@@ -264,3 +264,14 @@ def test_a_number_of_audits_is_a_number(audit: object) -> None:
     model = hw.compile(programs.get("khop", k=1), length=8, alphabet=3)
     with pytest.raises(hw.InputError, match="cannot audit"):
         model.run([0, 1], engine="sparse", audit=audit)  # pyright: ignore[reportArgumentType]
+
+
+def test_another_program_on_the_same_module_is_looked_at_anew() -> None:
+    """What was found is of the graphs themselves, which are held: not of their ids, which a later graph may have."""
+    one = model("induction", 12)
+    assert not grounds.grounds(one).reason
+    other = replace(one, graph=model("previous", 12).graph)
+    assert grounds.grounds(other).reason
+    for _ in range(20):  # graphs that come and go
+        assert grounds.grounds(replace(one, graph=model("previous", 12).graph)).reason
+    assert not grounds.grounds(one).reason
