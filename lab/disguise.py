@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import index
 from pathlib import Path
 from typing import cast
 
@@ -165,7 +166,7 @@ def disguise(model: Model, seed: int, *, heads: int = 1, units: int = 2, rotate:
         raise InputError(fact, hint="leave rotate out, or disguise the compact model")
     if min(heads, units) < 0:
         raise InputError(f"{min(heads, units)} heads or units cannot be added", hint="give at least 0")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(index(seed))
     shape, tensors = model.module.shape, _numbers(model.module.state_dict())
     shift = MOST_SHIFT if model.dtype in ("float32", "float64") else 0
     attention = sum(isinstance(b, AttentionShape) for b in shape.blocks)

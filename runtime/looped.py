@@ -19,11 +19,13 @@ from ..compiler.emit import AttentionWeights, Matrix
 from ..compiler.errors import InputError
 from ..compiler.graph import Graph
 from ..compiler.language.loop import rounds
+from ..compiler.ops import Lookup, Total
 from ..compiler.plan.stage import Carried, Embed
 from ..compiler.tied.lower import STAGES, WHAT, Tied, lower_tied
 from ..compiler.tied.parts import Parts, unrolled
 from .model import TORCH, HeadRecord, Model, Output, Probe, assemble, probes_in, records_in
 from .module import AttentionShape, MlpShape, Shape
+from .said import matches
 
 ENTRY, BODY, EXIT = range(3)
 
@@ -190,6 +192,17 @@ def blocks_by_part(loop: Loop) -> list[tuple[AttentionShape | MlpShape, ...]]:
     return [blocks[:a], blocks[a : a + b], blocks[a + b :]]
 
 
+def _said_of(record: HeadRecord, part: Graph, whole: Graph, became: Sequence[int]) -> HeadRecord:
+    """A record of a part's head in the words of the graph of all rounds, `became` saying which node each of the part's became."""
+    for index, node in enumerate(part.nodes):
+        if node.name == record.name and isinstance(node.op, (Lookup, Total)):
+            said, arrow, written = record.does.partition(" -> ")
+            anything = said != matches(part, index)
+            does = f"{matches(whole, became[index], anything)}{arrow}{written}"
+            return replace(record, name=whole.nodes[became[index]].name, does=does)
+    return record
+
+
 def viewed(loop: Loop, tied: Mapping[str, nn.Parameter], dtype: str, times: int, stages: Tied | None = None) -> Looped:
     """The model of so many rounds over one set of parameters."""
     graph, _ = unrolled(loop.parts.graphs(), loop.parts.changing, times)
@@ -209,7 +222,11 @@ def viewed(loop: Loop, tied: Mapping[str, nn.Parameter], dtype: str, times: int,
             value = maps[number][probe.value] if isinstance(probe.value, int) else probe.value
             name = f"{probe.name} (round {number})" if part == BODY else probe.name
             probes[number, probe.dims, probe.block] = Probe(name, value, probe.form, probe.dims, start + probe.block)
-    records = [replace(r, block=start + r.block) for part, start in starts for r in loop.records[part]]
+    records = [
+        replace(_said_of(r, loop.optimised[part], optimised, maps[number]), block=start + r.block)
+        for number, (part, start) in enumerate(starts)
+        for r in loop.records[part]
+    ]
     return Looped(
         graph=graph,
         optimised=optimised,
