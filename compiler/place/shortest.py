@@ -9,8 +9,8 @@ from .schedule import Schedule, schedule
 
 def shortest(plan: Plan, heads: int | None = None) -> Schedule:
     """A plan's schedule; that of the plan with functions composed, where it has fewer MLPs and no more hidden units."""
-    found = schedule(plan, heads)
-    if schedule(outline(plan), heads).mlps() == found.mlps():
+    found, least = schedule(plan, heads), outline(plan)
+    if least is None or schedule(least, heads).mlps() == found.mlps():
         return found
     tried = (schedule(other, heads) for other in composed(plan) if units(other) <= units(plan))
     return min([found, *tried], key=Schedule.mlps)

@@ -29,29 +29,25 @@ from .stage import Compute, Feature, Plan, Tally, bends, prune
 WORK = 1 << 26  # units times numbers that y may be: a certificate tries each on every one
 
 
-def outline(plan: Plan) -> Plan:
-    """The plan as `composed` would have it if every function could be composed, for its inputs alone: its units are not right."""
+def outline(plan: Plan) -> Plan | None:
+    """The plan as `composed` would have it if every function could be composed, for its inputs alone: its units are not right. None
+    where there is none to compose."""
     features = list(plan.features)
-    for y, group in _functions(plan).items():
-        for index in _of_functions(plan, y, group):
+    for y, _, later, _ in _composable(plan):
+        for index in later:
             features[index] = replace(features[index], recipe=Compute((Unit(Lin.cell(*y), (0,) * features[index].form.width),)))
-    return prune(replace(plan, features=tuple(features)))
+    return prune(replace(plan, features=tuple(features))) if any(a is not b for a, b in zip(features, plan.features, strict=True)) else None
 
 
 def composed(plan: Plan) -> Iterator[Plan]:
     """The plan with functions of functions of one number composed, where that is exact: all of them, and those that take no more units."""
     features, spans = plan.features, [feature.form.intervals() for feature in plan.features]
     found: dict[int, Feature] = {}
-    for y, group in _functions(plan).items():
-        lo, hi = (1 << plan.dtype.mantissa - 1) + 1, features[y[0]].form.top  # of a total, with its filling
-        if not isinstance(features[y[0]].recipe, Tally):
-            lo, hi = spans[y[0]][y[1]]
-        later, most = _of_functions(plan, y, group), max(len(_units(features[index])) for index in group)
-        if later and (hi - lo + 1) * most <= WORK:
-            tables = _tables(plan, y, group, np.arange(lo, hi + 1))
-            made = ((index, replace(features[index], recipe=Compute(_written(y, lo, tables[index])))) for index in later)
-            # What is 0 for every y reads nothing, and would not wait for y: it is left as it is.
-            found |= {index: feature for index, feature in made if _units(feature) and _exact(feature, plan, spans)}
+    for y, group, later, (lo, hi) in _composable(plan):
+        tables = _tables(plan, y, group, np.arange(lo, hi + 1))
+        made = ((index, replace(features[index], recipe=Compute(_written(y, lo, tables[index])))) for index in later)
+        # What is 0 for every y reads nothing, and would not wait for y: it is left as it is.
+        found |= {index: feature for index, feature in made if _units(feature) and _exact(feature, plan, spans)}
     for few in (False, True):
         kept = {index: new for index, new in found.items() if not few or len(_units(new)) <= len(_units(features[index]))}
         yield prune(replace(plan, features=tuple(kept.get(index, feature) for index, feature in enumerate(features))))
@@ -60,6 +56,19 @@ def composed(plan: Plan) -> Iterator[Plan]:
 def units(plan: Plan) -> int:
     """The hidden units of all MLPs."""
     return sum(len(_units(feature)) for feature in plan.features)
+
+
+def _composable(plan: Plan) -> Iterator[tuple[Cell, list[int], list[int], tuple[int, int]]]:
+    """The cells of which some functions read others: the cell, all functions of it, those that read others, and the numbers it may be.
+    Not those whose tables are too long."""
+    for y, group in _functions(plan).items():
+        feature = plan.features[y[0]]
+        lo, hi = (1 << plan.dtype.mantissa - 1) + 1, feature.form.top  # of a total, with its filling
+        if not isinstance(feature.recipe, Tally):
+            lo, hi = feature.form.intervals()[y[1]]
+        later, most = _of_functions(plan, y, group), max(len(_units(plan.features[index])) for index in group)
+        if later and (hi - lo + 1) * most <= WORK:
+            yield y, group, later, (lo, hi)
 
 
 def _functions(plan: Plan) -> dict[Cell, list[int]]:
