@@ -72,7 +72,7 @@ def one(rng: random.Random, longest: int, progress: Progress) -> None:
     for style in ("compact", "natural"):
         try:
             model = hw.compile(program, style=style, **options)
-        except hw.ExactnessError as error:
+        except (hw.ExactnessError, hw.InputError) as error:
             outcome(f"{style}: not compiled", why=reason(error))
             continue
         ok = right(model, rng.randrange(1000), inside=True)

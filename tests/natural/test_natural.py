@@ -184,3 +184,12 @@ def test_what_is_read_later_through_a_lookup_may_be_made_of_what_it_read_first()
 
     model = hw.compile(twice, length=5, style="natural")
     assert hw.check(model, exhaustive=5).ok and hw.certify(model)
+
+
+def test_matrices_that_are_too_many_together_are_refused_before_they_are_made() -> None:
+    """A random program of 33 layers in 11,793 dimensions: 13 GB, of matrices that are each allowed."""
+    rng = random.Random("0:4592")
+    numbers, causal = [rng.randrange(1000) for _ in range(rng.randrange(61))], rng.random() < 0.5
+    program = generate.program(numbers, causal, most=3)
+    with pytest.raises(hw.InputError, match="1,719,136,368 entries together"):
+        hw.compile(program, length=9, alphabet=2, heads=2, dtype="float64", style="natural")
