@@ -68,7 +68,8 @@ def _word(builder: Builder, words: dict[int, Word], of_word: dict[Word, int], lo
         if runs and runs[-1][0] == p and not static:
             runs[-1] = (p, runs[-1][1] + count)
         elif static and runs and (merged := read_known(builder, runs[-1][0], p)) is not None:
-            runs[-1] = (merged, 1)  # the one before is static too, and static maps stand once
+            q, before = runs.pop()  # the last of it is read at p; others stay, of a map that points ahead
+            runs += [(q, before - 1)] * (before > 1) + [(merged, 1)]
         else:
             runs.append((p, count))
     if not runs:

@@ -219,3 +219,27 @@ def test_shared_values_are_rewritten_once() -> None:
     model = hw.compile(shared, length=8, alphabet=2)
     assert hw.check(model, samples=8).ok
     assert hw.certify(model)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_repeated_reads_ahead_and_back_are_what_they_say(seed: int) -> None:
+    """Chains of reads at functions of the position, some ahead and some not, by plain Python: a map that points ahead stands many times,
+    and the last of it alone is read at the next one."""
+    rng = random.Random(seed)
+    steps = [rng.choice((3, 1, 0, -1, -2)) for _ in range(rng.randint(2, 4))]
+    chain, tokens = [step for step in steps for _ in range(rng.randint(1, 4))], list("abcdef")
+
+    def body(token: hw.Value, position: hw.Value) -> hw.Value:
+        places = {s: hw.minimum(position + 2, position) + s if rng.random() < 0.5 else position + s for s in set(steps)}
+        value = token
+        for step in chain:
+            value = value.at(places[step])
+        return value
+
+    program = hw.program(name="chain", causal=False)(body)
+    wanted: list[str | None] = list(tokens)
+    for step in chain:
+        wanted = [wanted[i + step] if 0 <= i + step < len(tokens) else None for i in range(len(tokens))]
+    assert hw.interpret(program, tokens, length=6, alphabet=tokens) == wanted
+    model = hw.compile(program, length=6, alphabet=tokens)
+    assert model.run(tokens) == wanted and hw.certify(model)
