@@ -42,8 +42,9 @@ def faults(path: Path) -> list[str]:
     found += [f"{name} is no module of the package" for name in sorted({name for name in files if name.endswith(".py")} - modules)]
     if not any(Path(name).name == "LICENSE" for name in files) or metadata["License-Expression"] != "Apache-2.0":
         found.append("the licence is missing")
-    # Whoever reads the description elsewhere has no repository: a link must be whole, or lead to a heading of the same page.
-    links = re.findall(r"\]\(([^)\s]+)", str(metadata.get_payload()))
+    # Whoever reads the description elsewhere has no repository: a link must be whole, or lead to a heading of the same page. A picture has
+    # its words in its place.
+    links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)", str(metadata.get_payload()))
     found += [f"the description links to {link}" for link in links if not re.match(r"https://|#", link)]
     return found
 
