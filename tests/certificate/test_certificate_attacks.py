@@ -182,13 +182,13 @@ def other_mask(model: hw.Model) -> hw.Model:
 
 def with_probe(model: hw.Model, index: int, **changes: object) -> hw.Model:
     probes = list(model.probes)
-    probes[index] = replace(probes[index], **changes)  # type: ignore[arg-type]
+    probes[index] = replace(probes[index], **changes)
     return replace(model, probes=tuple(probes))
 
 
 def copied(model: hw.Model, **changes: object) -> hw.Model:
     """One claim more: the last probe again, changed."""
-    return replace(model, probes=(*model.probes, replace(model.probes[-1], **changes)))  # type: ignore[arg-type]
+    return replace(model, probes=(*model.probes, replace(model.probes[-1], **changes)))
 
 
 TAMPERINGS: dict[str, tuple[Callable[[hw.Model], hw.Model], str]] = {
@@ -248,7 +248,7 @@ def outputs(g: Graph) -> list[list[list[int | None]]]:
 
 
 def changed_op(g: Graph, old: type, new: Callable[..., object]) -> Graph:
-    return replace(g, nodes=tuple(replace(n, op=new(n.op)) if isinstance(n.op, old) else n for n in g.nodes))  # type: ignore[arg-type]
+    return replace(g, nodes=tuple(replace(n, op=new(n.op)) if isinstance(n.op, old) else n for n in g.nodes))
 
 
 def with_clip(g: Graph, clip: Clip) -> Graph:
@@ -399,7 +399,7 @@ def test_scores_of_groups_and_constants_add_up() -> None:
         apart = [
             replace(
                 g, query=np.pad(g.query, ((0, 0), at)), key=np.pad(g.key, ((0, 0), at)), factors=np.pad(g.factors, at, constant_values=1)
-            )  # type: ignore[arg-type]
+            )
             for g, at in ((one, wide[1]), (two, wide[0]))
         ]
         seen = bilinear.Compared(apart, np.append(q1, q2), np.append(k1, k2), 0, 0, 0)

@@ -79,7 +79,7 @@ UNSAID: list[tuple[str, Body, str, str]] = [
 @pytest.mark.parametrize(("body", "fact", "hint"), [row[1:] for row in UNSAID], ids=[row[0] for row in UNSAID])
 def test_it_is_refused_with_the_line_and_the_fix(body: Body, fact: str, hint: str) -> None:
     with pytest.raises(hw.ProgramError) as caught:
-        hw.program(name="p")(body).build(5, 4)  # type: ignore[arg-type]
+        hw.program(name="p")(body).build(5, 4)
     assert fact in caught.value.fact
     assert hint in caught.value.hint
     assert str(caught.value).splitlines()[1].strip() == linecache.getline(__file__, body.__code__.co_firstlineno).strip()
@@ -100,7 +100,7 @@ def test_where_no_source_is_kept_no_empty_line_is_quoted() -> None:
     names: dict[str, object] = {"hw": hw}
     exec("@hw.program(alphabet=3)\ndef p(token):\n    return token.at(token)", names)
     with pytest.raises(hw.DomainError) as caught:
-        names["p"].build(4)  # type: ignore[attr-defined]
+        names["p"].build(4)
     assert [line.strip()[:5] for line in str(caught.value).splitlines()] == ["<stri", "hint:"]
 
 
@@ -143,7 +143,7 @@ def _odd(i: int) -> int | None:
 
 @pytest.mark.parametrize(("body", "reference"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS])
 def test_what_it_means(body: Body, reference: Callable[[list[int], int], object]) -> None:
-    program = hw.program(name="p")(body)  # type: ignore[arg-type]
+    program = hw.program(name="p")(body)
     model = hw.compile(program, length=5, alphabet=4)
     wanted = [[reference(row, i) for i in range(1, len(row) + 1)] for row in ROWS]
     assert model.run(ROWS) == wanted == [hw.interpret(model, row) for row in ROWS]
@@ -173,9 +173,9 @@ def test_a_long_chain_of_operations_compiles(steps: int) -> None:
 
 def test_symbols_and_sizes_may_be_numpys() -> None:
     last = hw.program(lambda token: hw.previous(token) + 1)
-    model = hw.compile(last, length=np.int64(4), alphabet=list(np.arange(3)))  # type: ignore[arg-type]
+    model = hw.compile(last, length=np.int64(4), alphabet=list(np.arange(3)))
     assert model.alphabet.symbols == (0, 1, 2) and model.alphabet.numeric
-    assert hw.compile(hw.program(alphabet=np.int64(3))(last.function), length=4).run([2, 0]) == [None, 3]  # type: ignore[arg-type]
+    assert hw.compile(hw.program(alphabet=np.int64(3))(last.function), length=4).run([2, 0]) == [None, 3]
 
 
 # --- inputs ----------------------------------------------------------------------------------------------
@@ -186,11 +186,11 @@ MODEL = hw.compile(BACK, length=4, alphabet=4)
 
 @pytest.mark.parametrize("array", [np.array, torch.tensor], ids=["numpy", "torch"])
 def test_arrays_are_sequences_and_batches(array: Callable[[object], object]) -> None:
-    assert MODEL.run(array([2, 0, 1])) == [None, 2, 0]  # type: ignore[arg-type]
-    assert MODEL.run(array([[2, 0], [1, 3]])) == [[None, 2], [None, 1]]  # type: ignore[arg-type]
+    assert MODEL.run(array([2, 0, 1])) == [None, 2, 0]
+    assert MODEL.run(array([[2, 0], [1, 3]])) == [[None, 2], [None, 1]]
     assert MODEL.run([array([2, 0]), [3]]) == [[None, 2], [None]]  # type: ignore[list-item]
     same = hw.program(lambda token: hw.match(token, token, before=True).latest().position)
-    assert hw.interpret(same, array([3, 1, 3])) == [None, None, 1]  # type: ignore[arg-type]
+    assert hw.interpret(same, array([3, 1, 3])) == [None, None, 1]
 
 
 @pytest.mark.parametrize("odd", [{0, 1}, {0: 1}, None, 5, iter([0, 1]), torch.tensor(3)], ids=lambda odd: type(odd).__name__)
@@ -211,16 +211,16 @@ def test_what_is_no_program_is_refused(take: Callable[..., object]) -> None:
             take(odd, length=4, alphabet=3)
         assert hint in caught.value.hint
     with pytest.raises(hw.ProgramError, match=r"interpret\(\) was given 'khop', which is not a program"):
-        hw.interpret("khop", [1])  # type: ignore[arg-type]
+        hw.interpret("khop", [1])
 
 
 def test_what_is_no_model_is_refused() -> None:
     takes: list[Callable[[object], object]] = [
         hw.check,  # type: ignore[list-item]
         hw.log_counts,  # type: ignore[list-item]
-        lambda odd: hw.generate(odd, [1], 1),  # type: ignore[arg-type]
-        lambda odd: hw.sample(odd, [1], 1),  # type: ignore[arg-type]
-        lambda odd: hw.diagnose(odd, [1]),  # type: ignore[arg-type]
+        lambda odd: hw.generate(odd, [1], 1),
+        lambda odd: hw.sample(odd, [1], 1),
+        lambda odd: hw.diagnose(odd, [1]),
     ]
     for take in takes:
         for odd in (BACK, None, "khop"):
@@ -288,7 +288,7 @@ def test_what_cannot_be_exact_is_lowered_once(monkeypatch: pytest.MonkeyPatch) -
 
     def counted(self: Table, *arguments: object) -> object:
         tables.append(len(self.entries))
-        return lower(self, *arguments)  # type: ignore[arg-type]
+        return lower(self, *arguments)
 
     monkeypatch.setattr(Table, "lower", counted)
     product = hw.program(lambda token, position: hw.table(lambda a, b: a * b << 13, token, position) + position)
@@ -344,12 +344,12 @@ def test_outputs_far_from_one_have_no_classes_below_them() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: hw.certify(None), "certify() was given None, which is not a model"),  # type: ignore[arg-type]
-        (lambda: hw.precision(hit), "certify() was given <function hit"),  # type: ignore[arg-type]
-        (lambda: hw.programs.get(None), "there is no program None"),  # type: ignore[arg-type]
-        (lambda: hw.protocols.get(7), "there is no protocol 7"),  # type: ignore[arg-type]
+        (lambda: hw.certify(None), "certify() was given None, which is not a model"),
+        (lambda: hw.precision(hit), "certify() was given <function hit"),
+        (lambda: hw.programs.get(None), "there is no program None"),
+        (lambda: hw.protocols.get(7), "there is no protocol 7"),
         (lambda: hw.programs.get("khop", k=10**20), "program khop was given k=100000000000000000000"),
-        (lambda: hw.run_protocol(hw.protocols.get("sum").trace(4), [1, 2, 3, 4], engine="ray"), "the engine is 'ray', which runs nothing"),  # type: ignore[arg-type]
+        (lambda: hw.run_protocol(hw.protocols.get("sum").trace(4), [1, 2, 3, 4], engine="ray"), "the engine is 'ray', which runs nothing"),
     ],
 )
 def test_wrong_things_in_the_place_of_models_names_and_engines(call: Callable[[], object], text: str) -> None:

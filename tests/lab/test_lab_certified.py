@@ -35,7 +35,7 @@ def drawn(rng: random.Random, style: str) -> hw.Model | None:
     options = {"length": rng.randint(1, 4), "alphabet": rng.randint(1, 3), "code": rng.choice(("auto", "scalar", "binary", "onehot"))}
     options |= {"style": style, "code": "auto"} if style == "natural" else {}
     try:
-        return hw.compile(generate.program(numbers, rng.random() < 0.5, most=3), **options)  # type: ignore[arg-type]
+        return hw.compile(generate.program(numbers, rng.random() < 0.5, most=3), **options)
     except hw.ExactnessError:
         return None
 

@@ -110,7 +110,7 @@ def test_the_natural_style_has_a_circuit_and_traces_too() -> None:
     """What a head brings lies, without a name, where an MLP rounds it to the value; both are then where the value comes from."""
     model = hw.compile(hw.programs.get("induction"), length=8, alphabet=3, style="natural")
     trace = hw.trace(model, [0, 1, 2, 0, 1, 1])
-    assert trace.wrong() == {}  # type: ignore[union-attr]
+    assert trace.wrong() == {}
     circuit = hw.circuit(model)
     first, second = "blocks.0.head.0", "blocks.2.head.0"
     assert {(e.source, e.path) for e in circuit.edges if e.target == second and e.value == "fetch"} == {

@@ -98,7 +98,7 @@ def test_digits_add_up_to_their_sum(seed: int) -> None:
                     node = nodes[i]
                     args = [value(a) for a in node.args]
                     strict = getattr(node.op, "strict", True)
-                    values[i] = node.op.value if node.op.name == "const" else None if strict and None in args else node.op.meaning(*args)  # type: ignore[attr-defined]
+                    values[i] = node.op.value if node.op.name == "const" else None if strict and None in args else node.op.meaning(*args)
                 return values[i]
 
             assert value(digits) == value(total), (cs, constant, point)

@@ -24,7 +24,7 @@ N = 12
 
 def natural(name: str, length: int = N, **options: object) -> hw.Model:
     program = hw.unrolled(programs.get(name))  # no loop can be tied in this style
-    return hw.compile(program, length=length, style="natural", **options)  # type: ignore[arg-type]
+    return hw.compile(program, length=length, style="natural", **options)
 
 
 def right(model: hw.Model, seed: int, count: int = 12) -> bool:

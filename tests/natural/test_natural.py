@@ -24,7 +24,7 @@ SMALL = [name for name in programs.names() if name not in ("ioi", "bigram", "ngr
 
 def natural(name: str, length: int = LENGTH, **options: object) -> hw.Model:
     program = hw.unrolled(programs.get(name))  # no loop can be tied in this style
-    return hw.compile(program, length=length, style="natural", **options)  # type: ignore[arg-type]
+    return hw.compile(program, length=length, style="natural", **options)
 
 
 def digest(model: hw.Model) -> str:

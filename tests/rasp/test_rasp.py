@@ -126,7 +126,7 @@ REFUSED: list[tuple[str, Callable[[], Any], str]] = [
     ("length, causally", lambda: rasp.program(rasp.length, causal=True).build(4, "ab"), "causal program does not see"),
     ("a selector", lambda: rasp.program(rasp.Select(rasp.tokens, rasp.tokens, Comparison.EQ)), "no sequence operation"),
     ("Map the wrong way round", lambda: rasp.Map(rasp.tokens, lambda x: x), "Map was given"),
-    ("Aggregate the wrong way round", lambda: rasp.Aggregate(rasp.tokens, rasp.tokens), "no Selector"),  # type: ignore[arg-type]
+    ("Aggregate the wrong way round", lambda: rasp.Aggregate(rasp.tokens, rasp.tokens), "no Selector"),
     ("a list as a default", lambda: rasp.Aggregate(rasp.Select(rasp.tokens, rasp.tokens, Comparison.EQ), rasp.tokens, [1]), "the default"),
     ("its truth", lambda: 0 < rasp.indices < 3, "no truth of its own"),
     ("a list as a value", lambda: rasp.program(rasp.Map(lambda t: [t], rasp.tokens)).build(4, "ab"), "no value of a program"),

@@ -60,7 +60,7 @@ def test_a_loaded_model_does_the_same(name: str, tmp_path: Path) -> None:
     back = hw.load(str(model.save(str(tmp_path / "m"))))
     rows = inputs(model)
     assert back.run(rows) == model.run(rows) == [hw.interpret(back, row) for row in rows]
-    assert any(x is not None for row in model.run(rows) for x in row)  # type: ignore[union-attr]
+    assert any(x is not None for row in model.run(rows) for x in row)
     assert back.explain() == model.explain()
     report = hw.check(back, samples=24)
     assert report.ok and report.values == hw.check(model, samples=24).values, str(report)

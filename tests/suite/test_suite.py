@@ -196,7 +196,7 @@ def test_the_sets_of_truths_are_those_of_a_program_of_truths() -> None:
     model = hw.compile(hw.program(name="ones")(lambda token: token == 1), length=3, alphabet=2)
     found = samples(model, random.Random(0), None)
     assert found is not None
-    rows = {name: {tuple(found.rows[i]) for i in found.sets[name]} for name in ("all", "all_true", "all_false", "mixed")}  # type: ignore[union-attr]
+    rows = {name: {tuple(found.rows[i]) for i in found.sets[name]} for name in ("all", "all_true", "all_false", "mixed")}
     assert rows["all_true"] == {(1, 1, 1)} and rows["all_false"] == {(0, 0, 0)} and len(rows["all"]) == 8
     assert rows["mixed"] == rows["all"] - rows["all_true"] - rows["all_false"]
     constant = hw.compile(hw.program(name="same")(lambda token: token == token), length=3, alphabet=2)
