@@ -47,10 +47,12 @@ def at_bos(ctx: Context, state: State, w_in: Reals, w_out: Reals) -> tuple[Reals
     pre = state.bos @ w_in
     e = state.off @ np.abs(w_in) + (eps + rounding(w_in, ctx.noise.unit)) * (1 + eps) * ((np.abs(state.bos) + state.off) @ np.abs(w_in))
     act = np.maximum(pre, 0)
-    e = np.where(pre + e * UP <= 0, 0, e)
+    live = pre + e * UP > 0
+    e = np.where(live, e, 0)
     more = e @ np.abs(w_out) + (eps + (w_out.shape[0] + 2) * unit) * (1 + eps) * ((act + e) @ np.abs(w_out))
     bos, off = state.bos + act @ w_out, (state.off + more + unit * np.abs(state.bos)) * UP
-    for d in map(int, np.flatnonzero((state.bos != 0) & w_out.any(axis=0))):  # what takes itself off: its own error goes with it
+    own = (state.bos != 0) & w_out.any(axis=0) | w_out[live].any(axis=0)
+    for d in map(int, np.flatnonzero(own)):  # what takes itself off: its own error goes with it
         units = np.flatnonzero(w_out[:, d])
         read = [d, *(int(r) for r in np.flatnonzero(w_in[:, units].any(axis=1)) if r != d)]
         terms = np.count_nonzero(w_in[:, units], axis=0)

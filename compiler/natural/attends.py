@@ -10,7 +10,7 @@ from ..domain import Domain
 from ..graph import Node
 from ..ops import Const, Fetch, Lookup, Relation, Total, related, relation_of
 from .draft import Code, Draft, form
-from .gadgets import counted, merged, rounding, share_rounding
+from .gadgets import counted, merged, passed, rounding, share_rounding
 from .heads import apart, digits, near, resting, scale, short, slope, split
 from .stage import BOS, ONE, Compute, Copy, Feature, Head, Kind, Lin, added
 
@@ -58,7 +58,7 @@ def total(draft: Draft, index: int, node: Node) -> Code:
     feature, dims = draft.new(node.name, index, (lo, hi), node)
     # c matches: H·share = c·rest. A level is 1/4 of a rest wide on each side of c, and the rest is at least 1/2. N·A·κ/2 <= 1/128: `slope`.
     units = merged(counted(share, rest, blocks, step, lo, dims))
-    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), share_rounding(dims, slope(n))))
+    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), share_rounding(dims, slope(n), passed(lo))))
     return draft.identity(feature)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from .stage import BOS, ONE, Lin, Unit, added
 
 SLOPE = 1 / 4  # of the roof of a gate, and of a staircase whose operands are small
+QUIET = 127 / 4  # what silences BOS: the greatest quarter that a column of int8 holds
 RISE, ROOF = 2 - SLOPE / 2, SLOPE * 3 / 2 - 2
 
 
@@ -52,21 +53,26 @@ def counted(share: int, rest: int, blocks: int, block: float, lo: int, dims: Seq
 
     They compare `share`, v times the rest, with bends that are quarters: a·`blocks` + b·`rest`, a whole, and b at most half a block.
     At BOS `rest` is 1 and `share` is 0, and nothing may fire. 127/4 is taken off there, which is enough where bends are above 1 - 127/4;
-    with lower levels it is added, as all four bends of theirs are passed. So a column's numbers are quarters up to its greatest, 127 of
-    them, which a column of int8 with a scale of its own holds as they are. What they
-    write are 103, 91, 127 and 115 of 1/32: the slope over a flat is 12/32, a flat's end comes to 109/64·rest + 3/32, and steps are
+    with lower levels (`passed`) it is added, as all four bends of theirs are passed. So a column's numbers are quarters up to its greatest,
+    127 of them, which a column of int8 with a scale of its own holds as they are. What they write are 103, 91, 127 and 115 of 1/32: the
+    slope over a flat is 12/32, a flat's end comes to 109/64·rest + 3/32, and steps are
 
         103/32·3/4 - 91/32·1/4 = 109/64        103/32 - 91/32 - 127/32 + 115/32 = 0
     """
     units: list[Unit] = []
     for n, dim in enumerate(dims):
-        silence = math.copysign(127 / 4, lo - 1 + n + 0.25 - (1 - 127 / 4))
+        silence = -QUIET if passed(lo + n) else QUIET
         for bend, weight in ((n + 0.25, 103), (n + 0.75, -91), (n + 1.25, -127), (n + 1.75, 115)):
             whole = lo - 1 + bend
             a = round(whole / block)
             pre = [({share: 1.0}, 1.0), ({blocks: 1.0}, -a), ({rest: 1.0}, a * block - whole), ({BOS: 1.0}, -silence)]
             units.append(Unit(added(pre), ((dim, weight / 32),)))
     return units
+
+
+def passed(level: int) -> bool:
+    """Whether BOS passes all bends of a level, rather than none."""
+    return level - 1 + 0.25 < 1 - QUIET
 
 
 def gentle(size: float) -> float:
@@ -112,20 +118,22 @@ def sum_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
     )
 
 
-def share_rounding(dims: Sequence[int], slope: float) -> tuple[Unit, ...]:
+def share_rounding(dims: Sequence[int], slope: float, passed: bool = False) -> tuple[Unit, ...]:
     """Units that round cells that are 0, or between 109/128 and 109/64, in place: x becomes slope·x + (1 - 5/4·slope)·flat(x).
 
     flat(x) = 4·relu(x - 1/4) - 4·relu(x - 1/2) is 0 up to 1/4 and 1 from 1/2 on, so what is 7/8 to 7/4 or so ends within slope/2 of 1.
+    Where BOS has `passed` bends the cells are 0 there as four large numbers cancel, off by what these are; the bends are for BOS too then.
     """
     top = 4 * (1 - 1.25 * slope)
+    at = (ONE, BOS) if passed else (ONE,)
     return tuple(
         unit
         for dim in dims
         for unit in (
             Unit({dim: 1.0}, ((dim, slope - 1),)),
             Unit({dim: -1.0}, ((dim, 1.0),)),
-            Unit({dim: 1.0, ONE: -0.25}, ((dim, top),)),
-            Unit({dim: 1.0, ONE: -0.5}, ((dim, -top),)),
+            Unit({dim: 1.0, **dict.fromkeys(at, -0.25)}, ((dim, top),)),
+            Unit({dim: 1.0, **dict.fromkeys(at, -0.5)}, ((dim, -top),)),
         )
     )
 

@@ -48,6 +48,20 @@ def test_the_library_is_certified(name: str) -> None:
     assert certificate.as_dict()["style"] == "natural" and "by margins" in str(certificate)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", programs.names())
+def test_the_library_is_certified_at_64(name: str) -> None:
+    """Even with each weight off by 1e-5 of itself. Sums that may be below -31 pass all bends at BOS, where large numbers cancel."""
+    model = natural(name, 64)
+    found = check(subject(model), script(model), Noise(weights=1e-5, unit=2.0**-24))
+    assert found.margin > 0.25 and min((lead for _, _, _, lead in found.leads), default=math.inf) > 3
+
+
+def test_a_sum_that_may_be_negative_is_silent_at_bos() -> None:
+    """The program at 32 has levels below -31, and its next lookup reads them."""
+    assert hw.certify(natural("gridworld", 32)).margin > 0.25
+
+
 def test_a_checkpoint_is_certified_from_its_files(tmp_path: object) -> None:
     """The plan is made again from the program; the tensors are the file's."""
     model = natural("khop", code="binary")
