@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ def stopped(command: list[str], number: int, ready: Path) -> subprocess.Complete
     """A process that gets a signal once it has made the file or directory `ready`."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not ready.exists() and process.poll() is None:
-            pass
+            time.sleep(0.01)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
@@ -28,7 +29,7 @@ def stopped(command: list[str], number: int, ready: Path) -> subprocess.Complete
 def test_a_signal_while_it_imports(number: int, line: str, tmp_path: Path) -> None:
     """A NumPy that takes for ever stands for the first second."""
     ready = tmp_path / "ready"
-    (tmp_path / "numpy.py").write_text(f"import pathlib, time\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)\n")
+    (tmp_path / "numpy.py").write_text(f"import pathlib, time\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(600)\n")
     done = stopped([sys.executable, "-c", STARTED.format(path=str(tmp_path))], number, ready)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", f"{line}\n")
 
@@ -40,7 +41,7 @@ import sys, time
 import headwork.runtime.files as files
 import headwork.cli as cli
 write = files.write
-files.write = lambda path, content: (write(path, content), (path.parent.parent / "ready").touch(), time.sleep(60))
+files.write = lambda path, content: (write(path, content), (path.parent.parent / "ready").touch(), time.sleep(600))
 sys.argv = ["headwork", "compile", "induction", "--length", "4", "--alphabet", "2", "--out", {out!r}]
 cli.main()
 """
