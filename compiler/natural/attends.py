@@ -35,7 +35,7 @@ def total(draft: Draft, index: int, node: Node) -> Code:
     h = resting(n)  # BOS above a match: e^h is N to 1.14·N, so BOS has 1/2 to 1 of the weight
     if (op, node.args[:-1]) not in draft.built:
         compared = _compared(node, parts, op.relations)
-        a = apart(n)  # N·e^-A <= 1/16: all mismatches together weigh less than a sixteenth of a match
+        a = apart(n, draft.largest)  # N·V·e^-A <= 1/16: all mismatches together add less than a sixteenth of a match
         queries, keys, full = _pairs(draft, node, short(a), compared, alike=True)
         if sum(full):
             factor = split(sum(full))
@@ -56,9 +56,10 @@ def total(draft: Draft, index: int, node: Node) -> Code:
     blocks = _share(draft, head, {BOS: 1.0}, f"rest of {node.name}, {step:g} times", None, step)
     share = _share(draft, head, added((lin, float(v)) for v, lin in values.items()), f"share of {node.name}", index, math.exp(h))
     feature, dims = draft.new(node.name, index, (lo, hi), node)
-    # c matches: H·share = c·rest. A level is 1/4 of a rest wide on each side of c, and the rest is at least 1/2. N·A·κ/2 <= 1/128: `slope`.
-    units = merged(counted(share, rest, blocks, step, lo, dims))
-    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(units), share_rounding(dims, slope(n), passed(lo))))
+    made = Compute(merged(counted(share, rest, blocks, step, lo, dims)))
+    # c matches: H·share = c·rest. A level is 1/4 of a rest wide on each side of c, and the rest is at least 1/2. κ: `slope`.
+    rounds = share_rounding(dims, slope(n, draft.largest), passed(lo))
+    draft.features.append(Feature(node.name, index, form((lo, hi)), dims, made, rounds))
     return draft.identity(feature)
 
 

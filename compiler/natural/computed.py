@@ -135,7 +135,7 @@ def _sum(
     match = scale(draft.lead, draft.length - 1).match
     # Of a low digit many levels are read at once, and what they are off adds up; a high one is read by gates, a level each.
     rough = index in draft.sums.lows or (index not in draft.sums.highs and coarse(len(x), sizes, match, draft.lead))
-    cleaner = sum_rounding(dims, slope(draft.length, len(dims))) if rough else ()
+    cleaner = sum_rounding(dims, slope(draft.length, draft.largest, len(dims))) if rough else ()
     draft.features.append(Feature(node.name, index, form((lo, hi)), dims, Compute(bends), cleaner))
     return draft.identity(feature)
 

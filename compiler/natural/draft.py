@@ -15,6 +15,7 @@ import numpy as np
 from ..codes.forms import Form
 from ..errors import ExactnessError
 from ..graph import Node
+from ..ops import Total
 from .digits import Spelled
 from .gadgets import gate, rounding
 from .heads import block
@@ -67,6 +68,8 @@ class Draft:
         ]
         self.values += [(1,), ()]
         self.codes: list[Code | ExactnessError | None] = []
+        added_up = [graph.nodes[node.args[-1]].domain for node in graph.nodes if isinstance(node.op, Total)]
+        self.largest = max((abs(end) for domain in added_up for end in (domain.lo, domain.hi)), default=1) or 1  # of what a head adds up
 
     def at(self, index: int) -> Code:
         """The code of a node. Raises its refusal."""

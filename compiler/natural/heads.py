@@ -16,13 +16,14 @@ ranks, so that position breaks what is left of ties.
 
 **Totals.** All matches score alike, BOS h above them, mismatches A below. With e^h = H, c matches weigh 1/(H + c) each and BOS
 H/(H + c); for H near N that is between 1/2 and 1, and c is read from it with differences of about 1/(4N) at the worst. Mismatches take
+a sixteenth of what a match worth 1 does, together, whatever they are worth, up to V:
 
-    N·e^-A <= 1/16            A = ln(16·N), rounded up: 7 at N = 64
+    N·V·e^-A <= 1/16          A = ln(16·N·V), rounded up: 7 at N = 64 for counts, where V = 1
 
-of a match's weight together. h is ln N rounded up to 1/8, which few bits hold. A number read off shares keeps a slope κ where it is
-rounded, for gradients; a key that is off by κ/2 moves the score of a match by A·κ/2 and a count of N by N times that:
+h is ln N rounded up to 1/8, which few bits hold. A number read off shares keeps a slope κ where it is rounded, for gradients; a key that is
+off by κ/2 moves the score of a match by A·κ/2 and a sum of N by N·V times that:
 
-    N·A·κ/2 <= 1/128          κ = 1/(64·N·A), rounded down to a power of two.
+    N·V·A·κ/2 <= 1/128        κ = 1/(64·N·V·A), rounded down to a power of two.
 
 **Sums.** A level of a staircase over a sum of m cells that is worth up to S adds up pre-activations of up to 2·S with weights of 8
 together, each off by (m + 2)·2^-24·2·S in float32 where the order of summation is bad. A key that is off by e moves a match by
@@ -46,9 +47,9 @@ def sharpness(length: int) -> float:
     return float(math.ceil(2 * math.log(16 * length)))
 
 
-def apart(length: int) -> float:
-    """How far mismatches of a total score below matches: the least integer with N·e^-A <= 1/16."""
-    return float(math.ceil(math.log(16 * length)))
+def apart(length: int, largest: int) -> float:
+    """How far mismatches of a total score below matches, of values up to V: the least integer with N·V·e^-A <= 1/16."""
+    return float(math.ceil(math.log(16 * length * largest)))
 
 
 def resting(length: int) -> float:
@@ -56,9 +57,9 @@ def resting(length: int) -> float:
     return max(1, math.ceil(8 * math.log(length))) / 8
 
 
-def slope(length: int, values: int = 0) -> float:
-    """The slope that the rounding of shares and sums keeps: the greatest power of two with N·A·κ/2 <= 1/128, and R²·κ/8 <= 1/128."""
-    return 2.0 ** math.floor(-math.log2(max(64 * length * apart(length), 16 * values * values)))
+def slope(length: int, largest: int, values: int = 0) -> float:
+    """The slope that the rounding of shares and sums keeps: the greatest power of two with N·V·A·κ/2 <= 1/128, and R²·κ/8 <= 1/128."""
+    return 2.0 ** math.floor(-math.log2(max(64 * length * largest * apart(length, largest), 16 * values * values)))
 
 
 def digits(lo: int, hi: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 from pathlib import Path
@@ -193,3 +194,20 @@ def test_matrices_that_are_too_many_together_are_refused_before_they_are_made() 
     program = generate.program(numbers, causal, most=3)
     with pytest.raises(hw.InputError, match="1,719,136,368 entries together"):
         hw.compile(program, length=9, alphabet=2, heads=2, dtype="float64", style="natural")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7])
+def test_what_does_not_match_adds_nothing_to_a_sum_however_much_it_is_worth(length: int) -> None:
+    """A sum of numbers up to 40: with all mismatches together a sixteenth of a match they added up to more than 1."""
+
+    @hw.program
+    def of_its_kind(token: hw.Value) -> hw.Value:
+        worth = hw.table(lambda t: 40 if t == 3 else t, token)
+        return hw.match(query=token, key=hw.table(lambda t: 3 - t, token)).sum(worth)
+
+    model = hw.compile(of_its_kind, length=length, alphabet=4, style="natural")
+    assert hw.certify(model).margin > 0.25
+    for tokens in itertools.product(range(4), repeat=min(length, 4)):
+        worth = [40 if t == 3 else t for t in tokens]
+        sums = [[w for u, w in zip(tokens[: i + 1], worth, strict=False) if t == 3 - u] for i, t in enumerate(tokens)]
+        assert model.run(tokens) == [sum(s) if s else None for s in sums]
