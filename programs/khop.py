@@ -10,11 +10,13 @@ from ..compiler.domain import Symbol
 from .entry import Entry, at_least
 
 ALPHABET = tuple("abcd")
+PLAIN = 64  # hops that are written one by one
 
 
 def make(k: int = 2) -> hw.Program:
     """hop_k, written as the plain loop of k reads; the optimiser finds the doubling. Raises InputError for `k < 0`.
 
+    More than 64 hops are written by doubling, so that a million take no longer to compile: the optimised program is the same.
     `jump` is the position after the latest earlier occurrence of this token: find(i) of the paper, ⊥ for its 0.
     """
     at_least("khop", "k", k, 0)
@@ -22,8 +24,11 @@ def make(k: int = 2) -> hw.Program:
     @hw.program(name=f"khop(k={k})", alphabet=ALPHABET)
     def khop(token: hw.Value) -> hw.Value:
         jump = hw.match(query=token, key=token, before=True).latest().position + 1
-        out = token
-        for _ in range(k):
+        out, rest = token, k
+        while rest > PLAIN:  # hop^rest = (hop^2)^(rest // 2) after hop^(rest % 2)
+            out = out.at(jump) if rest % 2 else out
+            jump, rest = jump.at(jump), rest // 2
+        for _ in range(rest):
             out = out.at(jump)
         return out
 
