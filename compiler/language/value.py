@@ -234,13 +234,24 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
 
 
 def label_of(builder: Builder, x: object, what: str, line: Location | None) -> int:
-    """The number of a label. Raises DomainError for what cannot be one."""
+    """The number of a label. Raises DomainError for what cannot be one, and for True where the program has 1, which Python takes for equal."""
     try:
-        if x == x:
-            return builder.label(cast("Symbol", x))
+        number = builder.label(cast("Symbol", x)) if x == x else None
     except TypeError:  # it has no hash
-        pass
-    raise DomainError(f"{what} was given {x!r}, which is no value", line, "values are hashable and equal to themselves")
+        number = None
+    if number is None:
+        raise DomainError(f"{what} was given {x!r}, which is no value", line, "values are hashable and equal to themselves")
+    if _truths(known := builder.labels[number]) != _truths(x):
+        fact = f"{what} was given {x!r} where the program has {known!r}: Python takes them for one value, and they are two"
+        raise DomainError(fact, line, "give truth values alone, or numbers alone, or name one of them, such as 'true'")
+    return number
+
+
+def _truths(x: object) -> object:
+    """Where truth values stand in a label."""
+    if isinstance(x, (tuple, frozenset)):
+        return (tuple if isinstance(x, tuple) else frozenset)(map(_truths, cast("tuple[object, ...]", x)))
+    return isinstance(x, bool)
 
 
 def _symbol(x: object, like: Value, what: str, line: Location | None) -> Const:

@@ -116,6 +116,21 @@ def test_labels_are_compared_looked_up_and_chosen() -> None:
     assert hw.certify(model)
 
 
+@pytest.mark.parametrize(("first", "second"), [(True, 1), (0, False), ((1, True), (1, 1)), (frozenset({0}), frozenset({False})), (True, 1.0)])
+def test_true_is_not_taken_for_one(first: object, second: object) -> None:
+    """Python takes them for equal, so that one of them would be answered in place of the other."""
+    found = {"a": first, "b": second, "c": "else"}
+    twice = hw.program(lambda token: hw.table(found.get, token), name="twice")
+    apart = hw.program(lambda token: (hw.table({"a": first, "b": "x"}.get, token), hw.table({"a": second, "b": "x"}.get, token)), name="apart")
+    for program in (twice, apart):
+        with pytest.raises(hw.DomainError) as caught:
+            hw.compile(program, length=4, alphabet="abc")
+        assert f"{second!r} where the program has {first!r}: Python takes them for one value" in str(caught.value)
+        assert "hint: give truth values alone" in str(caught.value)
+    alone = hw.program(lambda token: hw.table({"a": first, "b": first, "c": "else"}.get, token), name="alone")
+    assert str(hw.compile(alone, length=4, alphabet="abc").run(list("abc"))) == str([first, first, "else"])
+
+
 def test_an_output_has_a_class_for_each_value_that_occurs() -> None:
     assert [form.classes for form in hw.compile(power, length=4).output_forms] == [9]  # 8 values and ⊥, not 10,000,001
 

@@ -385,6 +385,25 @@ def test_induction() -> None:
     assert run("induction", [*"aab"]) == [None, "a", None]
 
 
+def test_many_hops_are_written_by_doubling_and_become_the_same_program() -> None:
+    """Beyond 64; a million hops would be as many nodes."""
+
+    def loop(k: int) -> hw.Program:
+        @hw.program(name=f"khop(k={k})", alphabet=tuple("abcd"))
+        def hops(token: hw.Value) -> hw.Value:
+            jump = hw.match(query=token, key=token, before=True).latest().position + 1
+            for _ in range(k):
+                token = token.at(jump)
+            return token
+
+        return hops
+
+    for k in (64, 65, 100, 127, 128, 129, 255, 259):
+        written, plain = (optimise(p.build(300)) for p in (programs.get("khop", k=k), loop(k)))
+        assert [(n.op, n.args) for n in written.nodes] == [(n.op, n.args) for n in plain.nodes], k
+    assert len(programs.get("khop", k=1_000_000).build(64).nodes) < 200
+
+
 def test_khop_lecture() -> None:
     """`bacbcabdba` ends in a; one hop reads the b after the a before it, and from there one more hop reads c."""
     tokens = [*"bacbcabdba"]
