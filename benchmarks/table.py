@@ -186,15 +186,17 @@ def compared(rows: Sequence[Statement]) -> str:
     """With how much of their sources the rows were compared, in two sentences; each counts where most was read."""
     kinds = {
         "the paper's text": "with the theorem in the paper's text",
+        "in full": "with the authors' abstract, which states it in full",
         "state": "with the theorem as others state it",  # readings, formalisations, later papers
         "quote": "with the theorem as others state it",
-        "": "with no more than the abstract, a summary or notes",
+        "": "with less",
     }
     sourced = [row for row in rows if row.certainty != "D"]
     counts = Counter(next(kind for word, kind in kinds.items() if word in row.checked) for row in sourced)
-    parts = [f"{counts[kind]} {kind}" for kind in dict.fromkeys(kinds.values())]
-    own = len(rows) - len(sourced)
-    return f"Of {len(rows)} rows {own} are derived here. Of the others, {', '.join(parts[:-1])}, and {parts[-1]} were compared."
+    parts = [f"{counts[kind] or 'none'} {kind}" for kind in dict.fromkeys(kinds.values())]
+    own, page = len(rows) - len(sourced), sum("docs/proved-rows.md" in row.checked for row in rows)
+    said = f"Of {len(rows)} rows {own} are derived or proved here, {page} of them on [a page of their own](proved-rows.md)."
+    return f"{said} Of the others, {', '.join(parts[:-1])}, and {parts[-1]} were compared."
 
 
 def _plain(text: str) -> str:

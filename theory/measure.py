@@ -64,6 +64,8 @@ READINGS: dict[str, Reading] = {
     "hops": Reading("k as the program was given it"),
     "k": Reading("hops that count: min(hops, max(1, N - 1))"),
     "n": Reading("size of the domain of the functions that are composed"),
+    "size": Reading("bits of each of two words"),
+    "votes": Reading("nearest examples that decide together"),
     "functions": Reading("how many functions are composed"),
     "q": Reading("how many vectors are averaged"),
     "d": Reading("width of each vector that is averaged"),

@@ -46,14 +46,11 @@ PLAIN: dict[str, str] = {
     "shuffle_dyck": "shuffle-dyck",
     "bigram": "bigram",
     "associative_memory": "associative-memory",
-    "nearest": "nearest",
     "counter": "counter-by-steps",
     "automaton_by_steps": "automaton-by-steps",
     "turing": "turing-by-steps",
     "list_ranking": "list-ranking",
     "match3": "match3",
-    "equal": "equal",
-    "disjoint": "disjoint",
 }
 SPECIAL: dict[str, Callable[[Entry, Settings], Task]] = {
     "khop": lambda e, s: ("khop", {"k": _whole(s, "k")}, "position"),
@@ -72,6 +69,9 @@ SPECIAL: dict[str, Callable[[Entry, Settings], Task]] = {
     "alternations": lambda e, s: ("alternating" if s["exact"] else "alternations", {"k": _whole(s, "k")}, None),
     # Steps between walls keep the order of places, and such maps hold no group but the trivial one.
     "gridworld": lambda e, s: ("gridworld", {"S": _whole(s, "places"), "unsolvable": 0}, None),
+    "equal": lambda e, s: ("equal", {"size": _whole(s, "size")}, None),
+    "disjoint": lambda e, s: ("disjoint", {"size": _whole(s, "size")}, None),
+    "nearest": lambda e, s: ("nearest", {"votes": _whole(s, "k")}, None),
     "circuit_by_steps": lambda e, s: ("circuit-by-steps", dict.fromkeys(("gates", "steps"), _entries(s, "gates")), None),
 }
 

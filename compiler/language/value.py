@@ -234,7 +234,7 @@ def lift(x: object, like: Value, what: str, line: Location | None) -> Value:
 
 
 def label_of(builder: Builder, x: object, what: str, line: Location | None) -> int:
-    """The number of a label. Raises DomainError for what cannot be one, and for True where the program has 1, which Python takes for equal."""
+    """The number of a label. Raises DomainError for what cannot be one, and for True where the program has 1, another value here."""
     try:
         number = builder.label(cast("Symbol", x)) if x == x else None
     except TypeError:  # it has no hash

@@ -116,12 +116,16 @@ def test_labels_are_compared_looked_up_and_chosen() -> None:
     assert hw.certify(model)
 
 
-@pytest.mark.parametrize(("first", "second"), [(True, 1), (0, False), ((1, True), (1, 1)), (frozenset({0}), frozenset({False})), (True, 1.0)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(True, 1), (0, False), ((1, True), (1, 1)), (frozenset({0}), frozenset({False})), (True, 1.0)]
+)
 def test_true_is_not_taken_for_one(first: object, second: object) -> None:
     """Python takes them for equal, so that one of them would be answered in place of the other."""
     found = {"a": first, "b": second, "c": "else"}
     twice = hw.program(lambda token: hw.table(found.get, token), name="twice")
-    apart = hw.program(lambda token: (hw.table({"a": first, "b": "x"}.get, token), hw.table({"a": second, "b": "x"}.get, token)), name="apart")
+    apart = hw.program(
+        lambda token: (hw.table({"a": first, "b": "x"}.get, token), hw.table({"a": second, "b": "x"}.get, token)), name="apart"
+    )
     for program in (twice, apart):
         with pytest.raises(hw.DomainError) as caught:
             hw.compile(program, length=4, alphabet="abc")
