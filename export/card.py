@@ -94,7 +94,12 @@ def summary(source_layers: int, built: Built) -> list[str]:
         lines.append(f"{strict} strict {'lookup' if strict == 1 else 'lookups'} written as causal ones over previous keys: {grown}")
     lines.append(f"{parameters(built.tensors):,} parameters")
     if built.stored:
-        lines.append(f"weights are stored in {built.stored} and computed with in {model.dtype}, as the configuration says")
+        how = (
+            f"what they multiply is rounded to {built.stored}"
+            if built.frame.stored
+            else f"computed with in {model.dtype}, as the configuration says"
+        )
+        lines.append(f"weights are stored in {built.stored}, and {how}")
     if built.words.drawn:
         bits = model.output_forms[0].parts
         lines.append(f"logits are logarithms to {bits} bits: each probability is count / Σ counts to within a relative 2^-{bits}")

@@ -27,13 +27,20 @@ def target_named(name: str) -> Target:
 def write_files(work: Path, spec: Target, built: Built) -> None:
     """Write all files but the card into a directory."""
     model, frame = built.model, built.frame
+    layout: dict[str, Json] = {
+        "shift": list[Json](frame.shift),
+        "width": frame.width,
+        "balance": list[Json](frame.balance),
+        "bias": frame.bias,
+    }
+    layout |= {"sharp": frame.sharp, "stored": frame.stored} if frame.stored else {}
     spec.storage.write(work, built)
     sidecar: dict[str, Json] = {
         "format": FORMAT,
         "version": VERSION,
         "target": spec.name,
         "code": built.code,
-        "frame": {"shift": list[Json](frame.shift), "width": frame.width, "balance": list[Json](frame.balance), "bias": frame.bias},
+        "frame": layout,
         "config": config_json(model),
         "program": program_json(model),
         "circuit": as_json(labels_of(spec.name, spec.terms, model, frame)),

@@ -26,11 +26,11 @@ from . import gguf_natural, gpt2, gpt2_natural
 from .check import Checked
 from .expected import Expected
 from .gguf_file import load
+from .gguf_short import shortened
 from .half import balanced, canonical, halved, plain, unfit
 from .labels import Terms
 from .llamacpp import FILE, RUNS, check_file
 from .native import Frame, Reals, require_whole
-from .stock import stored
 from .target import Built, Certified, Storage, Target, by_style
 from .totals import NOTHING, Sums, cells
 from .words import Words
@@ -82,12 +82,13 @@ def build(model: Model, code: str, dtype: str) -> Built:
 
 
 def _natural(model: Model, code: str, dtype: str) -> Built:
-    """A natural model as it is, for llama.cpp's default cache, or with dtype "float32" for a cache of that. Raises as `causal` does."""
+    """A natural model as it is, for llama.cpp's default cache, or with dtype "float32" for a cache of that; with "float16" matrices are
+    stored in that, for the default cache where that is shown. Raises as `causal` does."""
     model = gguf_natural.lowered(model, code, dtype)
-    words, frame = _spelt(Words.of(model)), gpt2_natural.frame_of(model.module.shape)
-    gguf_natural.require(model, dtype)
+    words, frame = _spelt(Words.of(model)), gguf_natural.frame_of(model, dtype)
+    gguf_natural.require(model, frame, dtype)
     made = config(model, words, frame), tensors(model, words, frame)
-    return Built(model, code, words, frame, *made, gguf_natural.blocks(model), "The weights are headwork's own.", (NOTE,))
+    return Built(model, code, words, frame, *made, gguf_natural.blocks(model), "The weights are headwork's own.", (NOTE,), frame.stored)
 
 
 def _spelt(words: Words) -> Words:
@@ -131,7 +132,7 @@ def _claim(model: Model, words: Words, frame: Frame, sums: Sums) -> str:
 def proof(model: Model, words: Words, frame: Frame, certificate: Certified) -> str:
     """What holds of a file in llama.cpp's arithmetic, by its numbers and a certificate of its model. Raises ExactnessError."""
     if model.style == "natural":
-        return gguf_natural.claim(model)
+        return gguf_natural.claim(model, frame)
     assert isinstance(certificate, Certificate)
     return _claim(model, words, frame, Sums.certified(certificate))
 
@@ -170,7 +171,7 @@ def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
         "tokenizer.ggml.add_eos_token": False,
         "tokenizer.ggml.add_space_prefix": True,
         "tokenizer.ggml.remove_extra_whitespaces": True,
-        "headwork.cache": gguf_natural.cache(model) if natural else _cache(model),
+        "headwork.cache": gguf_natural.cache(model, frame) if natural else _cache(model),
     }
     return {**fields, COUNT: len(fields)}  # so a field more is seen
 
@@ -186,7 +187,7 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
         gpt2_natural.tensors(model, words, frame) if model.style == "natural" else gpt2.tensors(balanced(model, _root(model)), words, frame)
     )
     for name, tensor in stock.items():
-        turned, scale, theirs = _map(name, model.style)
+        turned, scale, theirs = _map(name, model.style, frame)
         made[theirs] = (tensor.T if turned else tensor) * scale
     return made
 
@@ -194,8 +195,8 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor."""
     made: dict[str, tuple[int, ...]] = {}
-    for name, size in (gpt2_natural if model.style == "natural" else gpt2).shapes(model, words, frame).items():
-        turned, _, theirs = _map(name, model.style)
+    for name, size in _stock_shapes(model, words, frame).items():
+        turned, _, theirs = _map(name, model.style, frame)
         made[theirs] = size[::-1] if turned else size
     return made
 
@@ -203,17 +204,21 @@ def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors: `tensors` undone."""
     stock: dict[str, Reals] = {}
-    checkpoint = gpt2_natural if model.style == "natural" else gpt2
-    for name in checkpoint.shapes(model, words, frame):
-        turned, scale, theirs = _map(name, model.style)
+    for name in _stock_shapes(model, words, frame):
+        turned, scale, theirs = _map(name, model.style, frame)
         stock[name] = (found[theirs].T if turned else found[theirs]) / scale
-    made = checkpoint.native(model, words, frame, stock)
-    return made if model.style == "natural" else plain(made)
+    return gpt2_natural.native(model, words, frame, stock) if model.style == "natural" else plain(gpt2.native(model, words, frame, stock))
 
 
-def _map(name: str, style: str) -> tuple[bool, float, str]:
+def _stock_shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
+    if model.style == "natural":
+        return gpt2_natural.shapes_in(model, words, frame, gguf_natural.wanted(model, frame))
+    return gpt2.shapes(model, words, frame)
+
+
+def _map(name: str, style: str, frame: Frame) -> tuple[bool, float, str]:
     """Of a stock tensor: whether it is turned, its factor, and its name here."""
-    sharp = gguf_natural.SHARP if style == "natural" else SHARP
+    sharp = gguf_natural.sharp(frame) if style == "natural" else SHARP
     scale = sharp if ".c_fc." in name else 1 / sharp if name.endswith("mlp.c_proj.weight") else 1.0
     turned, theirs = name.endswith(".weight") and ".c_" in name, name
     for ours, other in _NAMES:
@@ -242,7 +247,7 @@ def write(work: Path, built: Built) -> None:
                 writer.add_string(name, value)
             case _:
                 writer.add_array(name, cast("list[Json]", value))
-    for name, tensor in stored(built).items():
+    for name, tensor in shortened(built).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

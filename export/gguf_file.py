@@ -12,7 +12,8 @@ from ..compiler.errors import CheckpointError
 from ..runtime.serial import Json
 from .native import Reals
 
-MAGIC, VERSION, ALIGNMENT, FLOAT32, MAX_DIMS = b"GGUF", 3, 32, 0, 4
+MAGIC, VERSION, ALIGNMENT, MAX_DIMS = b"GGUF", 3, 32, 4
+KINDS = {0: "<f4", 1: "<f2"}  # of tensors
 STRING, ARRAY = 8, 9
 _NUMBERS = {4: "<I", 5: "<i", 6: "<f", 7: "<?"}  # uint32, int32, float32, bool
 
@@ -88,19 +89,19 @@ def _parse(given: _Bytes) -> tuple[dict[str, Json], dict[str, Reals]]:
         if name in fields:
             raise _Damaged("a field stands there twice")
         fields[name] = given.values() if kind == ARRAY else given.value(kind)
-    places: dict[str, tuple[tuple[int, ...], int]] = {}
+    places: dict[str, tuple[tuple[int, ...], np.dtype[np.floating], int]] = {}
     for _ in range(tensors):
         name, dims = given.text(), given.number("<I")
         if name in places or not 1 <= dims <= MAX_DIMS:
             raise _Damaged("a tensor stands there twice, or has no shape")
         shape = tuple(given.number("<Q") for _ in range(dims))[::-1]
-        if given.number("<I") != FLOAT32:
-            raise _Damaged("a tensor is not of float32")
-        places[name] = shape, given.number("<Q")
+        if (kind := given.number("<I")) not in KINDS:
+            raise _Damaged("a tensor is neither of float32 nor of float16")
+        places[name] = shape, np.dtype(KINDS[kind]), given.number("<Q")
     start = -(-given.at // ALIGNMENT) * ALIGNMENT
     found: dict[str, Reals] = {}
-    for name, (shape, offset) in places.items():
+    for name, (shape, kind, offset) in places.items():
         given.at = min(start + offset, len(given.data))
-        raw = np.frombuffer(given.take(4 * math.prod(shape)), "<f4")
+        raw = np.frombuffer(given.take(kind.itemsize * math.prod(shape)), kind)
         found[name] = raw.reshape(shape).astype(np.float64)
     return fields, found

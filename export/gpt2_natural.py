@@ -47,26 +47,33 @@ def build(model: Model, code: str, dtype: str) -> Built:
     return Built(model, code, words, frame, *made, len(pairs(model.module.shape)), "The weights are headwork's own.", (), stored)
 
 
-def sizes(shape: Shape) -> tuple[int, int, int]:
-    """Heads, d_head, a power of four, and the hidden units of every block, one of them for the trap."""
-    attention = [b for b in shape.blocks if isinstance(b, AttentionShape)]
+def sizes(shape: Shape) -> tuple[int, int]:
+    """d_head, a power of four, and the hidden units of every block, one of them for the trap."""
     d_head = 4
-    while d_head < max((b.d_head for b in attention), default=1):
+    while d_head < max((b.d_head for b in shape.blocks if isinstance(b, AttentionShape)), default=1):
         d_head *= 4
-    heads = max(-(-(shape.d_model + PARTS) // d_head), *(len(b.masks) for b in attention), 1)
-    return heads, d_head, 1 + max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=0)
+    return d_head, 1 + max((b.d_mlp for b in shape.blocks if isinstance(b, MlpShape)), default=0)
+
+
+def width_of(shape: Shape, least: int) -> int:
+    """The width of a stream of at least so many dimensions: as many heads as there are, d_head each."""
+    d_head, _ = sizes(shape)
+    return d_head * max(-(-least // d_head), *(len(b.masks) for b in shape.blocks if isinstance(b, AttentionShape)), 1)
 
 
 def frame_of(shape: Shape) -> Frame:
     """The native stream, and behind it the dimensions that are always zero."""
-    heads, d_head, _ = sizes(shape)
-    return Frame((0,) * shape.d_model, heads * d_head)
+    return Frame((0,) * shape.d_model, width_of(shape, shape.d_model + PARTS))
 
 
 def noise(model: Model, together: float, u: float) -> Noise:
     """What the mean may leave in what is read of a stream of Σ |x| up to `together`."""
-    mean = (1 / frame_of(model.module.shape).width + 4 * u) * together
-    return Noise(read=(2 * (model.module.shape.d_model + PARTS + 4) + 8) * u * mean)
+    return Noise(read=left(model, u) * (1 / frame_of(model.module.shape).width + 4 * u) * together)
+
+
+def left(model: Model, u: float) -> float:
+    """What is left of a mean, (1), as a part of it."""
+    return (2 * (model.module.shape.d_model + PARTS + 4) + 8) * u
 
 
 def claim(model: Model) -> str:
@@ -93,25 +100,25 @@ def _leading(x: Reals) -> Reals:
 
 def config(model: Model, words: Words, frame: Frame) -> dict[str, Json]:
     """config.json."""
-    shape = model.module.shape
-    heads, _, inner = sizes(shape)
-    return config_of(model, words, frame, heads, inner)
+    d_head, inner = sizes(model.module.shape)
+    return config_of(model, words, frame, frame.width // d_head, inner)
 
 
 def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
     """Every tensor of the checkpoint by its stock name; Conv1D weights are (inputs, outputs), and biases are zero."""
     found, shape = Native.of(model), model.module.shape
-    heads, d_head, inner = sizes(shape)
+    d_head, inner = sizes(shape)
     d, n = shape.d_model, frame.width
+    heads = n // d_head
     made: dict[str, Reals] = {}
 
     def reads(matrix: Reals) -> Reals:
         """A matrix that reads the stream, the mean taken off. Shapes: (d_model, k) -> (width, k)."""
-        wide = frame.reads(matrix)
+        wide, zero = frame.reads(matrix), d + frame.balances
         rest = -matrix.sum(axis=0).astype(model.dtype).astype(np.float64)
         for part in range(PARTS):
-            wide[d + part] = _leading(rest) if part < PARTS - 1 else rest
-            rest = rest - wide[d + part]
+            wide[zero + part] = _leading(rest) if part < PARTS - 1 else rest
+            rest = rest - wide[zero + part]
         return wide
 
     def norm(name: str) -> None:
@@ -151,17 +158,21 @@ def tensors(model: Model, words: Words, frame: Frame) -> dict[str, Reals]:
 
 def shapes(model: Model, words: Words, frame: Frame) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor. Raises CheckpointError for masks that GPT-2 does not have, and where the stream is not the model's own."""
+    return shapes_in(model, words, frame, frame_of(model.module.shape))
+
+
+def shapes_in(model: Model, words: Words, frame: Frame, wanted: Frame) -> dict[str, tuple[int, ...]]:
+    """The same in a layout that is wanted."""
     require_causal(model)
-    shape = model.module.shape
-    if frame != frame_of(shape):
-        raise CheckpointError(f"the stream is not laid out as {frame_of(shape).width} dimensions of its own", hint="export the model again")
-    return shapes_of(model, words, frame, sizes(shape)[2])
+    if frame != wanted:
+        raise CheckpointError(f"the stream is not laid out as {wanted.width} dimensions of its own", hint="export the model again")
+    return shapes_of(model, words, frame, sizes(model.module.shape)[1])
 
 
 def native(model: Model, words: Words, frame: Frame, found: dict[str, Reals]) -> dict[str, Reals]:
     """The native tensors that GPT-2 tensors of this model's layout hold: `tensors` undone."""
     shape = model.module.shape
-    d_head = sizes(shape)[1]
+    d_head, _ = sizes(shape)
     made = {
         "W_E": frame.unwritten(found["transformer.wte.weight"])[[words.bos, *range(1, words.symbols + 1)]],
         "W_pos": frame.unwritten(found["transformer.wpe.weight"]),

@@ -120,13 +120,16 @@ class Frame:
     """A wider stream for the native one: dimension d holds the native value times 2**-shift[d].
 
     With `balance`, dimension d_model + b holds minus the sum of all d with balance[d] = b, so that the mean is zero, and a norm
-    adds `bias` to every number. Powers of two change no rounding: every product is the native product.
+    adds `bias` to every number. Powers of two change no rounding: every product is the native product. Where matrices are `stored` in a
+    format of fewer bits that the layout is made for, `sharp` is the power of two that hidden units are multiplied by.
     """
 
     shift: tuple[int, ...]
     width: int
     balance: tuple[int, ...] = ()
     bias: int = 0
+    sharp: int = 0
+    stored: str = ""
 
     @property
     def scale(self) -> Reals:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -181,7 +181,7 @@ def _read(path: Path) -> tuple[Target, Built]:
         if said.get(field) != value:
             raise CheckpointError(f"{path}: field {field!r} is not {value!r}", hint="export the model again")
     kept = sidecar.str("stored", HALF) if "stored" in sidecar.data else ""
-    if kept and (model.style != "natural" or spec.holds_any):
+    if (kept and (model.style != "natural" or spec.holds_any)) or frame.stored not in ("", kept):
         raise sidecar.error("stored", f"is {kept!r}, which no such export is stored in")
     built = Built(model, sidecar.str("code"), words, frame, fields, again, 0, "", (), kept)
     with tempfile.TemporaryDirectory(prefix="headwork-") as work:
@@ -198,8 +198,10 @@ def _require_sizes(config: Reader, entries: int) -> None:
 
 
 def _frame(inner: Reader, d_model: int) -> Frame:
-    inner.only("shift", "width", "balance", "bias")
+    inner.only("shift", "width", "balance", "bias", *{"sharp", "stored"}.intersection(inner.data))
     frame = Frame(inner.ints("shift"), inner.int("width", 1), inner.ints("balance"), inner.int("bias", 0))
+    if "stored" in inner.data:
+        frame = replace(frame, sharp=inner.int("sharp", 0, MAX_SHIFT), stored=inner.str("stored", HALF))
     wide = len(frame.balance) in (0, d_model) and min(frame.balance, default=0) >= 0 and frame.width >= d_model + frame.balances
     if not wide or len(frame.shift) != d_model or max(map(abs, frame.shift), default=0) > MAX_SHIFT:
         raise inner.error("shift", f"does not scale {d_model} dimensions")

@@ -91,8 +91,10 @@ def kept(model: Model, target: str, noise: Callable[[float, float], Noise]) -> t
             made = shown(model, replace(found, unit=UNITS * unit))
         except Refused as refused:
             fact = refused.fact.removeprefix("not shown: ")
-            half = f", and by {found.half:.1e} of what heads compare and add up" if found.half else ""
-            off = f"{max(found.read, found.stream):.1e}{half}"
+            half = f"{found.half:.1e} of what heads compare and add up" if found.half else ""
+            grain = f"{found.grain:.1e} of all that is multiplied by a matrix" if found.grain else ""
+            plain = f"{most:.1e}" if (most := max(found.read, found.stream, found.smooth)) or not (half or grain) else ""
+            off = ", and by ".join(said for said in (plain, half, grain) if said)
             fact = f"{model.name}: the arithmetic of {target} is off by {off}, and {fact}"
             raise ExactnessError(fact, hint=OWN) from None
         if made.together <= bound:

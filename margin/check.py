@@ -31,16 +31,18 @@ def check(model: Model, script: Sequence[Mapping[str, Any]], noise: Noise, freed
     for number, (masks, part) in enumerate(zip(model.blocks, script, strict=True), 1):
         w = {k.rpartition(".")[2]: t for k, t in model.tensors.items() if k.startswith(f"blocks.{number - 1}.")}
         ctx.shown.together = max(ctx.shown.together, state.together())
-        state = state.blurred(noise.read)
+        seen = state.seen(noise)
         for h in range(len(masks)):
-            ends = [state.reach(w[name][h]) for name in ("W_Q", "W_K", "W_V")]
+            ends = [seen.reach(w[name][h]) for name in ("W_Q", "W_K", "W_V")]
             ctx.shown.reach = (max(ctx.shown.reach[0], ends[0]), max(ctx.shown.reach[1], ends[1]), max(ctx.shown.reach[2], ends[2]))
+        if not masks:
+            ctx.shown.hidden = max(ctx.shown.hidden, seen.reach(w["W_in"]))
         state = attention(ctx, state, w, masks, part, number) if masks else mlp(ctx, state, w, part, number)
         if freed is not None:
             state = freed.released(plain, ctx.terms, state, number)
         state = state.blurred(noise.stream)
     ctx.shown.together = max(ctx.shown.together, state.together())
-    logits(ctx, state.blurred(noise.read))
+    logits(ctx, state.seen(noise))
     return ctx.shown
 
 

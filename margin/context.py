@@ -28,7 +28,7 @@ class Shown:
     """What was shown: the least lead of each head, how far values are off their codes, the least margin of a logit, and cases.
 
     `together` bounds Σ |x| over the dimensions of the stream, at any position and before any block; `reach` the numbers of queries, of
-    keys and of values.
+    keys and of values, `hidden` pre-activations.
     """
 
     leads: list[tuple[int, int, int, float]] = field(default_factory=list[tuple[int, int, int, float]])
@@ -37,6 +37,7 @@ class Shown:
     cases: int = 0
     together: float = 0.0
     reach: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    hidden: float = 0.0
     where: str = ""
 
 

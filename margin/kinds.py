@@ -15,17 +15,18 @@ APART = 1 << 10  # joint cases above which a sum is looked at once for each of i
 def gated(state: State, w_in: Reals, w_out: Reals, dims: list[int], kinds: Kinds) -> bool:
     """Whether dimensions read few kinds of cells each, as gates do, so that all joint cases of them can be looked at; three are tried."""
     for d in dict.fromkeys((dims[0], dims[len(dims) // 2], dims[-1])):
-        cells, _, _, _ = reading(state, w_in, w_out, d)
+        cells, _, _, _, _ = reading(state, w_in, w_out, d)
         if math.prod(int(kind.max(initial=0)) + 1 for kind in kinds.few(cells)[1].values()) > APART:
             return False
     return True
 
 
-def reading(state: State, w_in: Reals, w_out: Reals, d: int) -> tuple[list[Cell], Reals, Reals, Ints]:
-    """What units read that write a dimension: cells, it the first; a row of weights for each; what they write; how many terms each has.
+def reading(state: State, w_in: Reals, w_out: Reals, d: int) -> tuple[list[Cell], Reals, Reals, Ints, Reals]:
+    """What units read that write a dimension: cells, it the first; a row of weights for each; what they write; how many terms each has;
+    and of how many dimensions each cell is.
 
     Cells of one variable that all units read alike are one, their sum: they add to every pre-activation by one weight, and its noise is at
-    most that of theirs, as none of them is negative. Shapes: (cells, units), (units,), (units,).
+    most that of theirs, as none of them is negative. Shapes: (cells, units), (units,), (units,), (cells,).
     """
     units = np.flatnonzero(w_out[:, d]) if w_out.size else np.array([], int)
     w = w_in[:, units]
@@ -42,7 +43,8 @@ def reading(state: State, w_in: Reals, w_out: Reals, d: int) -> tuple[list[Cell]
             x, com, ind = (np.sum([getattr(state.cells[r], part) for r in some], axis=0) for part in ("x", "com", "ind"))
             first = Cell(first.variable, x, com * UP, ind * UP)
         cells.append(first)
-    return cells, w[[some[0] for some in alike.values()]], w_out[units, d], np.count_nonzero(w[dims], axis=0)
+    many = np.array([len(some) for some in alike.values()], float)
+    return cells, w[[some[0] for some in alike.values()]], w_out[units, d], np.count_nonzero(w[dims], axis=0), many
 
 
 class Kinds:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .context import Context
 from .kinds import APART, Kinds, gated, reading
-from .state import OWN, UP, Cell, Reals, State, rounding
+from .state import LEAST, OWN, UP, Cell, Reals, State, rounding
 from .sums import summed
 from .terms import MOST, Ints, Unshown, Value, hidden, meaning, product
 
@@ -44,11 +44,12 @@ def mlp(ctx: Context, state: State, w: Mapping[str, Reals], part: Mapping[str, A
 def at_bos(ctx: Context, state: State, w_in: Reals, w_out: Reals) -> tuple[Reals, Reals]:
     """What BOS holds afterwards, and how far off that may be."""
     eps, unit = ctx.noise.weights, ctx.noise.unit + OWN
-    pre = state.bos @ w_in
-    e = state.off @ np.abs(w_in) + (eps + rounding(w_in, ctx.noise.unit)) * (1 + eps) * ((np.abs(state.bos) + state.off) @ np.abs(w_in))
+    pre, read_off = state.bos @ w_in, state.seen(ctx.noise).off
+    e = read_off @ np.abs(w_in) + (eps + rounding(w_in, ctx.noise.unit)) * (1 + eps) * ((np.abs(state.bos) + read_off) @ np.abs(w_in))
     act = np.maximum(pre, 0)
-    live = pre + e * UP > 0
-    e = np.where(live, e, 0)
+    near, live = np.abs(pre) - e * UP < ctx.noise.near, pre + e * UP > 0
+    e = np.where(live, e, 0) + near * ctx.noise.smooth
+    e = e + ctx.noise.grain * (act + e) + (LEAST if ctx.noise.grain else 0.0)
     more = e @ np.abs(w_out) + (eps + (w_out.shape[0] + 2) * unit) * (1 + eps) * ((act + e) @ np.abs(w_out))
     bos, off = state.bos + act @ w_out, (state.off + more + unit * np.abs(state.bos)) * UP
     own = (state.bos != 0) & w_out.any(axis=0) | w_out[live].any(axis=0)
@@ -56,7 +57,8 @@ def at_bos(ctx: Context, state: State, w_in: Reals, w_out: Reals) -> tuple[Reals
         units = np.flatnonzero(w_out[:, d])
         read = [d, *(int(r) for r in np.flatnonzero(w_in[:, units].any(axis=1)) if r != d)]
         terms = np.count_nonzero(w_in[:, units], axis=0)
-        found = layer(ctx, state.bos[None, read], state.off[None, read], None, w_in[read][:, units], w_out[units, d], terms)
+        many = np.ones(len(read))
+        found = layer(ctx, state.bos[None, read], state.off[None, read], None, w_in[read][:, units], w_out[units, d], terms, many)
         bos[d], off[d] = float(found[0][0]), float(found[1][0])
     return bos, off
 
@@ -147,7 +149,7 @@ class Cases:
 def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: int, cases: Cases, kinds: Kinds) -> Cell:
     """One dimension after an MLP, in all joint cases; those in which it reads the same are computed once."""
     target, rows, nominal = cases.target, cases.rows, np.asarray(cases.wanted == value, float)
-    cells, w, out, terms = reading(state, w_in, w_out, d)
+    cells, w, out, terms, many = reading(state, w_in, w_out, d)
     # Numbers by case where the value's own variable alone decides; what is alike there is kept apart if there is any.
     alone = cases.own and cases.scale == 0 and {c.variable for c in cells} <= {None, target.variable}
     apart = alone and (ctx.noise.weights > 0 or any(c.com.any() for c in cells))
@@ -155,7 +157,7 @@ def one(ctx: Context, state: State, w_in: Reals, w_out: Reals, d: int, value: in
     kind, count, which = cases.alike(of)
     ind = np.stack([_apart(c, kind, count) for c in cells], axis=1) if apart else None
     x, e = State(cells, state.bos, state.off).gathered(range(len(cells)), kind, count, cases.scale)
-    found = layer(ctx, x, e, ind, w, out, terms)
+    found = layer(ctx, x, e, ind, w, out, terms, many, cases.scale)
     center, error, differ = (column[which] for column in found)
     error = (error + cases.scale * (np.abs(center) + error)) * UP  # what has no constants is in proportion
     if cases.own:
@@ -180,53 +182,68 @@ def _apart(cell: Cell, rows: Mapping[int | None, Ints], count: int) -> Reals:
 
 
 def layer(
-    ctx: Context, x: Reals, e: Reals, ind: Reals | None, w: Reals, out: Reals, terms: Ints
-) -> tuple[Reals, Reals, Reals]:  # fmt: skip
+    ctx: Context, x: Reals, e: Reals, ind: Reals | None, w: Reals, out: Reals, terms: Ints, many: Reals, scale: float = 0.0
+) -> tuple[Reals, Reals, Reals]:
     """x[0] + relu(x·W)·out by case, how far off that is where x is off by e, and by how much two tokens of a case differ, halved.
 
-    Proof. Let a unit's pre-activation be p + δ·w + ν: δ what x is off, ν what noise of W and rounding add. Units that are surely on add
-    out·(p + δ·w + ν), so together δ·(Σ w·out) + Σ ν·out. One that may be off lies between 0 and p + spread, and p <= spread, so it is
-    within spread of relu(p). Noise of `out` and the last sum's rounding are relative to what is added. Two tokens of one case have
-    the same W: they differ by Σ w·out times what x differs by, but for 2ε + ε² of each product, and by rounding.
-    Shapes: x, e, ind (cases, cells); w (cells, units); out and terms, how many each unit adds, (units,).
+    Proof. W reads x + δ + ρ, δ what x is off, ρ what is misread of it. Let a unit's pre-activation be p + (δ + ρ)·w + ν, ν what noise
+    of W and rounding add. Units that are surely on add out·(p + (δ + ρ)·w + ν), so together (δ + ρ)·(Σ w·out) + Σ ν·out; x[0] itself is
+    off by δ and not by ρ. One that may be off lies between 0 and p + spread, and p <= spread, so it is within spread of relu(p). One near
+    its bend may be `smooth` off besides. Noise of `out`, what is rounded of units as they are read, and the last sum's rounding are
+    relative to what is added. Two tokens of one case have the same W: they differ by Σ w·out times what x differs by, but for 2ε + ε² of
+    each product, and by all that is misread and rounds. Where one factor 1 + f scales all that is read, |f| <= `scale`, everything is
+    divided by it, and 1/(1 + f) <= 1 + 2·scale.
+    Shapes: x, e, ind (cases, cells); w (cells, units); out and terms, how many each unit adds, (units,); many, as `reading` has it,
+    (cells,).
     """
-    eps, unit = ctx.noise.weights, ctx.noise.unit + OWN
-    both = 2 * eps + eps * eps
+    noise, eps, unit = ctx.noise, ctx.noise.weights, ctx.noise.unit + OWN
+    both, larger = 2 * eps + eps * eps, 1 + 2 * scale
+    smooth, near, least = noise.smooth * larger, noise.near * larger, LEAST * larger if noise.grain else 0.0
     self_at, gamma, gamma_out = 0, (terms + 2) * unit * (1 + eps), (len(out) + 4) * unit * (1 + eps)
     center, error, differ = np.empty(len(x)), np.empty(len(x)), np.zeros(len(x))
     alone = (np.count_nonzero(w, axis=0) == 1) & (w[self_at] != 0)  # units that read the cell itself, and nothing else
     self_w, self_out = w[self_at, alone], out[alone]
-    self_size = float(np.abs(self_w) @ np.abs(self_out))
+    self_size, self_slope = float(np.abs(self_w) @ np.abs(self_out)), max(map(abs, _slopes(self_w, self_out)))
     w, out, gamma = w[:, ~alone], out[~alone], gamma[~alone]
     step = max(1, CHUNK // max(1, w.size, w.shape[1]))
     size, reaching = np.abs(w), np.abs(out)
     for start in range(0, len(x), step):
         at = slice(start, start + step)
         part, off = x[at], e[at]
+        misread = noise.misread(np.abs(part) + off, many * larger)
         pre = part @ w  # (cases, units)
-        sizes_in = (np.abs(part) + off) @ size
-        spread = (off @ size + (eps + gamma) * sizes_in) * UP
+        sizes_in = (np.abs(part) + off + misread) @ size
+        spread = ((off + misread) @ size + (eps + gamma) * sizes_in) * UP
         active, crossing = pre - spread > 0, (pre - spread <= 0) & (pre + spread > 0)
+        bend = np.abs(pre) - spread < near  # none where nothing is smooth
         act = np.maximum(pre, 0)
         lines = (active * out) @ w.T  # (cases, dims): what a change of each input changes
-        own, reach = part[:, self_at], off[:, self_at]
+        read = (np.abs(lines) * misread).sum(axis=1)
+        own, reach, own_misread = part[:, self_at], off[:, self_at], misread[:, self_at]
+        own_size = np.abs(own) + reach + own_misread
         kept, moved = _bent(own, reach, self_w, self_out)
         single = len(self_out) > 0
         if not single:
             lines[:, self_at] += 1
-        found = (np.abs(lines) * off).sum(axis=1) + (active * (eps + gamma) * sizes_in + crossing * spread) @ reaching
-        sizes = ((act + spread) * (active | crossing)) @ reaching
-        rounds = (gamma_out + 4 * unit) * (np.abs(own) + reach) * self_size + gamma_out * sizes + unit * (np.abs(own) + reach)
+        found = (np.abs(lines) * off).sum(axis=1) + read + (active * (eps + gamma) * sizes_in + crossing * spread) @ reaching
+        sizes = ((act + spread) * (active | crossing) + bend * smooth) @ reaching
+        rough = noise.grain * sizes + least * reaching.sum() + smooth * (bend @ reaching)  # of hidden units, as W_out reads them
+        rounds = (gamma_out + 4 * unit) * own_size * self_size + gamma_out * sizes + unit * own_size
         if single:
-            found = found + moved + both * (np.abs(own) + reach) * self_size
+            found = found + moved + self_slope * own_misread + both * own_size * self_size
+            bent_at = (np.abs(own) - reach - own_misread)[:, None] * np.abs(self_w) * (1 - both) < near * UP
+            rough = rough + (noise.grain * (own_size * self_size + smooth * np.abs(self_out).sum()) + least * np.abs(self_out).sum())
+            rough = rough + smooth * (bent_at @ np.abs(self_out))
         center[at] = kept + act @ out
-        error[at] = (found + eps * sizes + rounds) * UP
+        error[at] = (found + eps * sizes + (1 + eps) * rough + rounds) * UP
         if ind is not None:
             apart = ind[at]
-            reached = apart @ size
+            reached = (apart + misread) @ size
             lipschitz = (both * active + (1 + both) * crossing) * reached + (active | crossing) * gamma * sizes_in * (1 + eps)
             bent = (_steepest(own, reach, self_w, self_out) + both * self_size) * apart[:, self_at] if single else 0.0
-            differ[at] = ((np.abs(lines) * apart).sum(axis=1) + lipschitz @ reaching + bent + rounds) * UP
+            bent = bent + (self_slope + both * self_size) * own_misread if single else bent
+            more = (np.abs(lines) * apart).sum(axis=1) + read + lipschitz @ reaching + bent
+            differ[at] = (more + (1 + eps) * rough + rounds) * UP
     return center, error, differ
 
 
@@ -244,5 +261,11 @@ def _bent(x: Reals, reach: Reals, w: Reals, out: Reals) -> tuple[Reals, Reals]:
 
 def _steepest(x: Reals, reach: Reals, w: Reals, out: Reals) -> Reals:
     """The greatest slope of the same function for y within `reach`."""
-    below, above = (abs(1 + float((w * out)[side].sum())) for side in (w < 0, w > 0))
+    below, above = (abs(1 + slope) for slope in _slopes(w, out))
     return np.maximum(np.where(x - reach < 0, below, 0), np.where(x + reach > 0, above, 0))
+
+
+def _slopes(w: Reals, out: Reals) -> tuple[float, float]:
+    """The slopes of Σ out·relu(w·y) below 0 and above."""
+    below, above = (float((w * out)[side].sum()) for side in (w < 0, w > 0))
+    return below, above

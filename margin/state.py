@@ -35,6 +35,9 @@ class Noise:
 
     `read` is absolute in what each block and the unembedding read, as where a norm stands between the stream and them. `half` is relative
     in queries, keys, values and each partial sum of what a head averages, as where they are kept in float16; then LEAST is absolute.
+    `grain` is relative in all that is multiplied by a matrix, the stream, what heads average and hidden units, as where it is rounded to
+    float16 first; then LEAST is absolute. `smooth` is absolute in a hidden unit whose pre-activation is less than `near` from 0, as where
+    a smooth function stands for relu.
     """
 
     weights: float = 0.0
@@ -43,6 +46,14 @@ class Noise:
     exp: float = 2.0**-16
     read: float = 0.0
     half: float = 0.0
+    grain: float = 0.0
+    smooth: float = 0.0
+    near: float = 0.0
+
+    def misread(self, size: Reals, count: Reals | float = 1.0) -> Reals:
+        """How far a matrix may read numbers of at most this size from what they are; `count` of them where they stand for a sum."""
+        off = count * self.read
+        return (off + (self.grain * (size + off) + count * LEAST if self.grain else 0.0)) * UP + np.zeros_like(size)
 
     def kept(self, size: Reals) -> Reals:
         """How far numbers of at most this size may be off as they are kept."""
@@ -85,6 +96,13 @@ class State:
             return self
         cells = [replace(c, ind=(c.ind + size * (1 + 2 * c.scale)) * UP) for c in self.cells]
         return State(cells, self.bos, (self.off + size) * UP)
+
+    def seen(self, noise: Noise) -> State:
+        """The same as matrices read it. What stays in the stream is not what they read, and the two may differ by all of that."""
+        if not (noise.read or noise.grain):
+            return self
+        cells = [replace(c, ind=(c.ind + noise.misread(np.abs(c.x) + c.error()) * (1 + 2 * c.scale)) * UP) for c in self.cells]
+        return State(cells, self.bos, (self.off + noise.misread(np.abs(self.bos) + self.off)) * UP)
 
     def together(self) -> float:
         """A bound on Σ |x| over all dimensions, at any token and at BOS."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .context import Context
-from .state import OWN, UP, Cell, Reals, State, rounding
+from .state import LEAST, OWN, UP, Cell, Reals, State, rounding
 from .terms import NONE, Unshown
 
 
@@ -19,7 +19,7 @@ def summed(
     ctx: Context, state: State, w_in: Reals, w_out: Reals, number: int, dims: list[int], values: Sequence[int], what: str
 ) -> list[Cell]:
     """What an MLP leaves in the dimensions of a weighted sum of values, each of a variable of its own."""
-    node, eps = ctx.terms.nodes[number], ctx.noise.weights
+    node, eps, seen = ctx.terms.nodes[number], ctx.noise.weights, state.seen(ctx.noise)
     args = [ctx.terms.of(a) for a in node.args]
     owners = [a.variable for a in args]
     if len(set(owners)) < len(owners) or None in owners:
@@ -30,14 +30,14 @@ def summed(
     units = np.flatnonzero(np.abs(w_out[:, dims]).max(axis=1))
     read = [int(r) for r in np.flatnonzero(np.abs(w_in[:, units]).max(axis=1))]
     gamma = rounding(w_in[:, units], ctx.noise.unit)
-    groups = state.variables(read)
+    groups = seen.variables(read)
     constant = groups.pop(None, [])
     if set(groups) - set(owners):
         raise Unshown(f"{what}: it reads what is no part of the sum")
     bias, shared, own = np.zeros(len(units)), 0.0, np.zeros(len(units))
     fixed = np.zeros(len(units))
     if constant:
-        x, com, ind = state.stack(constant)
+        x, com, ind = seen.stack(constant)
         size = np.abs(w_in[constant][:, units])
         fixed = (x @ w_in[constant][:, units])[0]
         bias = fixed.copy()
@@ -47,7 +47,7 @@ def summed(
     for c, a in zip(node.fields["coefficients"], args, strict=True):
         assert a.variable is not None
         mine = groups.get(a.variable, [])
-        x, com, ind = state.stack(mine) if mine else (np.zeros((len(a.table), 0)),) * 3
+        x, com, ind = seen.stack(mine) if mine else (np.zeros((len(a.table), 0)),) * 3
         matrix = w_in[mine][:, units]
         pre, size = x @ matrix, np.abs(matrix)
         noise = (eps + gamma) * (1 + eps) * ((np.abs(x) + com + ind) @ size)
@@ -65,7 +65,7 @@ def summed(
     shared, own = shared * UP, (own + OWN * (np.abs(bias) + 1)) * UP
     for i, gone in enumerate(missing):  # nothing may fire where an argument is ⊥
         others = sum((np.maximum(t, m) for j, (t, m) in enumerate(zip(tops, missing, strict=True)) if j != i), np.zeros(len(units)))
-        if ((over := gone + others + fixed + own) > 0).any():
+        if ((over := gone + others + fixed + own + ctx.noise.near) > 0).any():
             raise Unshown(f"{what}: a unit may fire where a part of the sum is ⊥, by {over.max():.3g}")
     cases = ctx.terms.cases[number]
     sums = cases[cases != NONE]
@@ -78,10 +78,12 @@ def summed(
         p, spread, o, alone = pre[:, use], own[use] + shared, out[use], own[use]
         active, crossing = p - spread > 0, (p - spread <= 0) & (p + spread > 0)
         kept = np.abs((active * o).sum(axis=1)) * shared + (active * alone + crossing * spread) @ np.abs(o)
-        sizes = ((np.maximum(p, 0) + spread) * (active | crossing)) @ np.abs(o)
+        bend = (np.abs(p) - spread < ctx.noise.near) * ctx.noise.smooth  # none where nothing is smooth
+        sizes = ((np.maximum(p, 0) + spread) * (active | crossing) + bend) @ np.abs(o)
+        rough = ctx.noise.grain * sizes + (LEAST * np.abs(o).sum() if ctx.noise.grain else 0.0) + bend @ np.abs(o)
         gamma_out = (len(use) + 4) * (ctx.noise.unit + OWN)
         stale = float((state.cells[d].com + state.cells[d].ind).max()) * (1 + ctx.noise.unit)
-        error = kept + (eps + gamma_out) * (1 + eps) * sizes + stale
+        error = kept + (eps + gamma_out) * (1 + eps) * sizes + (1 + eps) * rough + stale
         center = np.maximum(p, 0) @ o
         wrong = (np.abs(center - (sums == v)) + error) * UP
         value, ind = np.zeros(len(cases)), np.zeros(len(cases))

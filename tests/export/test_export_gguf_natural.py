@@ -66,7 +66,7 @@ def test_gelu_by_its_table_is_within_what_is_allowed_for() -> None:
 def test_what_float16_keeps_is_within_the_margins(name: str) -> None:
     """Attention with queries, keys, values, weights and partial sums in float16, against the program: where it is shown it is right."""
     model, rng = natural(name, 12), random.Random(4)
-    assert not gguf_natural.unfit(model) and shown(model, Noise(half=gguf_natural.GRAIN)).margin > 0.2
+    assert not gguf_natural.unfit(model, gguf_natural.frame_of(model, "auto")) and shown(model, Noise(half=gguf_natural.GRAIN)).margin > 0.2
     entry, said = programs.entry(name), 0
     for _ in range(12):
         tokens = entry.sample(rng, 12)
@@ -114,7 +114,7 @@ def test_what_float16_would_overflow_is_refused(monkeypatch: pytest.MonkeyPatch)
     model = natural("induction", 7)
     found = check(subject(model), script(model), Noise(half=gguf_natural.GRAIN))
     assert all(0 < size < 65504 for size in found.reach)
-    monkeypatch.setattr(gguf_natural, "GREATEST", found.reach[1] / 2)
+    monkeypatch.setattr(gguf_natural, "LIMIT", found.reach[1] / 2)
     gguf_natural._unfit.cache_clear()
     with pytest.raises(hw.ExactnessError, match=r"may reach .*, and float16 holds numbers up to"):
         gguf.TARGET.build(model, "auto", "auto")

@@ -136,7 +136,8 @@ def test_changed_weights_are_compared_with_the_module_itself(tmp_path: Path) -> 
         ("induction", "llama", {}, {"dtype": "float64"}, "RMSNorm of this family computes in float32"),
         ("histogram", "gguf", {}, {}, "is bidirectional, and the attention of llama.cpp is causal"),
         ("parity", "gguf", {}, {}, "off by .*, and by 4.9e-04 of what heads compare and add up, and block"),
-        ("induction", "gguf", {"dtype": "float16"}, {}, "rounds what it multiplies with weights of float16, and there is no margin rule"),
+        ("induction", "gguf", {"dtype": "bfloat16"}, {}, "rounds what it multiplies with weights of bfloat16 to eight bits"),
+        ("compose", "gguf", {"dtype": "float16"}, {}, "by 4.9e-04 of all that is multiplied by a matrix, and block 4, relative may be"),
         ("induction", "gguf", {}, {"dtype": "float64"}, "llama.cpp computes in float32"),
     ],
 )
@@ -184,7 +185,7 @@ def test_few_bits_that_are_not_proved_are_refused(tmp_path: Path) -> None:
         model.module.state_dict()["blocks.0.W_O"].zero_()
     with pytest.raises(hw.ExactnessError, match="is not shown right with its weights in bfloat16: block 3, head 0"):
         model.export(tmp_path / "out", "gpt2", check=False, dtype="bfloat16")
-    with pytest.raises(hw.InputError, match="stored in float16 is written of a natural model, to gpt2, llama, mistral or qwen2"):
+    with pytest.raises(hw.InputError, match="stored in float16 is written of a natural model, to gpt2, llama, mistral, qwen2 or gguf"):
         hw.compile(programs.get("induction"), length=6, alphabet=3).export(tmp_path / "out", "gpt2", check=False, dtype="float16")
     with pytest.raises(hw.InputError, match=r"this is natural induction to onnx"):
         natural("induction", 6).export(tmp_path / "out", "onnx", check=False, dtype="float16")
