@@ -99,7 +99,7 @@ def summary(source_layers: int, built: Built) -> list[str]:
             if built.frame.stored
             else f"computed with in {model.dtype}, as the configuration says"
         )
-        lines.append(f"weights are stored in {built.stored}, and {how}")
+        lines.append(f"weights are stored in {built.stored} and {how}")
     if built.words.drawn:
         bits = model.output_forms[0].parts
         lines.append(f"logits are logarithms to {bits} bits: each probability is count / Σ counts to within a relative 2^-{bits}")
