@@ -1,8 +1,12 @@
 """Notebooks that are run: the code cells of an .ipynb file in one namespace, and what they show.
 
-    python tests/notebook.py FILE...            run notebooks; stops at the first that shows something else than what is stored in it
-    python tests/notebook.py --write FILE...    store what they show
-    python tests/notebook.py --needs FILE...    print the extras that they name, as `[plot]` or nothing
+    python tests/notebook.py FILE...              run notebooks; stops at the first that shows something else than what is stored in it
+    python tests/notebook.py --write FILE...      store what they show
+    python tests/notebook.py --needs FILE...      print the extras that they name, as `[plot]` or nothing
+    python tests/notebook.py --tools "TOOL==VERSION …" FILE...    the same of those that need tools of others, these and no more
+
+A notebook's first cell says what it needs: "Needs `headwork[hf]`, `nnsight==0.8.1`." Without --tools those that need
+tools of others are left out.
 
 A notebook is JSON, and running one needs no Jupyter: a cell is executed, what it prints is a stream, and the value of its last
 expression is shown as Jupyter shows it: a figure as PNG, what has `_repr_html_` as HTML too. PNGs are compared by their presence.
@@ -16,6 +20,7 @@ import base64
 import contextlib
 import io
 import json
+import linecache
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -39,6 +44,7 @@ def run(path: Path) -> dict[str, Any]:
 
 def outputs(source: str, scope: dict[str, Any], number: int, name: str) -> list[dict[str, Any]]:
     """Run a cell; what it prints and the value of its last expression, as notebooks store them."""
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # nnsight reads the lines that it runs in
     tree = ast.parse(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";") else None
     printed, value = io.StringIO(), None
@@ -90,17 +96,31 @@ def check(path: Path) -> int:
     return sum(cell["cell_type"] == "code" for cell in now["cells"])
 
 
-def needs(paths: Iterable[Path]) -> str:
-    """What an environment for these notebooks is made with, as pip writes it: the extras that their first cells name. Raises Wrong."""
-    found: set[str] = set()
+def needs(path: Path) -> tuple[set[str], set[str]]:
+    """What a notebook's first cell says that it needs: extras of headwork, and tools of others with their versions. Raises Wrong."""
+    first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+    said = re.search(r"Needs `headwork(?:\[([a-z,]+)\])?`((?:, `[\w.-]+==[\w.]+`)*)\.", first)
+    if said is None:
+        raise Wrong(f"{path.name} does not say what it needs")
+    return set((said[1] or "").split(",")) - {""}, set(re.findall(r"`([^`]+)`", said[2]))
+
+
+def chosen(paths: Iterable[Path], tools: str) -> tuple[list[Path], list[str]]:
+    """The notebooks that need these tools of others and no more, or, of no tools, none; and why each of the rest is left out."""
+    given, found, left = set(tools.split()), list[Path](), list[str]()
     for path in paths:
-        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-        said = re.search(r"Needs `headwork(?:\[([a-z,]+)\])?`\.", first)
-        if said is None:
-            raise Wrong(f"{path.name} does not say what it needs")
-        found.update((said[1] or "").split(","))
-    extras = ",".join(sorted(found - {""}))
-    return f"[{extras}]" if extras else ""
+        wanted = needs(path)[1]
+        if wanted <= given and bool(wanted) == bool(given):
+            found.append(path)
+        else:
+            left.append(f"{path}: left out, it needs {', '.join(sorted(wanted)) or 'none of these tools'}")
+    return found, left
+
+
+def extras(paths: Iterable[Path]) -> str:
+    """What headwork is installed with for these notebooks, as pip writes it."""
+    names = ",".join(sorted({name for path in paths for name in needs(path)[0]}))
+    return f"[{names}]" if names else ""
 
 
 def main() -> None:
@@ -108,11 +128,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="store what they show")
     parser.add_argument("--needs", action="store_true", help="print the extras that they name")
+    parser.add_argument("--tools", default="", metavar='"TOOL==VERSION …"', help="the tools of others that are installed")
     parser.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args()
+    found, left = chosen(options.files, options.tools)
     if options.needs:
-        print(needs(options.files))
-    for path in () if options.needs else options.files:
+        print(extras(found))
+        return
+    print("\n".join(left), end="\n" * bool(left))
+    for path in found:
         if options.write:
             path.write_text(text(run(path)), encoding="utf-8")
         else:
