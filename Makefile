@@ -60,9 +60,9 @@ peers: $(READY)
 	$(BIN)/python benchmarks/rasp_table.py --write
 	$(BIN)/python -m pytest -n 0 tests/rasp/test_rasp_theirs.py
 
-# TransformerLens 3 and 4, the latter with nnsight, SAELens and CircuitKIT, each in an environment of its own: 0.4 to 1 GB and some minutes each.
+# TransformerLens 3 and 4, the latter with nnsight, SAELens, CircuitKIT and auto-circuit, each in an environment of its own: 0.4 to 1.5 GB and some minutes each.
 lens: $(READY)
-	.ci/lens 3 4 sae circuitkit
+	.ci/lens 3 4 sae circuitkit auto-circuit
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

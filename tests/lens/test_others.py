@@ -1,4 +1,4 @@
-"""Tools built on HookedTransformer, each in an environment of its own (`make lens`): SAELens and CircuitKIT on a `hooked` export."""
+"""Tools built on HookedTransformer on a `hooked` export, each in its own environment (`make lens`): SAELens, CircuitKIT, auto-circuit."""
 
 from __future__ import annotations
 
@@ -85,3 +85,37 @@ def test_circuitkit_names_the_edges_that_are_decided(style: str, tmp_path: Path)
         found[method] = area(scores, edges)
     assert found["EAP-IG-inputs"] is not None and found["EAP"] is not None
     assert found["EAP-IG-inputs"] >= found["EAP"] > 0.5, found
+
+
+@pytest.mark.parametrize("pad", [None, WIDE], ids=["as it is", "padded"])
+@pytest.mark.parametrize("style", ["compact", "natural"])
+def test_auto_circuit_names_the_edges_that_are_decided(style: str, pad: hw.Architecture | None, tmp_path: Path) -> None:
+    """Its edges are those of `tool_edges`, and those of MLPs that are empty; gradients of its masks rank the necessary first."""
+    pytest.importorskip("auto_circuit", reason="auto-circuit is not installed: make lens")
+    from auto_circuit.data import PromptDataLoader, PromptDataset  # pyright: ignore[reportMissingImports]
+    from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores  # pyright: ignore[reportMissingImports]
+    from auto_circuit.utils.graph_utils import patchable_model  # pyright: ignore[reportMissingImports]
+    from transformer_lens import HookedTransformer, HookedTransformerConfig  # pyright: ignore[reportMissingImports]
+
+    config, weights = exported(tmp_path / "out", style, pad)
+    model = HookedTransformer(HookedTransformerConfig(**config))
+    model.load_state_dict(weights, strict=False)
+    model.cfg.use_attn_result = model.cfg.use_split_qkv_input = model.cfg.use_hook_mlp_in = True
+    words = json.loads((tmp_path / "out" / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    classes, symbols = (torch.tensor([words[word] for word in said]) for said in (("⊥", *"abc"), "abc"))
+    drawn = symbols[torch.randint(0, 3, (2, 32, 5), generator=torch.Generator().manual_seed(0))]
+    clean, corrupt = torch.cat([torch.full((2, 32, 1), words["<bos>"]), drawn], dim=-1)
+    right = classes[model(clean)[:, -1, classes].argmax(-1)]
+    data = PromptDataset(clean, corrupt, list(right[:, None]), [classes[classes != one] for one in right])
+    loader = PromptDataLoader(data, seq_len=6, diverge_idx=0, batch_size=8)
+    edges = hw.tool_edges(hw.read_export(tmp_path / "out"), "resample").names("auto-circuit")
+    patched = patchable_model(model, factorized=True, slice_output="last_seq", separate_qkv=True)
+    names = {edge.name for edge in patched.edges}
+    assert set(edges) <= names and all("MLP" in name for name in names - set(edges))
+    found: list[float] = []
+    for options in ({"mask_val": 0.0}, {"integrated_grad_samples": 10}):  # EAP, and gradients integrated over the masks
+        scores = mask_gradient_prune_scores(patched, loader, None, "logit", "avg_diff", **options)
+        patched.zero_grad()
+        found.append(area({e.name: abs(float(scores[e.dest.module_name][e.patch_idx])) for e in patched.edges}, edges) or 0.0)
+    assert found[1] >= found[0] > 0.5 and found[1] > 0.95, found
+    assert style == "natural" or found[1] == 1.0
