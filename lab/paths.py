@@ -75,13 +75,19 @@ class Runner:
         module = self.model.module
         first = min(self.wiring.component(name).block for name in cuts)
         with full_precision(clean.stream[0].device.type), torch.set_grad_enabled(grad):
-            x = clean.stream[first]
-            last = max(self.wiring.component(name).block for name in cuts)
-            for b in range(first, len(module.blocks)):
+            x, last = clean.stream[first], max(self.wiring.component(name).block for name in cuts)
+            for b in range(first, min(last + 1, len(module.blocks))):
                 x = x + self._block(b, x, cuts, None)
-                if not grad and b >= last and torch.equal(x, clean.stream[b + 1]):
+            moved: Tensor | None = None  # the inputs that are run on: where nothing is changed by now, nothing will be
+            if not grad and last < len(module.blocks):
+                moved = (x != clean.stream[last + 1]).flatten(1).any(1).nonzero()[:, 0]
+                if not len(moved):
                     return clean.logits
-            return (_changed(x, cuts.get("unembed", ()), "logits"))[:, 1:] @ module.W_U
+                x = x[moved]
+            for b in range(last + 1, len(module.blocks)):
+                x = x + self._block(b, x, {}, None)
+            logits = _changed(x, cuts.get("unembed", ()), "logits")[:, 1:] @ module.W_U
+            return logits if moved is None else clean.logits.index_copy(0, moved, logits)
 
     def _block(self, b: int, x: Tensor, cuts: Cuts, parts: dict[str, Tensor] | None) -> Tensor:
         block = cast("Attention | Mlp", self.model.module.blocks[b])

@@ -30,7 +30,7 @@ from ..runtime.pad import Architecture, pad_model
 from ..runtime.serial import Json
 from .draw import from_text, random_lines
 from .samples import Samples, samples, value_of
-from .truth import truth
+from .truth import same_model, truth
 
 MODEL, CIRCUIT, SAMPLES, TEXT, GPT2 = "model.json", "circuit.json", "samples.json", "program.py", "gpt2"
 MOST_BYTES = 1_000_000  # of a model's directory
@@ -167,9 +167,11 @@ def _write(place: Path, options: Options, number: int, drawn: Drawn, rng: random
     (place / TENSORS).write_bytes(tensors)
     (place / TEXT).write_text(drawn.text, encoding="utf-8")
     (place / SAMPLES).write_bytes(compact(data.as_dict(model)))
+    _require_small(place)  # before edges are decided, which takes the longest
     found = truth(model, options.ablation, hidden.key if hidden else None)
     built, why = _stock(model) if hidden is None else (None, "disguised weights are not lowered for it again")
-    circuits: dict[str, Json] = {"native": found, "gpt2": truth(built.model, options.ablation) if built else None}
+    stock = None if built is None else found if same_model(built.model, model) else truth(built.model, options.ablation)
+    circuits: dict[str, Json] = {"native": found, "gpt2": stock}
     if hidden is None:
         (place / CIRCUIT).write_bytes(compact(circuits))
     if built is not None:
@@ -180,8 +182,7 @@ def _write(place: Path, options: Options, number: int, drawn: Drawn, rng: random
             built, why = None, "with it the model would be greater than 1 MB"
     described = _described(options, number, drawn, built, why, place)
     (place / MODEL).write_bytes(json_bytes(described))
-    if _bytes(place) > MOST_BYTES:
-        raise Unfit("it is greater than 1 MB")
+    _require_small(place)
     if hidden is None:
         return None
     return compact({"key": json.loads(hidden.key.text()), "circuit": circuits, "program": program_json(model)})
@@ -194,6 +195,12 @@ def compact(content: Json) -> bytes:
 
 def _bytes(place: Path) -> int:
     return sum(f.stat().st_size for f in place.rglob("*") if f.is_file())
+
+
+def _require_small(place: Path) -> None:
+    """Leave out what has more bytes already than a model may have. Raises Unfit."""
+    if _bytes(place) > MOST_BYTES:
+        raise Unfit("it is greater than 1 MB")
 
 
 def _sampled(drawn: Drawn, rng: random.Random) -> Samples:

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Literal, TypeAlias, cast, get_args
 
+import torch
+
 from ..lab.circuit import circuit, layers_of
 from ..lab.disguise import Key
 from ..lab.names import node_of
 from ..lab.necessity import Ablation, Verdict
 from ..lab.tools import Place, Tool, ToolEdge, ToolEdges, node_name, tool_edges
 from ..lab.wiring import FILLING
+from ..runtime.files import config_json, program_json
 from ..runtime.model import Model
 from ..runtime.module import AttentionShape
 from ..runtime.serial import Json
@@ -36,6 +39,14 @@ def truth(model: Model, ablation: Ablation, key: Key | None = None) -> dict[str,
         "places": cast(Json, places(model, key)),
         "graph": cast(Json, circuit(model).as_dict()),
     }
+
+
+def same_model(one: Model, other: Model) -> bool:
+    """Whether two models are equal in weights and in what these mean, so that what is true of one is true of the other."""
+    if config_json(one) != config_json(other) or program_json(one) != program_json(other):
+        return False
+    ours, theirs = one.module.state_dict(), other.module.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def _edge(edge: ToolEdge) -> Json:

@@ -51,6 +51,28 @@ def test_parts_add_up_to_the_stream_and_a_cut_is_a_patched_hook(numbers: list[in
         assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-3 * float(wanted.abs().max()))
 
 
+@pytest.mark.parametrize("style", ["compact", "natural"])
+def test_inputs_on_which_a_cut_changes_nothing_are_as_they_were_and_the_others_as_alone(style: str) -> None:
+    """One source cut on some inputs of a batch, into every component that comes later."""
+    model = hw.compile(hw.programs.get("induction"), length=5, alphabet=3, style=style)
+    wiring = wiring_of(model)
+    runner, ids = Runner(wiring), torch.tensor([[0, 1, 0, 1, 2], [2, 2, 1, 2, 0], [1, 0, 2, 1, 0], [0, 0, 0, 0, 1]])
+    clean, alone = runner.clean(ids), [runner.clean(row[None]) for row in ids]
+    changed = 0
+    for read in dict.fromkeys((r.component, r.path) for r in wiring.reads):
+        target, path = read
+        dims = tuple(sorted({d for r in wiring.reads if (r.component, r.path) == read for d in r.dims}))
+        add = (clean.parts["embed"].roll(1, 0) - clean.parts["embed"])[:, :, list(dims)]
+        add[[0, 2]] = 0
+        found = runner.cut(clean, {target: [Cut(path, dims, add)]})
+        assert torch.equal(found[[0, 2]], clean.logits[[0, 2]]) or target == "unembed"
+        for i in range(4):
+            one = runner.cut(alone[i], {target: [Cut(path, dims, add[i : i + 1])]})
+            assert torch.allclose(found[i], one[0], rtol=1e-4, atol=1e-4 * float(one.abs().max())), (target, path, i)
+            changed += not torch.equal(found[i], clean.logits[i])
+    assert changed >= 4
+
+
 def test_verdicts_on_an_induction_head_are_those_of_the_text(induction: hw.Model) -> None:
     """Under resampling the circuit is what papers draw: the token through the previous-token head to the key, and to query and value."""
     found = {(e.source, e.target, e.path): e.verdict for e in hw.necessity(induction, "resample").edges}

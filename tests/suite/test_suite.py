@@ -27,6 +27,7 @@ from headwork.suite.draw import from_text
 from headwork.suite.loader import classes, load
 from headwork.suite.samples import samples
 from headwork.suite.score import score_suite
+from headwork.suite.truth import same_model, truth
 
 MODELS = 7
 SIZES = {"length": (4, 4), "alphabet": (2, 2), "steps": (3, 6)}
@@ -372,6 +373,55 @@ def test_wrong_files_are_refused(suite: Path, tmp_path: Path) -> None:
         score_suite(predicted({}), tmp_path)
     with pytest.raises(hw.InputError, match="is not disguised"):
         score_suite(predicted({}), suite, key=tmp_path / "bad.json")
+
+
+# --- what takes the longest is done once, and not in vain -----------------------------------------------
+
+
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[hw.Model]:
+    """The models whose edges are decided, from now on."""
+    seen: list[hw.Model] = []
+
+    def noted(model: hw.Model, *others: object) -> dict:
+        seen.append(model)
+        return truth(model, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(entry, "truth", noted)
+    return seen
+
+
+def test_what_is_too_large_is_left_out_before_its_edges_are_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = asked(monkeypatch)
+    monkeypatch.setattr(entry, "MOST_BYTES", 5_000)  # less than any model's samples and weights
+    monkeypatch.setattr(entry, "ATTEMPTS", 2)
+    model = hw.compile(hw.programs.get("induction"), length=4, alphabet=2)
+    monkeypatch.setattr(entry, "_drawn", lambda *_: entry.Drawn("", model, None, {}))
+    with pytest.raises(hw.InputError, match="none of 2 programs fits model 0: 2 times it is greater than 1 MB"):
+        build_suite(tmp_path / "suite", 1, seed=3, **SIZES)
+    assert seen == []
+
+
+@pytest.mark.parametrize(("style", "times"), [("natural", 1), ("compact", 2)])
+def test_a_checkpoint_that_is_the_model_itself_is_decided_once(
+    style: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the natural style GPT-2 takes induction as it is; the compact one is lowered anew. The circuits are right all the same."""
+    model = hw.compile(hw.programs.get("induction"), length=4, alphabet=2, style=style)
+    drawn = entry.Drawn("", model, None, {})
+    monkeypatch.setattr(entry, "_drawn", lambda *_: drawn)
+    seen = asked(monkeypatch)
+    build_suite(tmp_path / "suite", 1, seed=3, style=style, **SIZES)
+    assert len(seen) == times and same_model(seen[0], model)
+    circuit = read(tmp_path / "suite" / "models" / "0000" / "circuit.json")
+    built, _ = entry._stock(model)
+    assert built is not None and same_model(built.model, model) == (times == 1)
+    for graph, one in (("native", model), ("gpt2", built.model)):
+        assert circuit[graph] == json.loads(json.dumps(truth(one, "resample")))
+    other = hw.compile(hw.programs.get("induction"), length=4, alphabet=2, style=style)
+    assert same_model(model, other)
+    with torch.no_grad():
+        other.module.W_U[0, 0] += 1
+    assert not same_model(model, other) and not same_model(model, replace(model, probes=model.probes[:-1]))
 
 
 # --- disguised -------------------------------------------------------------------------------------------
