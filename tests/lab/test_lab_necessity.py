@@ -25,17 +25,21 @@ def induction() -> hw.Model:
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(numbers=st.lists(st.integers(0, 999), max_size=40), causal=st.booleans(), seed=st.integers(0, 1000))
 def test_parts_add_up_to_the_stream_and_a_cut_is_a_patched_hook(numbers: list[int], causal: bool, seed: int) -> None:
-    """The runner against the module itself: the same logits, and what a cut does to q, k or v is what a hook there does."""
+    """The runner against the module itself: the same logits, and what a cut does to q, k or v is what a hook there does.
+
+    In float64, since a cut leads to numbers that are no codes, and a step may make much of a rounding there.
+    """
     model = hw.compile(generate.program(numbers, causal, most=2), length=5, alphabet=3)
-    wiring, rng = wiring_of(model), random.Random(seed)
+    model.module.double()
+    wiring, rng, generator = wiring_of(model), random.Random(seed), torch.Generator().manual_seed(seed)
     runner, ids = Runner(wiring), torch.tensor([[rng.randrange(3) for _ in range(5)] for _ in range(4)])
     clean = runner.clean(ids)
     assert torch.equal(clean.logits, model.module(ids))
-    assert torch.equal(torch.stack(list(clean.parts.values())).double().sum(0).float(), clean.stream[-1])
+    assert torch.equal(torch.stack(list(clean.parts.values())).sum(0), clean.stream[-1])
     for head in (c for c in wiring.components if c.kind == "head" and c.head is not None):
         path = rng.choice("qkv")
         dims = tuple(rng.sample(range(model.cost.d_model), 2)) if model.cost.d_model > 1 else (0,)
-        add = torch.randint(-1, 2, (4, 6, len(dims))).float()
+        add = torch.randint(-1, 2, (4, 6, len(dims)), generator=generator).double()
         x = clean.stream[head.block].clone()
         x[:, :, list(dims)] += add
         new = x @ model.module.state_dict()[f"blocks.{head.block}.W_{path.upper()}"][head.head]
