@@ -528,7 +528,9 @@ def test_an_interrupt_ends_all_processes_and_leaves_what_is_whole(tmp_path: Path
         "2",
         *"--steps 3:5".split(),
     ]
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would what it starts
     done = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    signal.signal(signal.SIGINT, ignored)
     end, there = time.monotonic() + 200, tmp_path / "suite.building" / "models"
     while time.monotonic() < end and len(list(there.glob("0*"))) < 2:
         time.sleep(0.2)
