@@ -27,6 +27,7 @@ from .exact import fits
 from .stage import Compute, Feature, Plan, Tally, bends, prune
 
 WORK = 1 << 26  # units times numbers that y may be: a certificate tries each on every one
+CHUNK = 1 << 16  # numbers at a time: what is computed of them stays in the cache
 
 
 def outline(plan: Plan) -> Plan | None:
@@ -98,17 +99,19 @@ def _cells(feature: Feature) -> set[Cell]:
 
 def _tables(plan: Plan, y: Cell, group: Sequence[int], numbers: Ints) -> dict[int, Ints]:
     """What functions of y hold for each number that y may be. Shape of each: (numbers, width)."""
-    tables: dict[int, Ints] = {}
+    tables = {index: np.zeros((len(numbers), plan.features[index].form.width), np.int64) for index in group}
+    for start in range(0, len(numbers), CHUNK):
+        part = slice(start, start + CHUNK)
+        some = numbers[part]
 
-    def value(lin: Lin) -> Ints:
-        total = np.zeros(len(numbers), np.int64)
-        for (f, d), k in lin.terms:
-            total += k * (1 if f == ONE_FEATURE else numbers if (f, d) == y else tables[f][:, d])
-        return total
+        def value(lin: Lin, part: slice = part, some: Ints = some) -> Ints:
+            total = np.zeros(len(some), np.int64)
+            for (f, d), k in lin.terms:
+                total += k * (1 if f == ONE_FEATURE else some if (f, d) == y else tables[f][part, d])
+            return total
 
-    for index in group:
-        feature = plan.features[index]
-        tables[index] = activations(_units(feature), value, len(numbers), feature.form.width)
+        for index in group:
+            tables[index][part] = activations(_units(plan.features[index]), value, len(some), tables[index].shape[1])
     return tables
 
 
