@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from ..compiler.errors import InputError
-from .options import AsJson, Build, CodeOption, DtypeOption, Wanted, building
+from .options import AsJson, Build, CodeOption, Wanted, building
 from .programs import find
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def export(
     to: Annotated[
         str, typer.Option(metavar="TARGET", help="The architecture: gpt2, llama, mistral, qwen2, hooked, onnx or gguf.")
     ] = "gpt2",
-    dtype: DtypeOption = None,
+    dtype: Annotated[
+        str, typer.Option(help="The arithmetic to be exact in, or what a natural model is stored in: float16 or bfloat16.")
+    ] = "auto",
     code: CodeOption = None,
     check: Annotated[bool | None, typer.Option(help="Run the files against the interpreter; default: where that is installed.")] = None,
     same_circuit: Annotated[
@@ -64,7 +66,7 @@ def export(
     source = find(program, build.settings or ())
     model = build.model(source, default_length=64)
     with status(f"exporting {model.name}"):
-        report = model.export(out, to, code=code or "auto", dtype=dtype or "auto", check=check, same_circuit=same_circuit)
+        report = model.export(out, to, code=code or "auto", dtype=dtype, check=check, same_circuit=same_circuit)
     if as_json:
         say_json(report.as_dict())
     else:

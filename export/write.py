@@ -82,10 +82,9 @@ def export(
     if len(model.output_forms) > 1 and not is_distribution(model.graph):
         fact = f"{model.name} gives {model.graph.gives()}, and a checkpoint has one vocabulary"
         raise InputError(fact, hint="export a program of one value, or of a count for each symbol of the alphabet")
-    if dtype.lower() == "q8_0":
-        fact = "what llama.cpp multiplies with weights of Q8_0 it rounds to int8, by up to 1/254 of the greatest of 32 numbers side by side"
-        bears = "0.0039 of a code of 1, where a lookup among 8 positions is shown to bear 0.0028"
-        raise InputError(f"{fact}: {bears}", hint='use dtype "float16"')
+    if dtype.lower() == "q8_0" and target == "gguf":
+        fact = "llama.cpp rounds what it multiplies with weights of Q8_0 to int8, by up to 1/254 of the greatest of 32 numbers side by side"
+        raise InputError(f"{fact}, and no margin rule knows which those are", hint='of a natural model dtype "float16" is written')
     if dtype not in ("auto", "float32", "float64", *HALF):
         hint = f"use auto, float32 or float64, or of a natural model {' or '.join(HALF)}"
         raise InputError(f"dtype {dtype!r} is none that a checkpoint is written in", hint=hint)

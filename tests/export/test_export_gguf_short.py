@@ -146,10 +146,12 @@ def test_llama_cpp_is_within_the_bound(name: str, tmp_path: Path) -> None:
 
 
 def test_eight_bits_are_more_than_a_lookup_is_shown_to_bear() -> None:
-    """llama.cpp's Q8_0 is off by 1/254 in each number that is read where the greatest is 1; the figures of the refusal."""
+    """llama.cpp's Q8_0 is off by 1/254 in each number that is read where the greatest is 1; the figures of the page."""
     model = natural("induction")
-    with pytest.raises(hw.InputError, match=r"1/254 of the greatest of 32 .* is shown to bear 0.0028"):
+    with pytest.raises(hw.InputError, match=r"Q8_0 to int8, by up to 1/254 of the greatest of 32"):
         model.export("unwritten", "gguf", dtype="Q8_0")
+    with pytest.raises(hw.InputError, match="dtype 'Q8_0' is none that a checkpoint is written in"):
+        model.export("unwritten", "gpt2", dtype="Q8_0")
     kept = stored(model, "int8 per channel")
     assert shown(kept, Noise(read=0.0027)).margin > 0
     with pytest.raises(hw.Refused, match="off its code"):

@@ -384,7 +384,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[hw.Model]:
 
     def noted(model: hw.Model, *others: object) -> dict:
         seen.append(model)
-        return truth(model, *others)  # type: ignore[arg-type]
+        return truth(model, *others)
 
     monkeypatch.setattr(entry, "truth", noted)
     return seen
